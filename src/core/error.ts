@@ -1,0 +1,75 @@
+// The one table of coded errors: code -> HTTP status and default text. Hostile input ends here; programmer errors are
+// TypeError or RangeError and never reach a client.
+
+interface Entry {
+  readonly status: number;
+  readonly text: string;
+}
+
+export const ERRORS = {
+  "message.malformed": { status: 400, text: "Cannot read message" },
+  "message.too_large": { status: 413, text: "Cannot read message: it is longer than allowed" },
+  "message.length_mismatch": { status: 400, text: "Cannot read body: its length differs from the declared one" },
+  "request.not_found": { status: 404, text: "Cannot find what was asked for" },
+  "request.media_type": { status: 415, text: "Cannot read body: expected another content type" },
+  "request.rate_limited": { status: 429, text: "Cannot serve request: too many of this kind" },
+  "enroll.refused": { status: 401, text: "Cannot enrol: the token or a proof is not valid" },
+  "enroll.token_used": { status: 409, text: "Cannot enrol: the token has been used" },
+  "enroll.token_expired": { status: 410, text: "Cannot enrol: the token has expired" },
+  "enroll.token_revoked": { status: 410, text: "Cannot enrol: the token has been revoked" },
+  "enroll.name_taken": { status: 409, text: "Cannot enrol: a device with this name exists" },
+  "session.refused": { status: 401, text: "Cannot authenticate" },
+  "session.suite": { status: 400, text: "Cannot agree on a suite" },
+  "round.closed": { status: 409, text: "Cannot submit update: the round is not collecting" },
+  "round.wrong": { status: 409, text: "Cannot submit update: it is for another round" },
+  "round.not_selected": { status: 403, text: "Cannot submit update: the device is not selected for this round" },
+  "update.base_model": { status: 409, text: "Cannot submit update: it is for another base model" },
+  "update.signature": { status: 401, text: "Cannot submit update: its signature is not valid" },
+  "update.digest": { status: 400, text: "Cannot submit update: its bytes differ from the signed digest" },
+  "update.length": { status: 400, text: "Cannot submit update: its length does not fit the model" },
+  "update.examples": { status: 400, text: "Cannot submit update: the number of examples is out of range" },
+  "update.encoding": { status: 400, text: "Cannot submit update: its encoding is not the planned one" },
+  "update.recipient": { status: 409, text: "Cannot submit update: it is sealed for another enclave" },
+  "update.duplicate": { status: 409, text: "Cannot submit update: the round holds another one of this device" },
+  "update.unreadable": { status: 400, text: "Cannot open update: it does not decrypt" },
+  "update.not_finite": { status: 400, text: "Cannot use update: it holds a value that is not finite" },
+  "update.norm": { status: 400, text: "Cannot use update: its norm is out of bounds" },
+  "update.cosine": { status: 400, text: "Cannot use update: it points away from the others" },
+  "aggregation.precondition": { status: 409, text: "Cannot aggregate: the rule does not hold for so few updates" },
+  "aggregation.input": { status: 400, text: "Cannot aggregate: the input is not valid" },
+  "evidence.refused": { status: 409, text: "Cannot trust enclave: its evidence does not hold" },
+  "model.signature": { status: 409, text: "Cannot trust model: its signature is not valid" },
+  "model.malformed": { status: 400, text: "Cannot read model" },
+  "data.malformed": { status: 400, text: "Cannot read data set" },
+  "keystore.permissions": { status: 500, text: "Cannot use key file: others can read it" },
+  "keystore.malformed": { status: 500, text: "Cannot use key file: it is damaged" },
+  "server.identity": { status: 502, text: "Cannot trust server: its identity is not the pinned one" },
+  "server.unavailable": { status: 503, text: "Cannot serve request now" },
+  "store.full": { status: 507, text: "Cannot store: no space is left" },
+  "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },
+  "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
+  "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
+  "audit.broken": { status: 500, text: "Cannot verify audit log" },
+  "config.invalid": { status: 400, text: "Cannot use configuration" },
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export class QflareError extends Error {
+  override readonly name = "QflareError";
+  readonly code: ErrorCode;
+
+  /** detail: expectation and fact, as in "expected round 7, got 6". Shown to the sender; never a secret. */
+  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown }) {
+    super(detail === undefined ? ERRORS[code].text : `${ERRORS[code].text}: ${detail}`, options);
+    this.code = code;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}

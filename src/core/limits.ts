@@ -1,0 +1,42 @@
+// Every maximum of the system, in one room. Units stand last in the name.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  // messages
+  controlMessageBytesMax: 64 * KIB,
+  workMessageBytesMax: 256 * KIB,
+  frameBytesMax: 4 * MIB,
+  nameLengthMax: 64,
+  urlLengthMax: 256,
+  suitesMax: 8,
+
+  // sessions (protocol, sections "challenge" and "records")
+  clockSkewMsMax: 300_000,
+  helloNonceMsMax: 600_000,
+  sessionIdleMsMax: 15 * 60_000,
+  sessionAgeMsMax: 24 * 3_600_000,
+  sessionRecordsMax: 2 ** 20,
+  sequenceWindowBits: 1024,
+  sessionsMax: 100_000,
+  sessionsPerDeviceMax: 4,
+
+  // tokens
+  tokenAgeMsMax: 365 * 24 * 3_600_000,
+  tokensMax: 100_000,
+
+  // models and updates
+  parametersMax: 100_000_000,
+  modelBytesMax: 401 * MIB,
+  updateBytesMax: 402 * MIB,
+  chunkBytes: 256 * KIB,
+  treeLeafBytes: MIB,
+  examplesMax: 1_000_000_000,
+  devicesPerRoundMax: 10_000,
+
+  // rounds
+  longPollMsMax: 25_000,
+  roundDeadlineMsMax: 24 * 3_600_000,
+  roundsMax: 1_000_000,
+} as const;
