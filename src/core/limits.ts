@@ -22,6 +22,9 @@ export const LIMITS = {
   sessionsMax: 100_000,
   sessionsPerDeviceMax: 4,
 
+  // keys
+  matrixCacheBytesMax: 8 * MIB,
+
   // tokens
   tokenAgeMsMax: 365 * 24 * 3_600_000,
   tokensMax: 100_000,

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { FRODO } from "../../src/crypto/frodo-parameters.ts";
+import { FrodoKem } from "../../src/crypto/frodokem.ts";
+import type { FrodoName } from "../../src/crypto/kem.ts";
+import { ctrDrbg } from "./ctr-drbg.ts";
+
+interface Vector {
+  readonly count: number;
+  readonly seed: string;
+  readonly pk_sha256: string;
+  readonly sk_sha256: string;
+  readonly ct_sha256: string;
+  readonly ss: string;
+}
+
+interface VectorFile {
+  readonly algorithm: FrodoName;
+  readonly sizes: { readonly pk_bytes: number; readonly sk_bytes: number; readonly ct_bytes: number };
+  readonly vectors: readonly Vector[];
+  readonly full: readonly Record<"seed" | "pk" | "sk" | "ct" | "ss", string>[];
+}
+
+const folder = new URL("data/frodokem/", import.meta.url);
+const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
+
+function read(name: string): VectorFile {
+  return JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+function replay(kem: FrodoKem, seed: string) {
+  const random = ctrDrbg(Buffer.from(seed, "hex"));
+  const pair = kem.generateKeyPair(random(kem.sizes.keygenRandomness));
+  return { ...pair, ...kem.encapsulate(pair.publicKey, random(kem.sizes.encapsRandomness)) };
+}
+
+/** Flips one bit somewhere in c1, c2 or the salt: another place for each vector. */
+function altered(ciphertext: Uint8Array, count: number): Uint8Array {
+  const out = ciphertext.slice();
+  const places = [0, out.length >> 1, out.length - 1, out.length - 70, (count * 977) % out.length];
+  out[places[(count >> 1) % places.length]] ^= 1 << (count % 8);
+  return out;
+}
+
+test("every FrodoKEM parameter set has known answers", () => {
+  assert.deepEqual(files.map((name) => read(name).algorithm).sort(), Object.keys(FRODO).sort());
+});
+
+for (const file of files) {
+  const { algorithm, sizes, vectors, full } = read(file);
+  const kem = new FrodoKem(algorithm);
+
+  test(`${algorithm} has the sizes of its known answers`, () => {
+    const { publicKey, secretKey, ciphertext } = kem.sizes;
+    assert.deepEqual(sizes, { pk_bytes: publicKey, sk_bytes: secretKey, ct_bytes: ciphertext });
+  });
+
+  test(`${algorithm} gives all ${vectors.length} known answers`, () => {
+    assert.ok(vectors.length >= 50, `expected 50 vectors or more, got ${vectors.length}`);
+    for (const { count, seed, pk_sha256, sk_sha256, ct_sha256, ss } of vectors) {
+      const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, seed);
+      const got = [sha256(publicKey), sha256(secretKey), sha256(ciphertext), hex(sharedSecret)];
+      assert.deepEqual(got, [pk_sha256, sk_sha256, ct_sha256, ss], `vector ${count}`);
+      assert.equal(hex(kem.decapsulate(secretKey, ciphertext)), ss, `vector ${count}`);
+    }
+  });
+
+  test(`${algorithm} answers an altered ciphertext with another secret, always the same, and never throws`, () => {
+    for (const { count, seed, ss } of vectors) {
+      const { secretKey, ciphertext } = replay(kem, seed);
+      const forged = altered(ciphertext, count);
+      const rejected = hex(kem.decapsulate(secretKey, forged));
+      assert.notEqual(rejected, ss, `vector ${count}`);
+      assert.equal(hex(kem.decapsulate(secretKey, forged)), rejected, `vector ${count}`);
+      const s = secretKey.subarray(0, kem.sizes.sharedSecret);
+      const expected = createHash(`shake${FRODO[algorithm].shakeBits}`, { outputLength: s.length });
+      assert.equal(rejected, expected.update(forged).update(s).digest("hex"), `vector ${count}`);
+    }
+  });
+
+  for (const vector of full) {
+    test(`${algorithm} gives a whole known answer byte for byte`, () => {
+      const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, vector.seed);
+      const { seed: _, ...expected } = Object.fromEntries(
+        Object.entries(vector).map(([name, value]) => [name, String(value).toLowerCase()]),
+      );
+      const got = { pk: hex(publicKey), sk: hex(secretKey), ct: hex(ciphertext), ss: hex(sharedSecret) };
+      assert.deepEqual(got, Object.fromEntries(Object.keys(got).map((name) => [name, expected[name]])));
+    });
+  }
+}
