@@ -33,5 +33,6 @@ export const LABELS = {
   record: "qflare/v1 record",
   update: "qflare/v1 sealed update",
   model: "qflare/v1 sealed model",
-  enclaveState: "qflare/v1 enclave state",
+  enclaveKeys: "qflare/v1 enclave keys",
+  enclaveProgress: "qflare/v1 enclave progress",
 } as const;

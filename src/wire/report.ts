@@ -8,7 +8,8 @@ import { RUN_ID_BYTES } from "./policy.ts";
 
 const VERDICT = object({
   device_id: bytes(DEVICE_ID_BYTES),
-  verdict: oneOf("accepted", "rejected"),
+  /** "passed over": usable, but the rule did not choose it. */
+  verdict: oneOf("accepted", "rejected", "passed over"),
   /** Code from the error table for a rejected update. */
   reason: nullable(text(64)),
   examples: uint(),

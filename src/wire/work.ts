@@ -41,7 +41,7 @@ const TASK = object({
 
 const OUTCOME = object({
   round: uint(1, LIMITS.roundsMax),
-  verdict: oneOf("accepted", "rejected", "missing"),
+  verdict: oneOf("accepted", "rejected", "passed over", "missing"),
   reason: nullable(text(64)),
 });
 
