@@ -18,7 +18,6 @@ export const auditEntry = message("audit entry", 4096, {
     "token.removed",
     "device.enrolled",
     "device.activated",
-    "device.revoked",
     "round.opened",
     "round.failed",
     "update.accepted",

@@ -1,0 +1,110 @@
+// Blobs as files named by their digest: the same content has the same place, so storing twice changes nothing.
+
+import { createReadStream, type ReadStream } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { equal, toHex } from "../../core/bytes.ts";
+import { QflareError } from "../../core/error.ts";
+import type { Random } from "../../core/ports.ts";
+import { BlobHasher } from "../../crypto/merkle.ts";
+import { storeError } from "./database.ts";
+
+export class BlobStore {
+  readonly #root: string;
+  readonly #random: Random;
+
+  constructor(root: string, random: Random) {
+    this.#root = root;
+    this.#random = random;
+  }
+
+  /** Makes the folder and removes what an interrupted write left behind. */
+  async prepare(): Promise<void> {
+    await rm(this.#incoming(), { recursive: true, force: true });
+    await mkdir(this.#incoming(), { recursive: true });
+  }
+
+  /**
+   * Stores a stream. Throws message.length_mismatch where it is not length bytes, update.digest where its digest is
+   * another, store.full where there is no space; nothing stays behind then. On return the blob is on disk.
+   */
+  async put(digest: Uint8Array, length: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const temporary = join(this.#incoming(), toHex(this.#random.bytes(16)));
+    try {
+      await this.#receive(temporary, digest, length, pieces);
+      const place = this.#place(digest);
+      await mkdir(dirname(place), { recursive: true });
+      await rename(temporary, place);
+      await syncFolder(dirname(place));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw storeError(error);
+    }
+  }
+
+  async #receive(
+    temporary: string,
+    digest: Uint8Array,
+    length: number,
+    pieces: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      const hasher = new BlobHasher();
+      for await (const piece of pieces) {
+        hasher.update(piece);
+        if (hasher.length > length) break;
+        await file.writeFile(piece);
+      }
+      if (hasher.length !== length) {
+        throw new QflareError("message.length_mismatch", `expected ${length} bytes, got ${hasher.length}`);
+      }
+      if (!equal(hasher.digest(), digest)) throw new QflareError("update.digest");
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Throws store.corrupt where the blob is missing. */
+  async read(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return new Uint8Array(await readFile(this.#place(digest)));
+    } catch (cause) {
+      throw new QflareError("store.corrupt", `blob ${toHex(digest)} cannot be read`, { cause });
+    }
+  }
+
+  /** undefined where there is no such blob. */
+  async stream(digest: Uint8Array): Promise<{ length: number; body: ReadStream } | undefined> {
+    try {
+      const { size } = await stat(this.#place(digest));
+      return { length: size, body: createReadStream(this.#place(digest)) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  #place(digest: Uint8Array): string {
+    const name = toHex(digest);
+    return join(this.#root, name.slice(0, 2), name);
+  }
+
+  #incoming(): string {
+    return join(this.#root, "incoming");
+  }
+}
+
+/** A rename is durable once its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+export async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

@@ -1,0 +1,97 @@
+// SQLite through Kysely: node:sqlite behind the interface that Kysely's dialect expects.
+
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { Kysely, SqliteDialect } from "kysely";
+import { QflareError } from "../../core/error.ts";
+import { createTables, type Tables } from "./schema.ts";
+
+const BUSY_MS = 5000;
+
+class SqliteStatement {
+  readonly reader: boolean;
+  readonly #statement: StatementSync;
+
+  constructor(statement: StatementSync) {
+    this.#statement = statement;
+    this.reader = statement.columns().length > 0;
+  }
+
+  all(parameters: readonly unknown[]): unknown[] {
+    return this.#statement.all(...(parameters as SQLInputValue[]));
+  }
+
+  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    return this.#statement.run(...(parameters as SQLInputValue[]));
+  }
+
+  iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
+    return this.#statement.iterate(...(parameters as SQLInputValue[]));
+  }
+}
+
+/** Prepared statements are kept: the same few texts come again with every request. */
+class SqliteConnection {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, SqliteStatement>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  prepare(sql: string): SqliteStatement {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = new SqliteStatement(this.#database.prepare(sql));
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+}
+
+export interface DatabaseOptions {
+  readonly readOnly?: boolean;
+}
+
+/**
+ * Opens or creates the ledger. Every commit is on disk before it is acknowledged (WAL with synchronous=FULL). Throws
+ * store.corrupt for a file that is no whole database.
+ */
+export async function openDatabase(path: string, options: DatabaseOptions = {}): Promise<Kysely<Tables>> {
+  const readOnly = options.readOnly ?? false;
+  try {
+    const database = new DatabaseSync(path, { readOnly });
+    database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    const check = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
+    if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${check.quick_check}`);
+    const connection = new SqliteConnection(database);
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+    if (!readOnly) await createTables(db);
+    return db;
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+const SQLITE_IOERR = 10;
+
+/** The coded form of what SQLite or the file system threw; anything else comes back as it is. */
+export function storeError(error: unknown, path?: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errcode, code } = error as { errcode?: number; code?: string };
+  const primary = errcode === undefined ? undefined : errcode & 0xff;
+  if (primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB) {
+    return new QflareError("store.corrupt", path === undefined ? undefined : `${path} is no whole database`, { cause: error });
+  }
+  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || code === "ENOSPC" || code === "EDQUOT") {
+    return new QflareError("store.full", undefined, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,154 @@
+// Tables of the ledger. Whole numbers are milliseconds, bytes or counts; digests and ids are blobs.
+
+import type { Kysely } from "kysely";
+
+type Blob = Uint8Array<ArrayBuffer>;
+
+export interface Tables {
+  /** One row: what the run is. */
+  run: {
+    id: number;
+    run_id: Blob;
+    policy: Blob;
+    plan: string;
+    enclave_keys: Blob | null;
+    enclave_progress: Blob | null;
+  };
+  tokens: {
+    id: Blob;
+    name: string;
+    secret_hash: Blob;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+    revoked_at: number | null;
+    device_id: Blob | null;
+  };
+  devices: {
+    id: Blob;
+    name: string;
+    kem_public_key: Blob;
+    signature_public_key: Blob;
+    state: "pending" | "active";
+    enrolled_at: number;
+    /** Sequence of the newest accepted update. */
+    sequence: number;
+  };
+  rounds: {
+    round: number;
+    state: RoundState;
+    /** Grows with each change: transitions are compare-and-set on it. */
+    version: number;
+    base_digest: Blob;
+    model_digest: Blob | null;
+    opened_at: number;
+    deadline_at: number | null;
+    closed_at: number | null;
+    /** Device ids one behind the other, 16 bytes each. */
+    cohort: Blob;
+    failure: string | null;
+    report: Blob | null;
+  };
+  updates: {
+    round: number;
+    device_id: Blob;
+    sequence: number;
+    blob_digest: Blob;
+    blob_length: number;
+    manifest: Blob;
+    signature: Blob;
+    accepted_at: number;
+    audit_index: number;
+  };
+  models: {
+    digest: Blob;
+    round: number;
+    blob_digest: Blob;
+    blob_length: number;
+    content_key: Blob;
+    statement: Blob;
+    signature: Blob;
+    published_at: number;
+  };
+  audit: { position: number; entry: Blob; leaf_hash: Blob };
+  checkpoints: { size: number; signed: Blob };
+}
+
+export const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
+export type RoundState = (typeof ROUND_STATES)[number];
+
+/** Creates what is missing; running it again changes nothing. */
+export async function createTables(db: Kysely<Tables>): Promise<void> {
+  const table = (name: keyof Tables) => db.schema.createTable(name).ifNotExists();
+  await table("run")
+    .addColumn("id", "integer", (c) => c.primaryKey())
+    .addColumn("run_id", "blob", (c) => c.notNull())
+    .addColumn("policy", "blob", (c) => c.notNull())
+    .addColumn("plan", "text", (c) => c.notNull())
+    .addColumn("enclave_keys", "blob")
+    .addColumn("enclave_progress", "blob")
+    .execute();
+  await table("tokens")
+    .addColumn("id", "blob", (c) => c.primaryKey())
+    .addColumn("name", "text", (c) => c.notNull())
+    .addColumn("secret_hash", "blob", (c) => c.notNull())
+    .addColumn("created_at", "integer", (c) => c.notNull())
+    .addColumn("expires_at", "integer", (c) => c.notNull())
+    .addColumn("used_at", "integer")
+    .addColumn("revoked_at", "integer")
+    .addColumn("device_id", "blob")
+    .execute();
+  await table("devices")
+    .addColumn("id", "blob", (c) => c.primaryKey())
+    .addColumn("name", "text", (c) => c.notNull().unique())
+    .addColumn("kem_public_key", "blob", (c) => c.notNull())
+    .addColumn("signature_public_key", "blob", (c) => c.notNull())
+    .addColumn("state", "text", (c) => c.notNull())
+    .addColumn("enrolled_at", "integer", (c) => c.notNull())
+    .addColumn("sequence", "integer", (c) => c.notNull())
+    .execute();
+  await table("rounds")
+    .addColumn("round", "integer", (c) => c.primaryKey())
+    .addColumn("state", "text", (c) => c.notNull())
+    .addColumn("version", "integer", (c) => c.notNull())
+    .addColumn("base_digest", "blob", (c) => c.notNull())
+    .addColumn("model_digest", "blob")
+    .addColumn("opened_at", "integer", (c) => c.notNull())
+    .addColumn("deadline_at", "integer")
+    .addColumn("closed_at", "integer")
+    .addColumn("cohort", "blob", (c) => c.notNull())
+    .addColumn("failure", "text")
+    .addColumn("report", "blob")
+    .execute();
+  await table("updates")
+    .addColumn("round", "integer", (c) => c.notNull())
+    .addColumn("device_id", "blob", (c) => c.notNull())
+    .addColumn("sequence", "integer", (c) => c.notNull())
+    .addColumn("blob_digest", "blob", (c) => c.notNull())
+    .addColumn("blob_length", "integer", (c) => c.notNull())
+    .addColumn("manifest", "blob", (c) => c.notNull())
+    .addColumn("signature", "blob", (c) => c.notNull())
+    .addColumn("accepted_at", "integer", (c) => c.notNull())
+    .addColumn("audit_index", "integer", (c) => c.notNull())
+    .addPrimaryKeyConstraint("updates_key", ["round", "device_id"])
+    .execute();
+  await table("models")
+    .addColumn("digest", "blob", (c) => c.notNull())
+    .addColumn("round", "integer", (c) => c.primaryKey())
+    .addColumn("blob_digest", "blob", (c) => c.notNull())
+    .addColumn("blob_length", "integer", (c) => c.notNull())
+    .addColumn("content_key", "blob", (c) => c.notNull())
+    .addColumn("statement", "blob", (c) => c.notNull())
+    .addColumn("signature", "blob", (c) => c.notNull())
+    .addColumn("published_at", "integer", (c) => c.notNull())
+    .execute();
+  await table("audit")
+    .addColumn("position", "integer", (c) => c.primaryKey())
+    .addColumn("entry", "blob", (c) => c.notNull())
+    .addColumn("leaf_hash", "blob", (c) => c.notNull())
+    .execute();
+  await table("checkpoints")
+    .addColumn("size", "integer", (c) => c.primaryKey())
+    .addColumn("signed", "blob", (c) => c.notNull())
+    .execute();
+}

@@ -1,0 +1,63 @@
+// Group commit: writes that arrive while a transaction is on its way to disk share the next one. An acknowledged write is
+// on disk; an fsync of some milliseconds is paid once for all of them.
+
+import type { Kysely, Transaction } from "kysely";
+import { storeError } from "./database.ts";
+import type { Tables } from "./schema.ts";
+
+/** May run twice (see flush): reads and writes through the transaction alone and touches no memory of others. */
+export type Write<T> = (tx: Transaction<Tables>) => Promise<T>;
+
+interface Pending {
+  readonly write: Write<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Writer {
+  readonly #db: Kysely<Tables>;
+  #queue: Pending[] = [];
+  #flushing: Promise<void> | undefined;
+
+  constructor(db: Kysely<Tables>) {
+    this.#db = db;
+  }
+
+  /** Resolves when the write is on disk. Writes happen in the order of the calls. */
+  write<T>(write: Write<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ write, resolve: resolve as (value: unknown) => void, reject });
+      this.#flushing ??= this.#flushAll();
+    });
+  }
+
+  /** Resolves when nothing is on its way any more. */
+  async drained(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+  }
+
+  async #flushAll(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#queue.length > 0) {
+      const batch = this.#queue;
+      this.#queue = [];
+      await this.#flush(batch);
+    }
+    this.#flushing = undefined;
+  }
+
+  /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */
+  async #flush(batch: readonly Pending[]): Promise<void> {
+    try {
+      const values = await this.#db.transaction().execute(async (tx) => {
+        const out: unknown[] = [];
+        for (const { write } of batch) out.push(await write(tx));
+        return out;
+      });
+      batch.forEach((pending, i) => pending.resolve(values[i]));
+    } catch (error) {
+      if (batch.length === 1) batch[0]!.reject(storeError(error));
+      else for (const pending of batch) await this.#flush([pending]);
+    }
+  }
+}
