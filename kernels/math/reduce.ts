@@ -1,4 +1,4 @@
-// Reductions over rows of float32: weighted sum, norm, dot product, order statistics, Gram matrix. Plain SIMD: the
+// Reductions over rows of float32: weighted sum, norm, dot product, order statistics, distances. Plain SIMD: the
 // results are part of what an enclave signs, so they must be the same on every CPU.
 //
 // Lengths count values and are multiples of 16; the caller pads with zeros. Pointers are byte offsets.
@@ -70,15 +70,14 @@ export function narrow(out: usize, x: usize, length: i32): void {
   }
 }
 
-/** float32 to float64, less the float32 reference. */
-export function widenDifference(out: usize, x: usize, reference: usize, length: i32): void {
+/** float32 to float64. */
+export function widen(out: usize, x: usize, length: i32): void {
   const end = x + ((<usize>length) << 2);
   while (x < end) {
-    v128.store(out, f64x2.sub(widened(x), widened(reference)));
-    v128.store(out, f64x2.sub(widened(x + 8), widened(reference + 8)), 16);
+    v128.store(out, widened(x));
+    v128.store(out, widened(x + 8), 16);
     out += 32;
     x += 16;
-    reference += 16;
   }
 }
 
@@ -150,34 +149,35 @@ function exchangeFour(a: usize, b: usize): void {
 }
 
 /**
- * out[i * count + j] += rows[i] . rows[j] for i <= j, all float64; count is even. Tiles of two rows by two keep four
- * sums in registers for four loads.
+ * out[i * count + j] += |rows[i] - rows[j]|**2 for i < j, all float64; count is even, rows lie stride bytes apart.
+ * Differences are taken value by value: norms and dot products would lose the digits of two near rows with large
+ * values. Tiles of two rows by two keep four sums in registers for four loads.
  */
-export function gram(out: usize, rows: usize, count: i32, length: i32): void {
-  const stride = (<usize>length) << 3;
+export function squaredDistances(out: usize, rows: usize, count: i32, stride: usize, length: i32): void {
+  const width = (<usize>count) << 3;
   for (let i = 0; i < count; i += 2) {
     for (let j = i; j < count; j += 2) {
-      const o = out + ((<usize>(i * count + j)) << 3);
-      gramTile(o, (<usize>count) << 3, rows + <usize>i * stride, rows + <usize>j * stride, stride);
+      const o = out + <usize>i * width + ((<usize>j) << 3);
+      distanceTile(o, width, rows + <usize>i * stride, rows + <usize>j * stride, stride, length);
     }
   }
 }
 
-function gramTile(out: usize, width: usize, x: usize, y: usize, stride: usize): void {
+function distanceTile(out: usize, width: usize, x: usize, y: usize, stride: usize, length: i32): void {
   let a = f64x2.splat(0);
   let b = f64x2.splat(0);
   let c = f64x2.splat(0);
   let d = f64x2.splat(0);
-  const end = x + stride;
+  const end = x + ((<usize>length) << 3);
   while (x < end) {
     const x0 = v128.load(x);
     const x1 = v128.load(x + stride);
     const y0 = v128.load(y);
     const y1 = v128.load(y + stride);
-    a = f64x2.add(a, f64x2.mul(x0, y0));
-    b = f64x2.add(b, f64x2.mul(x0, y1));
-    c = f64x2.add(c, f64x2.mul(x1, y0));
-    d = f64x2.add(d, f64x2.mul(x1, y1));
+    a = f64x2.add(a, square(f64x2.sub(x0, y0)));
+    b = f64x2.add(b, square(f64x2.sub(x0, y1)));
+    c = f64x2.add(c, square(f64x2.sub(x1, y0)));
+    d = f64x2.add(d, square(f64x2.sub(x1, y1)));
     x += 16;
     y += 16;
   }
@@ -185,4 +185,10 @@ function gramTile(out: usize, width: usize, x: usize, y: usize, stride: usize): 
   store<f64>(out + 8, load<f64>(out + 8) + total(b));
   store<f64>(out + width, load<f64>(out + width) + total(c));
   store<f64>(out + width + 8, load<f64>(out + width + 8) + total(d));
+}
+
+// @ts-ignore: decorator
+@inline
+function square(a: v128): v128 {
+  return f64x2.mul(a, a);
 }

@@ -12,11 +12,11 @@ const PAGE_BYTES = 65536;
 interface Exports {
   weightedSum(out: number, rows: number, stride: number, weights: number, groups: number, length: number): void;
   narrow(out: number, x: number, length: number): void;
-  widenDifference(out: number, x: number, reference: number, length: number): void;
+  widen(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;
-  gram(out: number, rows: number, count: number, length: number): void;
+  squaredDistances(out: number, rows: number, count: number, stride: number, length: number): void;
 }
 
 /** Not to be shared between threads. What it holds between two calls is scratch. */

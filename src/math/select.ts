@@ -1,8 +1,9 @@
 // Order statistics of each coordinate over many rows: median and trimmed mean. A sorting network works on slices of 64
 // coordinates, pruned to the ranks that enter the result.
 
+import { sortingNetwork } from "./network.ts";
 import type { Reducer } from "./reducer.ts";
-import { load, padded } from "./vector.ts";
+import { load, padded, unload } from "./vector.ts";
 
 const SLICE = 64; // columns that a network sorts at once: 100 rows of them take 26 kB of a first-level cache
 const PANEL = 512; // columns copied at once: fewer, longer copies
@@ -30,6 +31,52 @@ export function trimmedMean(
   return rangeMean(reducer, rows, length, f, rows.length - f);
 }
 
+/**
+ * Mean of the kept values of each coordinate that lie nearest to its median; kept <= number of rows. Of two values as
+ * far on either side the lower one enters, so that the order of the rows does not matter.
+ */
+export function meanAroundMedian(
+  reducer: Reducer,
+  rows: readonly Float32Array[],
+  length: number,
+  kept: number,
+): Float32Array<ArrayBuffer> {
+  const comparators = sortingNetwork(rows.length);
+  const areas = [comparators.byteLength, rows.length * STRIDE];
+  const [network, panel] = reducer.reserve(...areas) as [number, number];
+  new Uint16Array(reducer.f32.buffer).set(comparators, network / 2);
+  const out = new Float32Array(length);
+  for (let start = 0; start < length; start += PANEL) {
+    const width = Math.min(PANEL, length - start);
+    loadRows(reducer, panel, rows, start, width, undefined);
+    sortColumns(reducer, panel, width, network, comparators.length / 2);
+    for (let i = 0; i < width; i++) {
+      out[start + i] = windowMean(reducer.f32, panel / 4 + i, STRIDE / 4, rows.length, kept);
+    }
+  }
+  return out;
+}
+
+/** Mean of the kept values nearest to the median of a sorted column. */
+function windowMean(sorted: Float32Array, at: number, stride: number, count: number, kept: number): number {
+  const middle = (sorted[at + ((count - 1) >> 1) * stride] + sorted[at + (count >> 1) * stride]) / 2;
+  let low = 0;
+  let high = count - 1;
+  while (high - low >= kept) {
+    if (middle - sorted[at + low * stride] > sorted[at + high * stride] - middle) low++;
+    else high--;
+  }
+  let sum = 0;
+  for (let r = low; r <= high; r++) sum += sorted[at + r * stride];
+  return sum / kept;
+}
+
+function sortColumns(reducer: Reducer, panel: number, width: number, network: number, count: number): void {
+  for (let slice = 0; slice < width; slice += SLICE) {
+    reducer.run.exchange(panel + 4 * slice, STRIDE, SLICE, network, count);
+  }
+}
+
 /** Mean of the ranks low to high - 1 of each coordinate. */
 function rangeMean(
   reducer: Reducer,
@@ -51,13 +98,10 @@ function rangeMean(
   for (let start = 0; start < length; start += PANEL) {
     const width = Math.min(PANEL, length - start);
     loadRows(reducer, panel, rows, start, width, scales);
-    for (let slice = 0; slice < width; slice += SLICE) {
-      reducer.run.exchange(panel + 4 * slice, STRIDE, SLICE, network, comparators.length / 2);
-    }
+    sortColumns(reducer, panel, width, network, comparators.length / 2);
     reducer.f64.fill(0, sum / 8, sum / 8 + PANEL);
     reducer.run.weightedSum(sum, panel + low * STRIDE, STRIDE, weights, groups, padded(width));
-    reducer.run.narrow(panel, sum, padded(width));
-    out.set(reducer.f32.subarray(panel / 4, panel / 4 + width), start);
+    unload(reducer, sum, panel, out, start, width);
   }
   return out;
 }

@@ -59,7 +59,8 @@ export function weightedSum(
   const groups = Math.ceil(rows.length / 8);
   const stride = 4 * BLOCK;
   const [pw, sum, block] = reducer.reserve(32 * groups, 8 * BLOCK, 8 * stride) as [number, number, number];
-  reducer.f32.fill(0, pw / 4, pw / 4 + 8 * groups).set(weights, pw / 4);
+  reducer.f32.fill(0, pw / 4, pw / 4 + 8 * groups);
+  reducer.f32.set(weights, pw / 4);
   const out = new Float32Array(length);
   for (let start = 0; start < length; start += BLOCK) {
     const width = Math.min(BLOCK, length - start);
@@ -68,8 +69,36 @@ export function weightedSum(
       for (let k = 0; k < 8; k++) loadOrClear(reducer, block + k * stride, rows[r + k], start, width);
       reducer.run.weightedSum(sum, block, stride, pw + 4 * r, 1, padded(width));
     }
-    reducer.run.narrow(block, sum, padded(width));
-    out.set(reducer.f32.subarray(block / 4, block / 4 + width), start);
+    unload(reducer, sum, block, out, start, width);
+  }
+  return out;
+}
+
+/** Several weighted sums of the same rows: out[i] = sum of weights[i][r] * rows[r]. Reads each row once. */
+export function weightedSums(
+  reducer: Reducer,
+  rows: readonly Float32Array[],
+  weights: readonly ArrayLike<number>[],
+  length: number,
+): Float32Array<ArrayBuffer>[] {
+  const columns = 512;
+  const stride = 4 * columns + 64; // rows a power of two apart would share one cache set
+  const groups = Math.ceil(rows.length / 8);
+  const areas = [32 * groups * weights.length, 8 * columns, 4 * columns, 8 * groups * stride];
+  const [pw, sum, narrow, panel] = reducer.reserve(...areas) as [number, number, number, number];
+  reducer.f32.fill(0, pw / 4, pw / 4 + 8 * groups * weights.length);
+  weights.forEach((row, i) => {
+    reducer.f32.set(row, pw / 4 + 8 * groups * i);
+  });
+  const out = weights.map(() => new Float32Array(length));
+  for (let start = 0; start < length; start += columns) {
+    const width = Math.min(columns, length - start);
+    for (let r = 0; r < 8 * groups; r++) loadOrClear(reducer, panel + r * stride, rows[r], start, width);
+    for (let i = 0; i < out.length; i++) {
+      reducer.f64.fill(0, sum / 8, sum / 8 + padded(width));
+      reducer.run.weightedSum(sum, panel, stride, pw + 32 * groups * i, groups, padded(width));
+      unload(reducer, sum, narrow, out[i], start, width);
+    }
   }
   return out;
 }
@@ -95,4 +124,17 @@ function loadOrClear(
 ): void {
   if (x === undefined) reducer.f32.fill(0, pointer / 4, pointer / 4 + padded(length));
   else load(reducer, pointer, x, start, length);
+}
+
+/** Rounds the float64 sum to float32, by way of scratch, into out from start. */
+export function unload(
+  reducer: Reducer,
+  sum: number,
+  scratch: number,
+  out: Float32Array,
+  start: number,
+  width: number,
+): void {
+  reducer.run.narrow(scratch, sum, padded(width));
+  out.set(reducer.f32.subarray(scratch / 4, scratch / 4 + width), start);
 }
