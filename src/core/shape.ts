@@ -141,7 +141,8 @@ export function object<F extends Fields>(fields: F): ObjectShape<Values<F>> {
   };
 }
 
-function entriesOf(value: unknown): [string, unknown][] | undefined {
+/** The members of a decoded CBOR map or a plain object; undefined where the value is neither. */
+export function entriesOf(value: unknown): [string, unknown][] | undefined {
   if (value instanceof Map) {
     const entries = [...value];
     return entries.every(([key]) => typeof key === "string") ? entries : undefined;

@@ -1,0 +1,194 @@
+// Reductions over rows of float32: weighted sum, norm, dot product, order statistics, distances. Plain SIMD: the
+// results are part of what an enclave signs, so they must be the same on every CPU.
+//
+// Lengths count values and are multiples of 16; the caller pads with zeros. Pointers are byte offsets.
+
+/**
+ * out[i] += sum of weights[r] * rows[r][i] over 8 * groups rows. out: float64, rows and weights: float32.
+ * Eight products are added in float32, then the partial sum in float64: the error stays under 8 units in the last
+ * place of the largest partial sum, however many rows there are.
+ */
+export function weightedSum(
+  out: usize,
+  rows: usize,
+  stride: usize,
+  weights: usize,
+  groups: i32,
+  length: i32,
+): void {
+  for (let g = 0; g < groups; g++) {
+    addEight(out, rows, stride, weights, length);
+    rows += 8 * stride;
+    weights += 32;
+  }
+}
+
+function addEight(out: usize, rows: usize, stride: usize, weights: usize, length: i32): void {
+  const w0 = v128.load_splat<f32>(weights);
+  const w1 = v128.load_splat<f32>(weights, 4);
+  const w2 = v128.load_splat<f32>(weights, 8);
+  const w3 = v128.load_splat<f32>(weights, 12);
+  const w4 = v128.load_splat<f32>(weights, 16);
+  const w5 = v128.load_splat<f32>(weights, 20);
+  const w6 = v128.load_splat<f32>(weights, 24);
+  const w7 = v128.load_splat<f32>(weights, 28);
+  const half = rows + 4 * stride;
+  const end = (<usize>length) << 2;
+  for (let i: usize = 0; i < end; i += 16) {
+    let p = rows + i;
+    let q = half + i;
+    let s = f32x4.mul(v128.load(p), w0);
+    let t = f32x4.mul(v128.load(q), w4);
+    p += stride;
+    q += stride;
+    s = f32x4.add(s, f32x4.mul(v128.load(p), w1));
+    t = f32x4.add(t, f32x4.mul(v128.load(q), w5));
+    p += stride;
+    q += stride;
+    s = f32x4.add(s, f32x4.mul(v128.load(p), w2));
+    t = f32x4.add(t, f32x4.mul(v128.load(q), w6));
+    p += stride;
+    q += stride;
+    s = f32x4.add(s, f32x4.mul(v128.load(p), w3));
+    t = f32x4.add(t, f32x4.mul(v128.load(q), w7));
+    s = f32x4.add(s, t);
+    const o = out + (i << 1);
+    v128.store(o, f64x2.add(v128.load(o), f64x2.promote_low_f32x4(s)));
+    v128.store(o, f64x2.add(v128.load(o, 16), f64x2.promote_low_f32x4(v128.shuffle<i32>(s, s, 2, 3, 2, 3))), 16);
+  }
+}
+
+/** float64 to float32, rounded to nearest. */
+export function narrow(out: usize, x: usize, length: i32): void {
+  const end = out + ((<usize>length) << 2);
+  while (out < end) {
+    const low = f32x4.demote_f64x2_zero(v128.load(x));
+    const high = f32x4.demote_f64x2_zero(v128.load(x, 16));
+    v128.store(out, v128.shuffle<i32>(low, high, 0, 1, 4, 5));
+    out += 16;
+    x += 32;
+  }
+}
+
+/** float32 to float64. */
+export function widen(out: usize, x: usize, length: i32): void {
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    v128.store(out, widened(x));
+    v128.store(out, widened(x + 8), 16);
+    out += 32;
+    x += 16;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function widened(x: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load_zero<f64>(x));
+}
+
+// @ts-ignore: decorator
+@inline
+function total(a: v128): f64 {
+  return f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
+}
+
+/** Sum of x[i] * y[i] in float64. Finite for finite float32 values: 2**27 * (2**128)**2 < 2**1024. */
+export function dot(x: usize, y: usize, length: i32): f64 {
+  let a = f64x2.splat(0);
+  let b = f64x2.splat(0);
+  let c = f64x2.splat(0);
+  let d = f64x2.splat(0);
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    a = f64x2.add(a, f64x2.mul(widened(x), widened(y)));
+    b = f64x2.add(b, f64x2.mul(widened(x + 8), widened(y + 8)));
+    c = f64x2.add(c, f64x2.mul(widened(x + 16), widened(y + 16)));
+    d = f64x2.add(d, f64x2.mul(widened(x + 24), widened(y + 24)));
+    x += 32;
+    y += 32;
+  }
+  return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
+}
+
+/** x[i] *= factor. */
+export function scale(x: usize, length: i32, factor: f32): void {
+  const k = f32x4.splat(factor);
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    v128.store(x, f32x4.mul(v128.load(x), k));
+    x += 16;
+  }
+}
+
+/** Applies comparators (two u16 row numbers each) to columns: the lesser value moves to the first row. */
+export function exchange(rows: usize, stride: usize, length: i32, comparators: usize, count: i32): void {
+  const end = comparators + ((<usize>count) << 2);
+  while (comparators < end) {
+    let a = rows + <usize>load<u16>(comparators) * stride;
+    let b = rows + <usize>load<u16>(comparators, 2) * stride;
+    for (let i = 0; i < length; i += 16) {
+      exchangeFour(a, b);
+      exchangeFour(a + 16, b + 16);
+      exchangeFour(a + 32, b + 32);
+      exchangeFour(a + 48, b + 48);
+      a += 64;
+      b += 64;
+    }
+    comparators += 4;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function exchangeFour(a: usize, b: usize): void {
+  const x = v128.load(a);
+  const y = v128.load(b);
+  v128.store(a, f32x4.pmin(x, y));
+  v128.store(b, f32x4.pmax(x, y));
+}
+
+/**
+ * out[i * count + j] += |rows[i] - rows[j]|**2 for i < j, all float64; count is even, rows lie stride bytes apart.
+ * Differences are taken value by value: norms and dot products would lose the digits of two near rows with large
+ * values. Tiles of two rows by two keep four sums in registers for four loads.
+ */
+export function squaredDistances(out: usize, rows: usize, count: i32, stride: usize, length: i32): void {
+  const width = (<usize>count) << 3;
+  for (let i = 0; i < count; i += 2) {
+    for (let j = i; j < count; j += 2) {
+      const o = out + <usize>i * width + ((<usize>j) << 3);
+      distanceTile(o, width, rows + <usize>i * stride, rows + <usize>j * stride, stride, length);
+    }
+  }
+}
+
+function distanceTile(out: usize, width: usize, x: usize, y: usize, stride: usize, length: i32): void {
+  let a = f64x2.splat(0);
+  let b = f64x2.splat(0);
+  let c = f64x2.splat(0);
+  let d = f64x2.splat(0);
+  const end = x + ((<usize>length) << 3);
+  while (x < end) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x + stride);
+    const y0 = v128.load(y);
+    const y1 = v128.load(y + stride);
+    a = f64x2.add(a, square(f64x2.sub(x0, y0)));
+    b = f64x2.add(b, square(f64x2.sub(x0, y1)));
+    c = f64x2.add(c, square(f64x2.sub(x1, y0)));
+    d = f64x2.add(d, square(f64x2.sub(x1, y1)));
+    x += 16;
+    y += 16;
+  }
+  store<f64>(out, load<f64>(out) + total(a));
+  store<f64>(out + 8, load<f64>(out + 8) + total(b));
+  store<f64>(out + width, load<f64>(out + width) + total(c));
+  store<f64>(out + width + 8, load<f64>(out + width + 8) + total(d));
+}
+
+// @ts-ignore: decorator
+@inline
+function square(a: v128): v128 {
+  return f64x2.mul(a, a);
+}

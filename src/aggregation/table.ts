@@ -1,0 +1,65 @@
+// The one table of rules and of what may run before them: code, command line and documentation read it.
+
+import { arc } from "./before/arc.ts";
+import { bucketing } from "./before/bucketing.ts";
+import { cosine } from "./before/cosine.ts";
+import { nnm } from "./before/nnm.ts";
+import { normClip } from "./before/norm-clip.ts";
+import { normReject } from "./before/norm-reject.ts";
+import type { PreAggregator, Rule } from "./rule.ts";
+import { bulyan } from "./rules/bulyan.ts";
+import { centeredClipping } from "./rules/centered-clipping.ts";
+import { geometricMedian } from "./rules/geometric-median.ts";
+import { krum } from "./rules/krum.ts";
+import { mda } from "./rules/mda.ts";
+import { meamed } from "./rules/meamed.ts";
+import { mean } from "./rules/mean.ts";
+import { median } from "./rules/median.ts";
+import { multiKrum } from "./rules/multi-krum.ts";
+import { trimmedMean } from "./rules/trimmed-mean.ts";
+
+export const RULES = {
+  mean,
+  median,
+  "trimmed-mean": trimmedMean,
+  meamed,
+  krum,
+  "multi-krum": multiKrum,
+  bulyan,
+  "geometric-median": geometricMedian,
+  "centered-clipping": centeredClipping,
+  mda,
+} as const;
+
+export const PRE_AGGREGATORS = {
+  cosine,
+  "norm-reject": normReject,
+  "norm-clip": normClip,
+  arc,
+  nnm,
+  bucketing,
+} as const;
+
+export type RuleName = keyof typeof RULES;
+export type PreAggregatorName = keyof typeof PRE_AGGREGATORS;
+
+type ParametersOf<R> = R extends Rule<infer P> | PreAggregator<infer P> ? P : never;
+
+/** `{ rule: "norm-reject", factor: 5 }` */
+export type Step = {
+  [N in PreAggregatorName]: { readonly rule: N } & ParametersOf<(typeof PRE_AGGREGATORS)[N]>;
+}[PreAggregatorName];
+
+/** `{ rule: "trimmed-mean", f: 2, before: [{ rule: "norm-reject", factor: 5 }] }` */
+export type Specification = {
+  [N in RuleName]: { readonly rule: N; readonly before?: readonly Step[] } & ParametersOf<(typeof RULES)[N]>;
+}[RuleName];
+
+/** A checked specification holds the parameters of the rule that it names, which the compiler cannot follow. */
+export function ruleOf(specification: Specification): Rule<object> {
+  return RULES[specification.rule] as unknown as Rule<object>;
+}
+
+export function preAggregatorOf(step: Step): PreAggregator<object> {
+  return PRE_AGGREGATORS[step.rule] as unknown as PreAggregator<object>;
+}
