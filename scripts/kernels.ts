@@ -17,10 +17,17 @@ function sources(): string[] {
     .sort();
 }
 
+/** When the source, or a file beside it that sources may include, was last written. */
+function changedMs(source: string): number {
+  const folder = dirname(source);
+  const included = readdirSync(folder).filter((name) => name.startsWith("_"));
+  return Math.max(...[source, ...included.map((name) => join(folder, name))].map((file) => statSync(file).mtimeMs));
+}
+
 async function compile(name: string): Promise<void> {
   const source = join(root, "kernels", `${name}.ts`);
   const target = join(root, "src", dirname(name), "wasm", `${basename(name)}.ts`);
-  if (existsSync(target) && statSync(target).mtimeMs > statSync(source).mtimeMs) return;
+  if (existsSync(target) && statSync(target).mtimeMs > changedMs(source)) return;
   let binary: Uint8Array | undefined;
   const features = RELAXED.includes(name) ? ["--enable", "relaxed-simd"] : [];
   const options = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd", ...features];

@@ -42,6 +42,7 @@ export const ERRORS = {
   "evidence.refused": { status: 409, text: "Cannot trust enclave: its evidence does not hold" },
   "model.signature": { status: 409, text: "Cannot trust model: its signature is not valid" },
   "model.malformed": { status: 400, text: "Cannot read model" },
+  "training.diverged": { status: 409, text: "Cannot train: the loss or a parameter is not finite" },
   "data.malformed": { status: 400, text: "Cannot read data set" },
   "keystore.permissions": { status: 500, text: "Cannot use key file: others can read it" },
   "keystore.malformed": { status: 500, text: "Cannot use key file: it is damaged" },

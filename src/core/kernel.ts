@@ -7,6 +7,11 @@ export interface Kernel {
   readonly exports: Record<string, unknown>;
 }
 
+/** Whether this engine knows every instruction of the kernel: relaxed SIMD is younger than SIMD. */
+export function isKernelSupported(base64: string): boolean {
+  return WebAssembly.validate(fromBase64(base64));
+}
+
 /** Each call gives an instance with a memory of its own. A trap inside becomes a RuntimeError. */
 export function startKernel(base64: string): Kernel {
   const abort = (): never => {

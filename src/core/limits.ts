@@ -38,6 +38,15 @@ export const LIMITS = {
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,
 
+  // learning
+  layerWidthMax: 1_000_000,
+  hiddenLayersMax: 16,
+  classesMax: 10_000,
+  modelHeaderBytesMax: 256 * KIB,
+  epochsMax: 1000,
+  batchSizeMax: 65_536,
+  datasetBytesMax: 2 * 1024 * MIB,
+
   // rounds
   longPollMsMax: 25_000,
   roundDeadlineMsMax: 24 * 3_600_000,

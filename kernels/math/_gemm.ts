@@ -1,0 +1,298 @@
+// Single-precision matrix kernels for training. Matrices are addressed by row and column stride (in elements), so that
+// a transpose is a swap of strides. The build with relaxed SIMD fuses multiply and add; the other rounds twice.
+//
+// sgemm follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008): panels
+// of A and B are packed, and a micro kernel holds a 6 x 8 tile of C in 12 of the 16 vector registers.
+
+const MR: i32 = 6;
+const NR: i32 = 8;
+const MC: i32 = 396; // rows of a packed block of A: 66 * MR
+const KC: i32 = 512; // depth of a packed block: a panel of B is KC * NR * 4 = 16 KiB, half of a small L1 cache
+
+const PANELS_A: usize = memory.data(811008, 64); // MC * KC * 4
+const PANEL_B: usize = memory.data(16384, 64); // KC * NR * 4
+const TILE: usize = memory.data(192, 64); // MR * NR * 4
+
+/** First byte that the caller may use. */
+export function heapBase(): usize {
+  return (__heap_base + 63) & ~(<usize>63);
+}
+
+// @ts-ignore: decorator
+@inline
+function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(c, f32x4.mul(a, b));
+}
+
+// @ts-ignore: decorator
+@inline
+function at(base: usize, index: i32): usize {
+  return base + ((<usize>index) << 2);
+}
+
+/** Panels of MR rows, k outermost inside a panel; rows past the edge are zero. */
+function packA(rows: i32, depth: i32, a: usize, aRow: i32, aColumn: i32): void {
+  let out = PANELS_A;
+  for (let i = 0; i < rows; i += MR) {
+    const inside = min(MR, rows - i);
+    for (let k = 0; k < depth; k++) {
+      let from = at(a, i * aRow + k * aColumn);
+      for (let r = 0; r < inside; r++) {
+        store<f32>(at(out, r), load<f32>(from));
+        from = at(from, aRow);
+      }
+      for (let r = inside; r < MR; r++) store<f32>(at(out, r), 0);
+      out = at(out, MR);
+    }
+  }
+}
+
+/** One panel of NR columns, k outermost; columns past the edge are zero. */
+function packB(columns: i32, depth: i32, b: usize, bRow: i32, bColumn: i32): void {
+  if (columns == NR && bColumn == 1) packRows(depth, b, bRow);
+  else if (columns == NR && bRow == 1) packColumns(depth, b, bColumn);
+  else packAny(0, columns, depth, b, bRow, bColumn);
+}
+
+function packRows(depth: i32, b: usize, bRow: i32): void {
+  let out = PANEL_B;
+  for (let k = 0; k < depth; k++) {
+    v128.store(out, v128.load(b));
+    v128.store(out, v128.load(b, 16), 16);
+    out = at(out, NR);
+    b = at(b, bRow);
+  }
+}
+
+/** The columns lie contiguous in k: transposes blocks of 4 x 4. */
+function packColumns(depth: i32, b: usize, bColumn: i32): void {
+  const whole = depth & ~3;
+  for (let half = 0; half < NR; half += 4) {
+    const b0 = at(b, half * bColumn);
+    const b1 = at(b0, bColumn);
+    const b2 = at(b1, bColumn);
+    const b3 = at(b2, bColumn);
+    let out = at(PANEL_B, half);
+    for (let k = 0; k < whole; k += 4) {
+      const r0 = v128.load(at(b0, k));
+      const r1 = v128.load(at(b1, k));
+      const r2 = v128.load(at(b2, k));
+      const r3 = v128.load(at(b3, k));
+      const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+      const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+      const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+      const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+      v128.store(out, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+      v128.store(out, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7), 32);
+      v128.store(out, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5), 64);
+      v128.store(out, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7), 96);
+      out += 128;
+    }
+  }
+  packAny(whole, NR, depth, b, 1, bColumn);
+}
+
+function packAny(first: i32, columns: i32, depth: i32, b: usize, bRow: i32, bColumn: i32): void {
+  for (let k = first; k < depth; k++) {
+    const out = at(PANEL_B, k * NR);
+    for (let j = 0; j < columns; j++) store<f32>(at(out, j), load<f32>(at(b, k * bRow + j * bColumn)));
+    for (let j = columns; j < NR; j++) store<f32>(at(out, j), 0);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeRow(c: usize, low: v128, high: v128, accumulate: bool): void {
+  if (accumulate) {
+    low = f32x4.add(v128.load(c), low);
+    high = f32x4.add(v128.load(c, 16), high);
+  }
+  v128.store(c, low);
+  v128.store(c, high, 16);
+}
+
+/** A tile of MR x NR at c, whose rows are cRow elements apart. */
+function multiplyTile(depth: i32, a: usize, c: usize, cRow: i32, accumulate: bool): void {
+  const zero = f32x4.splat(0);
+  let c00 = zero;
+  let c01 = zero;
+  let c10 = zero;
+  let c11 = zero;
+  let c20 = zero;
+  let c21 = zero;
+  let c30 = zero;
+  let c31 = zero;
+  let c40 = zero;
+  let c41 = zero;
+  let c50 = zero;
+  let c51 = zero;
+  let b = PANEL_B;
+  const end = at(b, depth * NR);
+  while (b < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let t = v128.load_splat<f32>(a);
+    c00 = madd(t, b0, c00);
+    c01 = madd(t, b1, c01);
+    t = v128.load_splat<f32>(a, 4);
+    c10 = madd(t, b0, c10);
+    c11 = madd(t, b1, c11);
+    t = v128.load_splat<f32>(a, 8);
+    c20 = madd(t, b0, c20);
+    c21 = madd(t, b1, c21);
+    t = v128.load_splat<f32>(a, 12);
+    c30 = madd(t, b0, c30);
+    c31 = madd(t, b1, c31);
+    t = v128.load_splat<f32>(a, 16);
+    c40 = madd(t, b0, c40);
+    c41 = madd(t, b1, c41);
+    t = v128.load_splat<f32>(a, 20);
+    c50 = madd(t, b0, c50);
+    c51 = madd(t, b1, c51);
+    a = at(a, MR);
+    b = at(b, NR);
+  }
+  storeRow(c, c00, c01, accumulate);
+  storeRow(at(c, cRow), c10, c11, accumulate);
+  storeRow(at(c, 2 * cRow), c20, c21, accumulate);
+  storeRow(at(c, 3 * cRow), c30, c31, accumulate);
+  storeRow(at(c, 4 * cRow), c40, c41, accumulate);
+  storeRow(at(c, 5 * cRow), c50, c51, accumulate);
+}
+
+/** A tile that hangs over the edge of C: computed aside, its inner part copied. */
+function multiplyEdge(rows: i32, columns: i32, depth: i32, a: usize, c: usize, cRow: i32, accumulate: bool): void {
+  multiplyTile(depth, a, TILE, NR, false);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const target = at(c, i * cRow + j);
+      const product = load<f32>(at(TILE, i * NR + j));
+      store<f32>(target, accumulate ? load<f32>(target) + product : product);
+    }
+  }
+}
+
+function multiplyPanel(rows: i32, columns: i32, depth: i32, c: usize, cRow: i32, accumulate: bool): void {
+  let a = PANELS_A;
+  for (let i = 0; i < rows; i += MR) {
+    const inside = min(MR, rows - i);
+    const target = at(c, i * cRow);
+    if (inside == MR && columns == NR) multiplyTile(depth, a, target, cRow, accumulate);
+    else multiplyEdge(inside, columns, depth, a, target, cRow, accumulate);
+    a = at(a, depth * MR);
+  }
+}
+
+/** C (m x n, rows contiguous) = A (m x k) * B (k x n), added to what C holds where accumulate is set. */
+export function sgemm(
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: i32,
+  aColumn: i32,
+  b: usize,
+  bRow: i32,
+  bColumn: i32,
+  c: usize,
+  accumulate: bool,
+): void {
+  for (let l = 0; l < k; l += KC) {
+    const depth = min(KC, k - l);
+    const isLater = accumulate || l > 0;
+    for (let i = 0; i < m; i += MC) {
+      const rows = min(MC, m - i);
+      packA(rows, depth, at(a, i * aRow + l * aColumn), aRow, aColumn);
+      for (let j = 0; j < n; j += NR) {
+        const columns = min(NR, n - j);
+        packB(columns, depth, at(b, l * bRow + j * bColumn), bRow, bColumn);
+        multiplyPanel(rows, columns, depth, at(c, i * n + j), n, isLater);
+      }
+    }
+  }
+}
+
+/** y += alpha * x */
+export function axpy(n: i32, alpha: f32, x: usize, y: usize): void {
+  const wide = f32x4.splat(alpha);
+  const whole = at(y, n & ~3);
+  const end = at(y, n);
+  while (y < whole) {
+    v128.store(y, madd(v128.load(x), wide, v128.load(y)));
+    x += 16;
+    y += 16;
+  }
+  while (y < end) {
+    store<f32>(y, load<f32>(y) + alpha * load<f32>(x));
+    x += 4;
+    y += 4;
+  }
+}
+
+/** Adds bias (columns) to every row of x (rows x columns). */
+export function addBias(rows: i32, columns: i32, bias: usize, x: usize): void {
+  for (let i = 0; i < rows; i++) axpy(columns, 1, bias, at(x, i * columns));
+}
+
+/** sums (columns) += the rows of x (rows x columns), added up. */
+export function addRows(rows: i32, columns: i32, x: usize, sums: usize): void {
+  for (let i = 0; i < rows; i++) axpy(columns, 1, at(x, i * columns), sums);
+}
+
+/** x = max(x, 0); a NaN stays, so that the loss shows it. */
+export function relu(n: i32, x: usize): void {
+  const zero = f32x4.splat(0);
+  const whole = at(x, n & ~3);
+  const end = at(x, n);
+  for (; x < whole; x += 16) v128.store(x, f32x4.pmax(v128.load(x), zero));
+  for (; x < end; x += 4) if (load<f32>(x) < 0) store<f32>(x, 0);
+}
+
+/** gradient = 0 wherever the output of relu was 0 */
+export function reluBackward(n: i32, output: usize, gradient: usize): void {
+  const zero = f32x4.splat(0);
+  const whole = at(output, n & ~3);
+  const end = at(output, n);
+  while (output < whole) {
+    v128.store(gradient, v128.and(v128.load(gradient), f32x4.gt(v128.load(output), zero)));
+    output += 16;
+    gradient += 16;
+  }
+  while (output < end) {
+    if (load<f32>(output) <= 0) store<f32>(gradient, 0);
+    output += 4;
+    gradient += 4;
+  }
+}
+
+/** velocity = momentum * velocity + gradient + mu * (w - anchor);  w -= rate * velocity */
+export function sgdStep(
+  n: i32,
+  rate: f32,
+  momentum: f32,
+  mu: f32,
+  gradient: usize,
+  anchor: usize,
+  velocity: usize,
+  w: usize,
+): void {
+  const wideRate = f32x4.splat(-rate);
+  const wideMomentum = f32x4.splat(momentum);
+  const wideMu = f32x4.splat(mu);
+  const whole = n & ~3;
+  for (let i = 0; i < whole; i += 4) {
+    const before = v128.load(at(w, i));
+    const pulled = madd(wideMu, f32x4.sub(before, v128.load(at(anchor, i))), v128.load(at(gradient, i)));
+    const v = madd(wideMomentum, v128.load(at(velocity, i)), pulled);
+    v128.store(at(velocity, i), v);
+    v128.store(at(w, i), madd(wideRate, v, before));
+  }
+  for (let i = whole; i < n; i++) {
+    const before = load<f32>(at(w, i));
+    const pulled = load<f32>(at(gradient, i)) + mu * (before - load<f32>(at(anchor, i)));
+    const v = momentum * load<f32>(at(velocity, i)) + pulled;
+    store<f32>(at(velocity, i), v);
+    store<f32>(at(w, i), before - rate * v);
+  }
+}
