@@ -33,6 +33,7 @@ export const ERRORS = {
   "update.encoding": { status: 400, text: "Cannot submit update: its encoding is not the planned one" },
   "update.recipient": { status: 409, text: "Cannot submit update: it is sealed for another enclave" },
   "update.duplicate": { status: 409, text: "Cannot submit update: the round holds another one of this device" },
+  "update.sequence": { status: 409, text: "Cannot submit update: the device has submitted a newer one" },
   "update.unreadable": { status: 400, text: "Cannot open update: it does not decrypt" },
   "update.not_finite": { status: 400, text: "Cannot use update: it holds a value that is not finite" },
   "update.norm": { status: 400, text: "Cannot use update: its norm is out of bounds" },

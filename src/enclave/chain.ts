@@ -11,7 +11,9 @@ export class AuditChain {
   #sequence: number;
   #head: Uint8Array<ArrayBuffer>;
 
-  constructor(state: { audit_sequence: number; audit_head: Uint8Array } = { audit_sequence: 0, audit_head: new Uint8Array(32) }) {
+  constructor(
+    state: { audit_sequence: number; audit_head: Uint8Array } = { audit_sequence: 0, audit_head: new Uint8Array(32) },
+  ) {
     this.#sequence = state.audit_sequence;
     this.#head = new Uint8Array(state.audit_head);
   }

@@ -1,11 +1,11 @@
 // The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
 
-import { equal } from "../core/bytes.ts";
-import { type ErrorCode, QflareError } from "../core/error.ts";
-import { bytesFromFloats } from "../core/floats.ts";
 import type { Policy as Defence } from "../aggregation/policy.ts";
 import type { IsolationLevel } from "../attestation/simulated.ts";
 import { makeSimulatedEvidence } from "../attestation/simulated.ts";
+import { equal } from "../core/bytes.ts";
+import { type ErrorCode, QflareError } from "../core/error.ts";
+import { bytesFromFloats } from "../core/floats.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
@@ -15,11 +15,11 @@ import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
-import { type Report, reportMessage } from "../wire/report.ts";
+import { reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
+import { aggregateRound, readDefence } from "./aggregate.ts";
 import { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
-import { aggregateRound, readDefence } from "./aggregate.ts";
 import { EnclaveRound } from "./round.ts";
 
 /** Evidence lives so long; a run that lasts longer is opened anew. */
@@ -56,12 +56,21 @@ export class Enclave {
     const policy = policyMessage.decode(request.policy);
     const defence = readDefence(policy);
     const hash = policyHash(request.policy);
-    const { keys, progress } = request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
+    const { keys, progress } =
+      request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
     if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
       throw new QflareError("enclave.state", "it belongs to another run or policy");
     }
     const chain = new AuditChain(progress ?? undefined);
-    const run: Run = { keys, policy, defence, keyHash: epochKeyHash(keys.kem_public_key), chain, latest: progress?.latest ?? null, round: undefined };
+    const run: Run = {
+      keys,
+      policy,
+      defence,
+      keyHash: epochKeyHash(keys.kem_public_key),
+      chain,
+      latest: progress?.latest ?? null,
+      round: undefined,
+    };
     this.#run?.round?.forget();
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
@@ -75,15 +84,23 @@ export class Enclave {
     };
   }
 
-  async #start(policy: Policy, hash: Uint8Array<ArrayBuffer>, atMs: number): Promise<{ keys: EnclaveKeys; progress: undefined }> {
+  async #start(
+    policy: Policy,
+    hash: Uint8Array<ArrayBuffer>,
+    atMs: number,
+  ): Promise<{ keys: EnclaveKeys; progress: undefined }> {
     const fields = { run_id: policy.run_id, policy_hash: hash, suite: policy.suite };
-    return { keys: await generateKeys({ ...fields, not_before: atMs, not_after: atMs + EPOCH_MS }), progress: undefined };
+    return {
+      keys: await generateKeys({ ...fields, not_before: atMs, not_after: atMs + EPOCH_MS }),
+      progress: undefined,
+    };
   }
 
   #resume(sealed: { keys: Uint8Array; progress: Uint8Array }): { keys: EnclaveKeys; progress: EnclaveProgress } {
     const keys = this.#vault.openKeys(sealed.keys);
     const progress = this.#vault.openProgress(sealed.progress);
-    if (!equal(keys.run_id, progress.run_id)) throw new QflareError("enclave.state", "keys and progress are of two runs");
+    if (!equal(keys.run_id, progress.run_id))
+      throw new QflareError("enclave.state", "keys and progress are of two runs");
     return { keys, progress };
   }
 
@@ -110,7 +127,10 @@ export class Enclave {
       },
       keys.signature_secret_key,
     );
-    return { evidence, ...this.#trace(run, { at: request.at, operation: "attest", round: 0, subject: nonceRoot, outcome: "done" }) };
+    return {
+      evidence,
+      ...this.#trace(run, { at: request.at, operation: "attest", round: 0, subject: nonceRoot, outcome: "done" }),
+    };
   }
 
   genesis(request: EnclaveRequest<"genesis">, file: Uint8Array): EnclaveAnswer<"genesis"> {
@@ -118,10 +138,16 @@ export class Enclave {
     if (run.latest !== null) throw new QflareError("enclave.state", "the run has its first model already");
     const { parameters } = splitModel(file);
     if (parameters.length !== run.policy.parameters) {
-      throw new QflareError("model.malformed", `expected ${run.policy.parameters} parameters, got ${parameters.length}`);
+      throw new QflareError(
+        "model.malformed",
+        `expected ${run.policy.parameters} parameters, got ${parameters.length}`,
+      );
     }
     const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
-    return { ...signed.answer, ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }) };
+    return {
+      ...signed.answer,
+      ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }),
+    };
   }
 
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
@@ -130,7 +156,13 @@ export class Enclave {
     run.round?.forget();
     const { head, parameters } = splitModel(file);
     run.round = new EnclaveRound(request.round, { digest, head, parameters }, request.cohort);
-    return this.#trace(run, { at: request.at, operation: "begin", round: request.round, subject: digest, outcome: "done" });
+    return this.#trace(run, {
+      at: request.at,
+      operation: "begin",
+      round: request.round,
+      subject: digest,
+      outcome: "done",
+    });
   }
 
   /** The base is the model that this enclave signed last: a server cannot start a round on another or an older one. */
@@ -171,32 +203,53 @@ export class Enclave {
     };
   }
 
-  /** Throws aggregation.precondition where too few updates stand; the round is then forgotten. */
-  aggregate(request: EnclaveRequest<"aggregate">): { answer: EnclaveAnswer<"aggregate">; model: Uint8Array<ArrayBuffer> } {
+  /** Ends the round. Where too few updates stand there is no model; the updates are forgotten all the same. */
+  aggregate(request: EnclaveRequest<"aggregate">): {
+    answer: EnclaveAnswer<"aggregate">;
+    model: Uint8Array<ArrayBuffer>;
+  } {
     const run = this.#openRun();
     const round = openRound(run);
-    if (round.number !== request.round) throw new QflareError("round.wrong", `expected ${round.number}, got ${request.round}`);
+    if (round.number !== request.round)
+      throw new QflareError("round.wrong", `expected ${round.number}, got ${request.round}`);
+    const happening = { at: request.at, operation: "aggregate", round: round.number } as const;
     try {
-      const { parameters, verdicts } = aggregateRound(round, run.defence);
-      const file = joinModel(round.head, bytesFromFloats(parameters));
-      const report: Report = {
-        v: 1,
-        run_id: run.keys.run_id,
-        round: round.number,
-        base_digest: new Uint8Array(round.baseDigest),
-        aggregation: run.policy.aggregation,
-        updates: verdicts,
-        missing: round.missing.map((id) => new Uint8Array(id)),
-        enclave_audit_head: run.chain.head,
-      };
-      const encoded = reportMessage.encode(report);
-      const signed = this.#signModel(run, { round: round.number, file, baseDigest: round.baseDigest, reportDigest: sha256(encoded) });
-      const trace = this.#trace(run, { at: request.at, operation: "aggregate", round: round.number, subject: signed.digest, outcome: "done" });
-      return { answer: { ...signed.answer, report: encoded, ...trace }, model: file };
+      const { result, model, digest } = this.#finish(run, round);
+      const trace = this.#trace(run, { ...happening, subject: digest, outcome: "done" });
+      return { answer: { result, failure: null, ...trace }, model };
+    } catch (error) {
+      if (!(error instanceof QflareError)) throw error;
+      const trace = this.#trace(run, { ...happening, subject: NOTHING, outcome: error.code });
+      return { answer: { result: null, failure: error.message, ...trace }, model: new Uint8Array(0) };
     } finally {
       round.forget();
       run.round = undefined;
     }
+  }
+
+  #finish(
+    run: Run,
+    round: EnclaveRound,
+  ): {
+    result: NonNullable<EnclaveAnswer<"aggregate">["result"]>;
+    model: Uint8Array<ArrayBuffer>;
+    digest: Uint8Array<ArrayBuffer>;
+  } {
+    const { parameters, verdicts } = aggregateRound(round, run.defence);
+    const model = joinModel(round.head, bytesFromFloats(parameters));
+    const report = reportMessage.encode({
+      v: 1,
+      run_id: run.keys.run_id,
+      round: round.number,
+      base_digest: new Uint8Array(round.baseDigest),
+      aggregation: run.policy.aggregation,
+      updates: verdicts,
+      missing: round.missing.map((id) => new Uint8Array(id)),
+      enclave_audit_head: run.chain.head,
+    });
+    const fields = { round: round.number, file: model, baseDigest: round.baseDigest, reportDigest: sha256(report) };
+    const { answer, digest } = this.#signModel(run, fields);
+    return { result: { ...answer, report }, model, digest };
   }
 
   #signModel(

@@ -41,7 +41,9 @@ interface Call {
 
 async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call> {
   const reader = new FrameReader();
-  let open: { operation: EnclaveOperation; body: Uint8Array; length: number; pieces: Uint8Array[]; got: number } | undefined;
+  let open:
+    | { operation: EnclaveOperation; body: Uint8Array; length: number; pieces: Uint8Array[]; got: number }
+    | undefined;
   for await (const chunk of input) {
     reader.push(chunk);
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {

@@ -4,7 +4,7 @@
 import { concat, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
-import { bytes, message, nullable, object, type Of, oneOf, uint } from "../core/shape.ts";
+import { bytes, message, nullable, type Of, object, oneOf, uint } from "../core/shape.ts";
 import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
 import { signature } from "../crypto/signature.ts";
 import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";

@@ -45,7 +45,10 @@ export class AuditLog {
       .select((select) => select.fn.max("position").as("last"))
       .executeTakeFirstOrThrow();
     const position = last === null ? 0 : (last as number) + 1;
-    await tx.insertInto("audit").values({ position, entry, leaf_hash: leafHash(entry) }).execute();
+    await tx
+      .insertInto("audit")
+      .values({ position, entry, leaf_hash: leafHash(entry) })
+      .execute();
     return position;
   }
 
@@ -62,7 +65,13 @@ export class AuditLog {
       .orderBy("position")
       .execute();
     for (const row of rows) this.#tree.append(row.leaf_hash);
-    const fields = { v: 1, run_id: this.#runId, size: this.#tree.size, root: this.#tree.root(), at: this.#clock.nowMs() };
+    const fields = {
+      v: 1,
+      run_id: this.#runId,
+      size: this.#tree.size,
+      root: this.#tree.root(),
+      at: this.#clock.nowMs(),
+    };
     const checkpoint = checkpointMessage.encode(fields);
     const signed = signedCheckpoint.encode({
       checkpoint,

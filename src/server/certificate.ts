@@ -3,10 +3,20 @@
 // authenticates the server with ML-DSA.
 
 import "reflect-metadata";
-import { isIP } from "node:net";
 import { webcrypto } from "node:crypto";
-import { BasicConstraintsExtension, cryptoProvider, SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
-import type { TlsFiles } from "./keys.ts";
+import { isIP } from "node:net";
+import {
+  BasicConstraintsExtension,
+  cryptoProvider,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+
+/** PEM. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const NOT_BEFORE = new Date("2025-01-01T00:00:00Z");
@@ -14,7 +24,7 @@ const NOT_BEFORE = new Date("2025-01-01T00:00:00Z");
 const NOT_AFTER = new Date("9999-12-31T23:59:59Z");
 
 export async function makeCertificate(hosts: readonly string[]): Promise<TlsFiles> {
-  cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
+  cryptoProvider.set("default", webcrypto as unknown as Crypto);
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host }));
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -27,5 +37,8 @@ export async function makeCertificate(hosts: readonly string[]): Promise<TlsFile
   });
   const der = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
   const lines = der.match(/.{1,64}/g)!.join("\n");
-  return { certificate: certificate.toString("pem"), key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n` };
+  return {
+    certificate: certificate.toString("pem"),
+    key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+  };
 }

@@ -1,25 +1,18 @@
 // The server's long-term keys: signature key, token pepper, and the TLS certificate that it made itself. One file, mode
 // 0600, made at the first start.
 
-import "reflect-metadata";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { X509Certificate } from "node:crypto";
+import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, object, text, uint } from "../core/shape.ts";
 import { sha256 } from "../crypto/hash.ts";
+import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
-import { makeCertificate } from "./certificate.ts";
-import { writeSecretFile } from "./store/secret-file.ts";
+import { makeCertificate, type TlsFiles } from "./certificate.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-export interface TlsFiles {
-  readonly certificate: string;
-  readonly key: string;
-}
 
 export interface ServerKeys {
   readonly signatureSecretKey: Bytes;
@@ -46,14 +39,15 @@ const keyFile = message("server key file", 65_536, {
  * tls: a certificate of the operator's, PEM; without it the server makes its own and pins it through the tokens. Throws
  * keystore.permissions, keystore.malformed, config.invalid.
  */
-export async function loadServerKeys(folder: string, hosts: readonly string[], random: Random, tls?: TlsFiles): Promise<ServerKeys> {
+export async function loadServerKeys(
+  folder: string,
+  hosts: readonly string[],
+  random: Random,
+  tls?: TlsFiles,
+): Promise<ServerKeys> {
   const path = join(folder, KEY_FILE);
-  if (!existsSync(path)) {
-    const own = tls === undefined ? await makeCertificate(hosts) : null;
-    const secret = random.bytes(MLDSA.secretKey);
-    writeSecretFile(path, keyFile.encode({ v: 1, signature_secret_key: secret, token_pepper: random.bytes(32), tls: own }));
-  }
-  const stored = readKeyFile(path);
+  const contents = readSecretFile(path) ?? (await createKeyFile(path, hosts, random, tls));
+  const stored = decodeKeyFile(path, contents);
   const served = tls ?? stored.tls;
   if (served === null) throw new QflareError("config.invalid", "this server was set up with --tls-cert and --tls-key");
   const scheme = signature("ML-DSA-44");
@@ -73,10 +67,20 @@ export async function loadServerKeys(folder: string, hosts: readonly string[], r
   };
 }
 
-function readKeyFile(path: string): ReturnType<typeof keyFile.decode> {
-  if ((statSync(path).mode & 0o077) !== 0) throw new QflareError("keystore.permissions", `expected mode 0600 on ${path}`);
+async function createKeyFile(path: string, hosts: readonly string[], random: Random, tls?: TlsFiles): Promise<Bytes> {
+  const contents = keyFile.encode({
+    v: 1,
+    signature_secret_key: random.bytes(MLDSA.secretKey),
+    token_pepper: random.bytes(32),
+    tls: tls === undefined ? await makeCertificate(hosts) : null,
+  });
+  writeSecretFile(path, contents);
+  return contents;
+}
+
+function decodeKeyFile(path: string, contents: Bytes): ReturnType<typeof keyFile.decode> {
   try {
-    return keyFile.decode(readFileSync(path));
+    return keyFile.decode(contents);
   } catch (cause) {
     throw new QflareError("keystore.malformed", path, { cause });
   }

@@ -7,7 +7,15 @@ import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { signature } from "../crypto/signature.ts";
-import { deviceId, enrollAnswer, enrollDigest, enrolledMessage, enrollMac, enrollMessage, enrollRequest } from "../wire/enroll.ts";
+import {
+  deviceId,
+  enrollAnswer,
+  enrollDigest,
+  enrolledMessage,
+  enrollMac,
+  enrollMessage,
+  enrollRequest,
+} from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { DEVICE_NAME, formatToken, TOKEN_ID_BYTES, tokenHash, tokenSecret } from "../wire/token.ts";
 import type { AuditLog } from "./audit.ts";
@@ -42,7 +50,11 @@ export class Registry {
   }
 
   /** The printable token. url: where devices reach this server. Throws config.invalid for a name or age out of range. */
-  async createToken(name: string, ageMs: number, url: string): Promise<{ token: string; id: Bytes; expiresAtMs: number }> {
+  async createToken(
+    name: string,
+    ageMs: number,
+    url: string,
+  ): Promise<{ token: string; id: Bytes; expiresAtMs: number }> {
     const { writer, audit, clock, random, keys } = this.#ports;
     if (!DEVICE_NAME.test(name)) throw new QflareError("config.invalid", `name: expected ${DEVICE_NAME.source}`);
     if (!(ageMs >= 1000 && ageMs <= LIMITS.tokenAgeMsMax)) {
@@ -54,9 +66,16 @@ export class Registry {
     const expiresAtMs = createdAt + ageMs;
     const row = { id, name, secret_hash: tokenHash(secret), created_at: createdAt, expires_at: expiresAtMs };
     await writer.write(async (tx) => {
-      const { count } = await tx.selectFrom("tokens").select((s) => s.fn.countAll<number>().as("count")).executeTakeFirstOrThrow();
-      if (count >= LIMITS.tokensMax) throw new QflareError("config.invalid", "too many tokens: remove expired ones first");
-      await tx.insertInto("tokens").values({ ...row, used_at: null, revoked_at: null, device_id: null }).execute();
+      const { count } = await tx
+        .selectFrom("tokens")
+        .select((s) => s.fn.countAll<number>().as("count"))
+        .executeTakeFirstOrThrow();
+      if (count >= LIMITS.tokensMax)
+        throw new QflareError("config.invalid", "too many tokens: remove expired ones first");
+      await tx
+        .insertInto("tokens")
+        .values({ ...row, used_at: null, revoked_at: null, device_id: null })
+        .execute();
       await audit.append(tx, { type: "token.created", subject: toHex(id), digest: row.secret_hash });
     });
     const token = formatToken({ id, secret, fingerprint: keys.fingerprint, name, url });
@@ -96,7 +115,8 @@ export class Registry {
         .where("used_at", "is", null)
         .returning("id")
         .execute();
-      for (const row of rows) await audit.append(tx, { type: "token.removed", subject: toHex(row.id), digest: NOTHING });
+      for (const row of rows)
+        await audit.append(tx, { type: "token.removed", subject: toHex(row.id), digest: NOTHING });
       return rows.length;
     });
   }
@@ -109,7 +129,11 @@ export class Registry {
     const { db, keys } = this.#ports;
     const request = enrollRequest.decode(encoded);
     const enroll = enrollMessage.decode(request.message);
-    const token = await db.selectFrom("tokens").selectAll().where("id", "=", enroll.enrollment_token).executeTakeFirst();
+    const token = await db
+      .selectFrom("tokens")
+      .selectAll()
+      .where("id", "=", enroll.enrollment_token)
+      .executeTakeFirst();
     const secret = tokenSecret(keys.pepper, enroll.enrollment_token);
     const isHolder = equal(enrollMac(secret, request.message, request.signature), request.mac);
     const isKnown = token !== undefined && equal(tokenHash(secret), token.secret_hash);
@@ -161,7 +185,11 @@ export class Registry {
         .executeTakeFirst();
       if (same !== undefined) throw new QflareError("enroll.name_taken", device.name);
       await tx.insertInto("devices").values(device).execute();
-      await audit.append(tx, { type: "device.enrolled", subject: toHex(device.id), digest: sha256(device.signature_public_key) });
+      await audit.append(tx, {
+        type: "device.enrolled",
+        subject: toHex(device.id),
+        digest: sha256(device.signature_public_key),
+      });
     });
   }
 
@@ -183,7 +211,11 @@ export class Registry {
   async findDevice(id: Uint8Array): Promise<Device | undefined> {
     const known = this.#devices.get(toHex(id));
     if (known !== undefined) return known;
-    const row = await this.#ports.db.selectFrom("devices").selectAll().where("id", "=", new Uint8Array(id)).executeTakeFirst();
+    const row = await this.#ports.db
+      .selectFrom("devices")
+      .selectAll()
+      .where("id", "=", new Uint8Array(id))
+      .executeTakeFirst();
     if (row !== undefined) this.#devices.set(toHex(id), row);
     return row;
   }
@@ -205,7 +237,11 @@ export class Registry {
         .returning("id")
         .executeTakeFirst();
       if (row !== undefined) {
-        await audit.append(tx, { type: "device.activated", subject: toHex(device.id), digest: sha256(device.kem_public_key) });
+        await audit.append(tx, {
+          type: "device.activated",
+          subject: toHex(device.id),
+          digest: sha256(device.kem_public_key),
+        });
       }
     });
     device.state = "active";

@@ -93,15 +93,14 @@ const updateAnswer = message("update answer", BYTES_MAX, {
   record,
 });
 
-/** Ends the round: the answer's blob is the new model file, report its report. */
+/** Ends the round, either way: result with the new model file as blob, or why there is none. */
 const aggregateRequest = message("aggregate request", BYTES_MAX, {
   round: uint(1, LIMITS.roundsMax),
   at: uint(),
 });
 const aggregateAnswer = message("aggregate answer", BYTES_MAX, {
-  statement,
-  signature: statementSignature,
-  report: bytes(1, BYTES_MAX - 2 ** 18),
+  result: nullable(object({ statement, signature: statementSignature, report: bytes(1, BYTES_MAX - 2 ** 18) })),
+  failure: nullable(text(512)),
   progress,
   record,
 });

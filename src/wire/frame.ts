@@ -42,7 +42,10 @@ export class FrameReader {
     const header = this.#peek(HEADER_BYTES);
     const length = readU32be(header);
     if (length < 1 || length > LIMITS.frameBytesMax) {
-      throw new QflareError("message.too_large", `expected a frame of at most ${LIMITS.frameBytesMax} bytes, got ${length}`);
+      throw new QflareError(
+        "message.too_large",
+        `expected a frame of at most ${LIMITS.frameBytesMax} bytes, got ${length}`,
+      );
     }
     if (this.#length < 4 + length) return undefined;
     const whole = this.#take(4 + length);

@@ -88,7 +88,9 @@ export function storeError(error: unknown, path?: string): unknown {
   const { errcode, code } = error as { errcode?: number; code?: string };
   const primary = errcode === undefined ? undefined : errcode & 0xff;
   if (primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB) {
-    return new QflareError("store.corrupt", path === undefined ? undefined : `${path} is no whole database`, { cause: error });
+    return new QflareError("store.corrupt", path === undefined ? undefined : `${path} is no whole database`, {
+      cause: error,
+    });
   }
   if (primary === SQLITE_FULL || primary === SQLITE_IOERR || code === "ENOSPC" || code === "EDQUOT") {
     return new QflareError("store.full", undefined, { cause: error });

@@ -54,7 +54,7 @@ export class Writer {
         for (const { write } of batch) out.push(await write(tx));
         return out;
       });
-      batch.forEach((pending, i) => pending.resolve(values[i]));
+      for (const [i, pending] of batch.entries()) pending.resolve(values[i]);
     } catch (error) {
       if (batch.length === 1) batch[0]!.reject(storeError(error));
       else for (const pending of batch) await this.#flush([pending]);

@@ -1,0 +1,54 @@
+// Files that hold keys: mode 0600 from the first byte, whole or not there, read into memory of our own.
+
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { QflareError } from "../core/error.ts";
+
+const OTHERS = 0o077;
+const BYTES_MAX = 2 ** 20;
+const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT"];
+
+/** Throws store.full where there is no space; the file that was there before is then untouched. */
+export function writeSecretFile(path: string, contents: Uint8Array): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  try {
+    const file = openSync(temporary, "wx", 0o600);
+    try {
+      writeSync(file, contents);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const isFull = NO_SPACE.includes((cause as NodeJS.ErrnoException).code ?? "");
+    throw isFull ? new QflareError("store.full", path, { cause }) : cause;
+  }
+}
+
+/** undefined where there is no such file. Throws keystore.permissions where its group or others may touch it. */
+export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefined {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new QflareError("keystore.malformed", `${path} cannot be opened`, { cause: error });
+  }
+  try {
+    const { mode, size } = fstatSync(file);
+    if ((mode & OTHERS) !== 0) {
+      throw new QflareError(
+        "keystore.permissions",
+        `expected mode 0600 on ${path}, got 0${(mode & 0o777).toString(8)}`,
+      );
+    }
+    if (size > BYTES_MAX) throw new QflareError("keystore.malformed", `${path} holds ${size} bytes`);
+    const contents = new Uint8Array(size);
+    if (readSync(file, contents) !== size) throw new QflareError("keystore.malformed", `${path} cannot be read whole`);
+    return contents;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,69 @@
+// How an enclave process is started: Node with nothing but what the enclave needs. Its own program and key folder, an
+// empty environment, no network, no child processes, no workers, no add-ons, no database, no code from strings.
+
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Floors whose files make up the enclave's program. */
+const PROGRAM: readonly string[] = ["core", "crypto", "math", "wire", "attestation", "aggregation", "enclave"];
+const MODULE = /(?<!\.d)\.[jt]s$/;
+
+interface Place {
+  readonly floors: string;
+  readonly root: string;
+  readonly entry: string;
+}
+
+/** Sources in development, compiled files in the package. */
+function locate(): Place {
+  const here = fileURLToPath(import.meta.url);
+  const floors = dirname(dirname(here));
+  const entry = join(floors, "enclave", here.endsWith(".ts") ? "main.ts" : "main.js");
+  return { floors, root: dirname(floors), entry };
+}
+
+/** SHA-256 over names and contents of the program's files, hexadecimal. */
+export function programDigest(): string {
+  const { floors } = locate();
+  const hash = createHash("sha256");
+  for (const floor of PROGRAM) {
+    const names = readdirSync(join(floors, floor), { recursive: true, encoding: "utf8" });
+    for (const name of names.filter((file) => MODULE.test(file)).sort()) {
+      const contents = readFileSync(join(floors, floor, name));
+      hash.update(`${floor}/${name}\0${contents.length}\0`).update(contents);
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** keyFolder: where the sealing key lies; made if it is not there. */
+export function launchEnclave(keyFolder: string): EnclaveChild {
+  mkdirSync(keyFolder, { recursive: true, mode: 0o700 });
+  const { floors, root, entry } = locate();
+  const readable = [
+    ...PROGRAM.map((floor) => join(floors, floor, "*")),
+    join(root, "package.json"),
+    join(root, "node_modules", "cborg", "*"),
+    join(keyFolder, "*"),
+  ];
+  const flags = [
+    "--permission",
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    `--allow-fs-write=${join(keyFolder, "*")}`,
+    "--disallow-code-generation-from-strings",
+    "--disable-proto=delete",
+    "--disable-sigusr1",
+    "--no-experimental-sqlite",
+    "--no-warnings",
+  ];
+  return spawn(process.execPath, [...flags, entry, join(keyFolder, "sealing.key"), programDigest()], {
+    env: {},
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+}

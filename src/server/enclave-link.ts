@@ -1,0 +1,138 @@
+// The run's link to its enclave, across restarts of the enclave: opens the run anew from sealed keys and progress, and
+// stores what every answer leaves behind.
+
+import type { Kysely } from "kysely";
+import { QflareError } from "../core/error.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
+import { epochKeyHash } from "../wire/update.ts";
+import type { AuditLog } from "./audit.ts";
+import { launchEnclave } from "./enclave-launch.ts";
+import { EnclaveProcess } from "./enclave-process.ts";
+import type { Tables } from "./store/schema.ts";
+import type { Write, Writer } from "./store/writer.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface EnclavePorts {
+  readonly db: Kysely<Tables>;
+  readonly writer: Writer;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keyFolder: string;
+  readonly policy: Bytes;
+}
+
+/** What the enclave said when the run was opened. */
+export interface EnclaveFacts {
+  readonly signaturePublicKey: Bytes;
+  readonly kemKeyHash: Bytes;
+  readonly epoch: number;
+  readonly isolation: string;
+}
+
+export interface EnclaveReply<K extends EnclaveOperation> {
+  readonly answer: EnclaveAnswer<K>;
+  readonly blob: Uint8Array;
+}
+
+const nothing: Write<void> = async () => undefined;
+
+export class EnclaveLink {
+  readonly #ports: EnclavePorts;
+  #process: EnclaveProcess | undefined;
+  #facts: EnclaveFacts | undefined;
+  #opening: Promise<void> | undefined;
+  #generation = 0;
+  #isClosed = false;
+
+  constructor(ports: EnclavePorts) {
+    this.#ports = ports;
+  }
+
+  /** Grows with every start: what an earlier process was told is forgotten. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get facts(): EnclaveFacts {
+    if (this.#facts === undefined) throw new QflareError("enclave.unavailable", "no run is open");
+    return this.#facts;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  get isAlive(): boolean {
+    return this.#process?.isAlive ?? false;
+  }
+
+  /** Starts the process and opens the run where needed. */
+  async ready(): Promise<void> {
+    if (this.isAlive && this.#opening === undefined) return;
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    await this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    const { db, clock, log, keyFolder, policy } = this.#ports;
+    if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
+    const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
+    const keys = row.enclave_keys;
+    const progress = row.enclave_progress;
+    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
+    const resume = keys === null || progress === null ? null : { keys, progress };
+    const { answer } = await child.call("open", { policy, resume, at: clock.nowMs() });
+    await this.#store(answer, (tx) => tx.updateTable("run").set({ enclave_keys: answer.keys }).execute());
+    this.#facts = {
+      signaturePublicKey: answer.signature_public_key,
+      kemKeyHash: epochKeyHash(answer.kem_public_key),
+      epoch: answer.epoch,
+      isolation: answer.isolation,
+    };
+    this.#process = child;
+    this.#generation += 1;
+    log.info({ pid: child.pid, isolation: answer.isolation, resumed: resume !== null }, "enclave is open");
+  }
+
+  /**
+   * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of the
+   * reply. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it all again.
+   */
+  async call<K extends Exclude<EnclaveOperation, "open">>(
+    operation: K,
+    request: EnclaveRequest<K>,
+    blob?: Uint8Array,
+    follow?: (reply: EnclaveReply<K>) => Promise<Write<unknown>>,
+  ): Promise<EnclaveReply<K>> {
+    const child = this.#process;
+    if (child === undefined || !child.isAlive) throw new QflareError("enclave.unavailable");
+    const reply = await child.call(operation, request, blob);
+    try {
+      await this.#store(reply.answer, (await follow?.(reply)) ?? nothing);
+    } catch (error) {
+      // The process is now ahead of what is stored. Resuming from the stored progress puts both in step again.
+      child.kill();
+      throw error;
+    }
+    return reply;
+  }
+
+  async #store(trace: { progress: Bytes; record: Bytes }, also: Write<unknown>): Promise<void> {
+    await this.#ports.writer.write(async (tx) => {
+      await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
+      await tx.updateTable("run").set({ enclave_progress: trace.progress }).execute();
+      await also(tx);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#opening?.catch(() => undefined);
+    await this.#process?.close();
+  }
+}

@@ -1,0 +1,135 @@
+// Calls to one enclave process over its standard streams.
+
+import { concat } from "../core/bytes.ts";
+import { isErrorCode, QflareError } from "../core/error.ts";
+import type { Log } from "../core/ports.ts";
+import {
+  ENCLAVE_OPERATIONS,
+  type EnclaveAnswer,
+  type EnclaveOperation,
+  type EnclaveRequest,
+  enclaveCall,
+  enclaveReply,
+} from "../wire/enclave.ts";
+import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../wire/frame.ts";
+import type { EnclaveChild } from "./enclave-launch.ts";
+
+const EMPTY = new Uint8Array(0);
+const LOG_LINE_LENGTH_MAX = 500;
+
+export interface Reply {
+  readonly body: Uint8Array;
+  readonly blob: Uint8Array;
+}
+
+interface Waiting {
+  resolve(reply: Reply): void;
+  reject(error: unknown): void;
+}
+
+export class EnclaveProcess {
+  readonly #child: EnclaveChild;
+  readonly #log: Log;
+  readonly #reader = new FrameReader();
+  readonly #waiting: Waiting[] = [];
+  #reply:
+    | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
+    | undefined;
+  #isAlive = true;
+
+  constructor(child: EnclaveChild, log: Log) {
+    this.#child = child;
+    this.#log = log;
+    child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
+    child.stderr.on("data", (chunk: Buffer) => log.warn({}, chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
+    child.stdin.on("error", () => this.#end("its input is closed"));
+    child.on("error", (error) => this.#end(error.message));
+    child.on("exit", (code, signal) => this.#end(`it ended with ${signal ?? code}`));
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Throws the enclave's coded error, or enclave.unavailable where it dies before it answers. */
+  async call<K extends EnclaveOperation>(
+    operation: K,
+    request: EnclaveRequest<K>,
+    blob: Uint8Array = EMPTY,
+  ): Promise<{ answer: EnclaveAnswer<K>; blob: Uint8Array }> {
+    const { request: requestMessage, answer: answerMessage } = ENCLAVE_OPERATIONS[operation];
+    const encode = requestMessage.encode as (value: EnclaveRequest<K>) => Uint8Array<ArrayBuffer>;
+    const body = encode(request);
+    const reply = await this.#exchange(enclaveCall.encode({ operation, body, blob_length: blob.length }), blob);
+    return { answer: answerMessage.decode(reply.body) as EnclaveAnswer<K>, blob: reply.blob };
+  }
+
+  #exchange(message: Uint8Array, blob: Uint8Array): Promise<Reply> {
+    if (!this.#isAlive) return Promise.reject(new QflareError("enclave.unavailable"));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      for (const frame of framesOf(message, blob)) this.#child.stdin.write(frame);
+    });
+  }
+
+  /** Ends the process: it leaves at the end of its input. */
+  async close(): Promise<void> {
+    if (!this.#isAlive) return;
+    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.stdin.end();
+    await gone;
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+    this.#end("it was stopped");
+  }
+
+  #receive(chunk: Uint8Array): void {
+    try {
+      this.#reader.push(chunk);
+      for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
+        this.#take(frame.kind, frame.payload);
+      }
+    } catch (error) {
+      this.#log.error({ error: String(error) }, "the enclave's output cannot be read");
+      this.kill();
+    }
+  }
+
+  #take(kind: number, payload: Uint8Array): void {
+    if (this.#reply === undefined) {
+      if (kind !== FRAME_MESSAGE) throw new QflareError("message.malformed", "expected a message frame");
+      const { error, body, blob_length } = enclaveReply.decode(payload);
+      const failure = error === null ? undefined : remoteError(error);
+      this.#reply = { reply: { body, blob: EMPTY }, length: blob_length, pieces: [], got: 0, failure };
+    } else {
+      if (kind !== FRAME_PIECE) throw new QflareError("message.malformed", "expected a piece of the blob");
+      this.#reply.pieces.push(payload);
+      this.#reply.got += payload.length;
+    }
+    const { reply, length, pieces, got, failure } = this.#reply;
+    if (got > length) throw new QflareError("message.length_mismatch");
+    if (got < length) return;
+    this.#reply = undefined;
+    const waiting = this.#waiting.shift();
+    if (failure === undefined) waiting?.resolve({ body: reply.body, blob: concat(...pieces) });
+    else waiting?.reject(failure);
+  }
+
+  #end(reason: string): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(new QflareError("enclave.unavailable", reason));
+  }
+}
+
+function remoteError(error: { code: string; detail: string }): QflareError {
+  return isErrorCode(error.code)
+    ? new QflareError(error.code, error.detail)
+    : new QflareError("enclave.unavailable", `unknown code ${error.code}`);
+}

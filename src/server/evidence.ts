@@ -1,0 +1,59 @@
+// Evidence for devices: nonces that arrive within one turn share a quote, and each device gets the path of its own nonce.
+
+import type { Clock } from "../core/ports.ts";
+import { inclusionPath, leafHash } from "../crypto/merkle.ts";
+import type { EvidencePackage } from "../wire/work.ts";
+import type { EnclaveLink } from "./enclave-link.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Long enough for the devices of a round that starts to share one quote. */
+const GATHER_MS = 5;
+
+interface Asking {
+  readonly nonce: Bytes;
+  resolve(evidence: EvidencePackage): void;
+  reject(error: unknown): void;
+}
+
+export class EvidenceDesk {
+  readonly #enclave: EnclaveLink;
+  readonly #clock: Clock;
+  readonly #policy: Bytes;
+  #asking: Asking[] = [];
+
+  constructor(enclave: EnclaveLink, clock: Clock, policy: Bytes) {
+    this.#enclave = enclave;
+    this.#clock = clock;
+    this.#policy = policy;
+  }
+
+  get(nonce: Bytes): Promise<EvidencePackage> {
+    return new Promise((resolve, reject) => {
+      this.#asking.push({ nonce, resolve, reject });
+      if (this.#asking.length === 1) setTimeout(() => void this.#serve(), GATHER_MS);
+    });
+  }
+
+  async #serve(): Promise<void> {
+    const batch = this.#asking;
+    this.#asking = [];
+    try {
+      await this.#enclave.ready();
+      const nonces = batch.map((asking) => asking.nonce);
+      const { answer } = await this.#enclave.call("attest", { nonces, at: this.#clock.nowMs() });
+      const leaves = nonces.map((nonce) => leafHash(nonce));
+      batch.forEach((asking, i) => {
+        asking.resolve({
+          evidence: answer.evidence,
+          policy: this.#policy,
+          nonce_index: i,
+          nonce_count: nonces.length,
+          nonce_path: inclusionPath(leaves, i),
+        });
+      });
+    } catch (error) {
+      for (const asking of batch) asking.reject(error);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// The open round as the coordinator sees it: cohort, accepted updates, and what the enclave has been told so far.
+
+import { toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import type { Clock } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
+import { openModel } from "../wire/model.ts";
+import type { Task } from "../wire/work.ts";
+import type { EnclaveLink } from "./enclave-link.ts";
+import { cohortOf, type ModelRow, type RoundRow, type UpdateRow } from "./ledger.ts";
+import type { Registry } from "./registry.ts";
+import type { BlobStore } from "./store/blobs.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface OpenRoundPorts {
+  readonly registry: Registry;
+  readonly blobs: BlobStore;
+  readonly enclave: EnclaveLink;
+  readonly clock: Clock;
+}
+
+export class OpenRound {
+  readonly base: ModelRow;
+  row: RoundRow;
+  readonly #ports: OpenRoundPorts;
+  #cohort: ReadonlySet<string>;
+  readonly #accepted = new Map<string, UpdateRow>();
+  readonly #fed = new Set<string>();
+  #generation: number | undefined;
+
+  constructor(ports: OpenRoundPorts, row: RoundRow, base: ModelRow) {
+    this.#ports = ports;
+    this.row = row;
+    this.base = base;
+    this.#cohort = new Set(cohortOf(row).map(toHex));
+  }
+
+  collects(row: RoundRow): void {
+    this.row = row;
+    this.#cohort = new Set(cohortOf(row).map(toHex));
+  }
+
+  has(deviceId: string): boolean {
+    return this.#cohort.has(deviceId);
+  }
+
+  hasAccepted(deviceId: string): boolean {
+    return this.#accepted.has(deviceId);
+  }
+
+  get acceptedCount(): number {
+    return this.#accepted.size;
+  }
+
+  get cohortSize(): number {
+    return this.#cohort.size;
+  }
+
+  get missing(): string[] {
+    return [...this.#cohort].filter((id) => !this.#accepted.has(id));
+  }
+
+  add(update: UpdateRow): void {
+    this.#accepted.set(toHex(update.device_id), update);
+  }
+
+  get hasUnfed(): boolean {
+    return this.#fed.size < this.#accepted.size || this.#generation !== this.#ports.enclave.generation;
+  }
+
+  /** What a selected device gets, but for the time that is left. */
+  task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms"> {
+    return {
+      round: this.row.round,
+      model_blob: this.base.blob_digest,
+      model_blob_length: this.base.blob_length,
+      content_key: this.base.content_key,
+      statement: this.base.statement,
+      statement_signature: this.base.signature,
+      policy_hash: policyHash,
+      enclave_key_hash: this.#ports.enclave.facts.kemKeyHash,
+      plan,
+    };
+  }
+
+  /** Tells the enclave one thing it does not know yet: the round itself after its start, else one accepted update. */
+  async feedOne(): Promise<void> {
+    const { enclave } = this.#ports;
+    await enclave.ready();
+    if (this.#generation !== enclave.generation) {
+      await this.#begin();
+      return;
+    }
+    for (const [id, update] of this.#accepted) {
+      if (this.#fed.has(id)) continue;
+      await this.#feed(update);
+      this.#fed.add(id);
+      return;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { enclave, blobs, clock } = this.#ports;
+    const generation = enclave.generation;
+    const { statement, signature, content_key, digest, blob_digest } = this.base;
+    const file = openModel(content_key, digest, await blobs.read(blob_digest));
+    const cohort = await Promise.all(cohortOf(this.row).map((id) => this.#member(id)));
+    const request = { round: this.row.round, statement, signature, cohort, at: clock.nowMs() };
+    await enclave.call("begin", request, file);
+    this.#fed.clear();
+    this.#generation = generation;
+  }
+
+  async #member(id: Bytes): Promise<{ device_id: Bytes; kem_key_hash: Bytes; signature_public_key: Bytes }> {
+    const device = await this.#ports.registry.findDevice(id);
+    if (device === undefined) throw new QflareError("store.corrupt", `device ${toHex(id)} is not in the registry`);
+    const { kem_public_key, signature_public_key } = device;
+    return { device_id: id, kem_key_hash: sha256(kem_public_key), signature_public_key };
+  }
+
+  async #feed(update: UpdateRow): Promise<void> {
+    const { enclave, blobs, clock } = this.#ports;
+    const blob = await blobs.read(update.blob_digest);
+    const { manifest, signature } = update;
+    await enclave.call("update", { manifest, signature, at: clock.nowMs() }, blob);
+  }
+}
