@@ -47,7 +47,7 @@ export function parseModule(source: string): Module {
 function statementsOf(tokens: readonly Token[]): number[] {
   const starts: number[] = [];
   tokens.forEach((token, i) => {
-    if (token.depth > 0 || [")", "]", "}", ";"].includes(token.text)) return;
+    if (token.depth > 0 || [")", "]", "}", ">", ";"].includes(token.text)) return;
     if (token.column === 0 || i === 0 || tokens[i - 1]!.text === ";") starts.push(i);
   });
   return starts;

@@ -163,6 +163,9 @@ export async function f(): Promise<void> {
 interface H {
   i: number;
 }
+export const j: Shape<
+  Of<typeof TABLE>
+> = make();
 `;
   assertFinds(checkImportWork, { "src/core/a.ts": good, "src/cli/main.ts": "run();\n", "scripts/a.ts": "run();\n" });
   const bad = "run();\nfor (const a of b) c();\nlet count = 0;\nexport let open: number;\nconst d = await e();\n";
@@ -200,6 +203,7 @@ test("marks for later, silenced compilers and unexplained exceptions are found",
 const text = "${"TO"}${"DO"}";
 `;
   assertFinds(checkComments, { "src/core/a.ts": source }, /:1: a mark/, /:2: a silenced/, /:3: biome/, /:4: biome/);
+  assertFinds(checkComments, { "kernels/math/a.ts": "// @ts-ignore: decorator\n" });
 });
 
 test("a path of one machine is found, a part of an address is not", () => {
