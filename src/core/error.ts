@@ -48,6 +48,7 @@ export const ERRORS = {
   "keystore.permissions": { status: 500, text: "Cannot use key file: others can read it" },
   "keystore.malformed": { status: 500, text: "Cannot use key file: it is damaged" },
   "server.identity": { status: 502, text: "Cannot trust server: its identity is not the pinned one" },
+  "server.internal": { status: 500, text: "Cannot serve request: the server failed" },
   "server.unavailable": { status: 503, text: "Cannot serve request now" },
   "store.full": { status: 507, text: "Cannot store: no space is left" },
   "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },

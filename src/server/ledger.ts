@@ -60,6 +60,11 @@ export class Ledger {
     return await this.#db.selectFrom("models").selectAll().where("round", "=", round).executeTakeFirst();
   }
 
+  async hasModelBlob(blobDigest: Bytes): Promise<boolean> {
+    const query = this.#db.selectFrom("models").select("round").where("blob_digest", "=", blobDigest);
+    return (await query.executeTakeFirst()) !== undefined;
+  }
+
   async updatesOf(round: number): Promise<UpdateRow[]> {
     return await this.#db.selectFrom("updates").selectAll().where("round", "=", round).execute();
   }

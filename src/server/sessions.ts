@@ -72,6 +72,11 @@ export class Sessions {
     return this.#sessions.size;
   }
 
+  /** Whose session this is, if it is one. */
+  deviceOf(sessionId: Uint8Array): Device | undefined {
+    return this.#sessions.get(toHex(sessionId))?.device;
+  }
+
   /** Order: length and form, timestamp, nonce unseen, signature, suite, and only then KEM work. */
   async challenge(encoded: Uint8Array): Promise<Bytes> {
     const { clock, registry } = this.#ports;

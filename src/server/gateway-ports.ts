@@ -1,0 +1,46 @@
+// What every route is given, and the rate limit in front of it.
+
+import type { FastifyRequest } from "fastify";
+import { fromHex, toHex } from "../core/bytes.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import type { Policy } from "../wire/policy.ts";
+import { HEADERS } from "../wire/record.ts";
+import type { EnclaveLink } from "./enclave-link.ts";
+import type { ServerKeys } from "./keys.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Limiter, LimitName } from "./limiter.ts";
+import type { Registry } from "./registry.ts";
+import type { Rounds } from "./rounds.ts";
+import type { Sessions } from "./sessions.ts";
+import type { BlobStore } from "./store/blobs.ts";
+
+export const CBOR_TYPE = "application/cbor";
+
+export interface GatewayPorts {
+  readonly registry: Registry;
+  readonly sessions: Sessions;
+  readonly rounds: Rounds;
+  readonly ledger: Ledger;
+  readonly blobs: BlobStore;
+  readonly enclave: EnclaveLink;
+  readonly limiter: Limiter;
+  readonly keys: ServerKeys;
+  readonly policy: Policy;
+  readonly policyHash: Uint8Array<ArrayBuffer>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** onRequest hook of a route with a limit. A session id is not to be guessed, so it can stand for its device. */
+export function limited(ports: GatewayPorts, name: LimitName) {
+  return async (
+    request: FastifyRequest,
+    reply: { headers(values: Record<string, string>): unknown },
+  ): Promise<void> => {
+    const named = request.headers[HEADERS.session];
+    const id = typeof named === "string" ? fromHex(named) : undefined;
+    const device = id === undefined ? undefined : ports.sessions.deviceOf(id);
+    const client = device === undefined ? `address ${request.ip}` : `device ${toHex(device.id)}`;
+    reply.headers(await ports.limiter.take(name, client));
+  };
+}

@@ -1,0 +1,83 @@
+// The gateway: TLS, content types, rate limits, the error answer, and the routes.
+
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
+import { ERRORS, type ErrorCode, QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/ports.ts";
+import { SUBMIT_TYPE } from "../wire/record.ts";
+import type { TlsFiles } from "./certificate.ts";
+import { CBOR_TYPE, type GatewayPorts } from "./gateway-ports.ts";
+import { RateLimited } from "./limiter.ts";
+import { challengeRoute } from "./routes/challenge.ts";
+import { enrollRoute } from "./routes/enroll.ts";
+import { globalModelRoute } from "./routes/global-model.ts";
+import { healthRoute } from "./routes/health.ts";
+import { identityRoute } from "./routes/identity.ts";
+import { modelBlobRoute } from "./routes/model-blob.ts";
+import { openapiRoute } from "./routes/openapi.ts";
+import { submitModelRoute } from "./routes/submit-model.ts";
+
+/** The only key exchange offered: X25519 and ML-KEM-768 together. A client without it is refused by TLS. */
+export const TLS_GROUP = "X25519MLKEM768";
+
+const REQUEST_MS = 5 * 60_000;
+const KEEP_ALIVE_MS = 75_000;
+
+export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstance {
+  const app = Fastify({
+    https: { cert: tls.certificate, key: tls.key, minVersion: "TLSv1.3", ecdhCurve: TLS_GROUP },
+    bodyLimit: LIMITS.controlMessageBytesMax,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    return503OnClosing: true,
+  }) as unknown as FastifyInstance;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(CBOR_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(SUBMIT_TYPE, (_request, body, done) => done(null, body));
+  app.setErrorHandler<FastifyError>(async (error, request, reply) => {
+    const coded = codedError(error, request, ports.log);
+    if (coded instanceof RateLimited) reply.headers(coded.headers);
+    // What a body still holds is not worth reading: the connection ends with the answer.
+    if (Number(request.headers["content-length"] ?? 0) > LIMITS.controlMessageBytesMax)
+      reply.header("connection", "close");
+    return await reply.code(coded.status).send({ error: coded.code, message: coded.message });
+  });
+  app.setNotFoundHandler(() => {
+    throw new QflareError("request.not_found");
+  });
+  for (const route of [
+    identityRoute,
+    enrollRoute,
+    challengeRoute,
+    globalModelRoute,
+    modelBlobRoute,
+    submitModelRoute,
+    healthRoute,
+    openapiRoute,
+  ]) {
+    route(app, ports);
+  }
+  return app;
+}
+
+const FRAMEWORK_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: "message.too_large",
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: "request.media_type",
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: "message.length_mismatch",
+};
+
+/** A session that is refused looks the same from outside, whatever the cause: no detail leaves the process. */
+function codedError(
+  error: Error & { code?: string; statusCode?: number },
+  request: FastifyRequest,
+  log: Log,
+): QflareError {
+  if (error instanceof QflareError) return error.code === "session.refused" ? new QflareError(error.code) : error;
+  const code = FRAMEWORK_ERRORS[error.code ?? ""];
+  if (code !== undefined) return new QflareError(code);
+  if (error.statusCode !== undefined && error.statusCode < 500) return new QflareError("message.malformed");
+  log.error({ path: request.url, error: error.stack ?? String(error) }, ERRORS["server.internal"].text);
+  return new QflareError("server.internal");
+}

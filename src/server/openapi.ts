@@ -1,0 +1,107 @@
+// The OpenAPI page, made from the shapes that read the messages. Bodies are CBOR; the schemas give members and limits.
+
+import { ERRORS } from "../core/error.ts";
+import type { JsonSchema, Message } from "../core/shape.ts";
+import { challengeAnswer, challengeRequest } from "../wire/challenge.ts";
+import { enrollAnswer, enrollRequest } from "../wire/enroll.ts";
+import { identityMessage } from "../wire/identity.ts";
+import { receiptAnswer } from "../wire/receipt.ts";
+import { HEADERS, RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
+import { submitMessage } from "../wire/update.ts";
+import { workAnswer, workRequest } from "../wire/work.ts";
+import { CBOR_TYPE } from "./gateway-ports.ts";
+
+const errorSchema = {
+  type: "object",
+  properties: { error: { type: "string", enum: Object.keys(ERRORS) }, message: { type: "string" } },
+  required: ["error", "message"],
+};
+
+function cbor(message: Message<unknown>): JsonSchema {
+  return { [CBOR_TYPE]: { schema: { title: message.name, ...message.shape.schema } } };
+}
+
+/** A message that travels inside a record; the schema is that of the plaintext. */
+function sealed(type: string, message: Message<unknown>): JsonSchema {
+  return { [type]: { schema: { title: `${message.name}, sealed`, ...message.shape.schema } } };
+}
+
+function answers(description: string, content: JsonSchema, errors: readonly number[]): JsonSchema {
+  const error = { description: "Coded error", content: { "application/json": { schema: errorSchema } } };
+  return { 200: { description, content }, ...Object.fromEntries(errors.map((status) => [status, error])) };
+}
+
+const sessionHeaders = [
+  { in: "header", name: HEADERS.session, required: true, schema: { type: "string", pattern: "^[0-9a-f]{32}$" } },
+  { in: "header", name: HEADERS.sequence, required: true, schema: { type: "integer", minimum: 0 } },
+  { in: "header", name: HEADERS.confirm, required: false, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
+];
+
+export function openapiDocument(): JsonSchema {
+  return {
+    openapi: "3.1.0",
+    info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
+    paths: {
+      "/api/identity": {
+        get: { summary: "Who this server is", responses: answers("Identity", cbor(identityMessage), []) },
+      },
+      "/api/enroll": {
+        post: {
+          summary: "Enrol a device under a one-time token",
+          requestBody: { required: true, content: cbor(enrollRequest) },
+          responses: answers("Enrolled", cbor(enrollAnswer), [400, 401, 409, 410, 413, 415, 429]),
+        },
+      },
+      "/api/challenge": {
+        post: {
+          summary: "Open a session",
+          requestBody: { required: true, content: cbor(challengeRequest) },
+          responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429]),
+        },
+      },
+      "/api/global_model": {
+        get: {
+          summary: "Ask for work; waits until there is some",
+          parameters: [
+            ...sessionHeaders,
+            { in: "header", name: HEADERS.record, required: true, schema: { title: workRequest.name, type: "string" } },
+          ],
+          responses: answers("Work", sealed(RECORD_TYPE, workAnswer), [400, 401, 429, 503]),
+        },
+      },
+      "/api/models/{digest}": {
+        get: {
+          summary: "A sealed model by its digest",
+          parameters: [
+            { in: "path", name: "digest", required: true, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
+          ],
+          responses: answers(
+            "Sealed model",
+            { "application/octet-stream": { schema: { type: "string" } } },
+            [404, 429],
+          ),
+        },
+      },
+      "/api/submit_model": {
+        post: {
+          summary: "Submit a sealed update: u32 record length, record, blob",
+          parameters: sessionHeaders,
+          requestBody: { required: true, content: sealed(SUBMIT_TYPE, submitMessage) },
+          responses: answers("Receipt", sealed(RECORD_TYPE, receiptAnswer), [400, 401, 403, 409, 413, 429, 507]),
+        },
+      },
+      "/api/health": {
+        get: {
+          summary: "Whether the server works",
+          responses: answers("Health", { "application/json": { schema: { type: "object" } } }, [503]),
+        },
+      },
+      "/api/openapi.json": {
+        get: {
+          summary: "This page",
+          responses: answers("OpenAPI", { "application/json": { schema: { type: "object" } } }, []),
+        },
+      },
+    },
+  };
+}

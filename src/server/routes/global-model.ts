@@ -1,0 +1,17 @@
+// GET /api/global_model: what there is to do. Waits until there is something, or until the device's patience ends.
+
+import type { FastifyInstance } from "fastify";
+import { workAnswer, workRequest } from "../../wire/work.ts";
+import { type GatewayPorts, limited } from "../gateway-ports.ts";
+import { headerRecord, openProtected, sendProtected } from "../protected.ts";
+
+export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): void {
+  app.get("/api/global_model", { onRequest: limited(ports, "model") }, async (request, reply) => {
+    const opened = await openProtected(ports.sessions, request, headerRecord(request));
+    const wanted = workRequest.decode(opened.plaintext);
+    const gone = new AbortController();
+    request.raw.once("close", () => gone.abort());
+    const answer = await ports.rounds.poll(opened.session.device, wanted, gone.signal);
+    return sendProtected(reply, opened, workAnswer.encode(answer));
+  });
+}

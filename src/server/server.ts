@@ -1,0 +1,212 @@
+// A server: puts the parts together, starts them in order, stops them in reverse.
+
+import { existsSync, mkdirSync } from "node:fs";
+import type { Server as NetServer } from "node:net";
+import { join } from "node:path";
+import type { Kysely } from "kysely";
+import { equal } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import type { Clock, Log, Random } from "../core/ports.ts";
+import type { SuiteName } from "../crypto/suite.ts";
+import { splitModel } from "../wire/model.ts";
+import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
+import { ADMIN_SOCKET, openAdmin } from "./admin.ts";
+import { AuditLog } from "./audit.ts";
+import type { TlsFiles } from "./certificate.ts";
+import { EnclaveLink } from "./enclave-link.ts";
+import { Events } from "./events.ts";
+import { EvidenceDesk } from "./evidence.ts";
+import { createGateway } from "./gateway.ts";
+import { loadServerKeys } from "./keys.ts";
+import { Ledger } from "./ledger.ts";
+import { Limiter, type RateLimits } from "./limiter.ts";
+import { ModelVault } from "./models.ts";
+import { Registry } from "./registry.ts";
+import { type RoundSettings, Rounds } from "./rounds.ts";
+import { Sessions } from "./sessions.ts";
+import { BlobStore } from "./store/blobs.ts";
+import { openDatabase, storeError } from "./store/database.ts";
+import type { Tables } from "./store/schema.ts";
+import { Writer } from "./store/writer.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a run is; fixed when its data folder is made. */
+export interface RunDefinition extends Omit<Policy, "v" | "run_id" | "parameters" | "encoding"> {
+  /** JSON text of the training plan. */
+  readonly plan: string;
+  /** The first model, a safetensors file. */
+  readonly firstModel: Bytes;
+}
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** What tokens say; by default https://host:port. */
+  readonly publicUrl: string | undefined;
+  /** PEM; without it the server makes its own certificate. */
+  readonly tls: TlsFiles | undefined;
+  readonly suites: readonly SuiteName[];
+  readonly run: RunDefinition;
+  readonly rounds: RoundSettings;
+  readonly rateLimits: RateLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  readonly isolation: string;
+  readonly events: Events;
+  /** Resolves when the planned rounds are published or the server was stopped; rejects where the coordinator failed. */
+  readonly finished: Promise<void>;
+  close(): Promise<void>;
+}
+
+export const LEDGER_FILE = "ledger.sqlite";
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { dataDir, clock, random, log } = options;
+  prepareFolder(dataDir);
+  const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
+  const db = await openDatabase(join(dataDir, LEDGER_FILE));
+  const writer = new Writer(db);
+  const policyBytes = await openRun(db, options);
+  const policy = policyMessage.decode(policyBytes);
+  const audit = new AuditLog(clock, policy.run_id, keys.signatureSecretKey);
+  const blobs = new BlobStore(join(dataDir, "blobs"), random);
+  await blobs.prepare();
+  const enclave = new EnclaveLink({
+    db,
+    writer,
+    audit,
+    clock,
+    log,
+    keyFolder: join(dataDir, "enclave"),
+    policy: policyBytes,
+  });
+  const registry = new Registry({ db, writer, audit, clock, random, keys, runId: policy.run_id });
+  const ledger = new Ledger(db, writer, audit, clock);
+  const models = new ModelVault(blobs, random, clock);
+  const events = new Events();
+  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
+  const hash = policyHash(policyBytes);
+  const { plan } = await db.selectFrom("run").select("plan").executeTakeFirstOrThrow();
+  const rounds = new Rounds(
+    {
+      db,
+      ledger,
+      registry,
+      blobs,
+      audit,
+      enclave,
+      evidence,
+      models,
+      events,
+      clock,
+      random,
+      log,
+      plan,
+      policyHash: hash,
+    },
+    options.rounds,
+  );
+  const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
+  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
+  const limiter = new Limiter(options.rateLimits);
+  const gateway = createGateway(
+    { registry, sessions, rounds, ledger, blobs, enclave, limiter, keys, policy, policyHash: hash, clock, log },
+    keys.tls,
+  );
+
+  let admin: NetServer | undefined;
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      rounds.stop();
+      admin?.close();
+      await gateway.close();
+      await finished.catch(() => undefined);
+      await enclave.close();
+      await writer.drained();
+      sessions.close();
+      await db.destroy();
+    })();
+    return closing;
+  };
+  let finished: Promise<void> = Promise.resolve();
+  try {
+    await enclave.ready();
+    await storeFirstModel(options, { ledger, models, enclave, clock });
+    const port = await listen(gateway, options);
+    const url =
+      options.publicUrl ?? `https://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
+    const ports = { registry, rounds, ledger, models, enclave, events, log, url, stop: () => void close() };
+    admin = await openAdmin(join(dataDir, ADMIN_SOCKET), ports);
+    finished = rounds.run();
+    finished.catch((error: unknown) => log.error({ error: String(error) }, "the coordinator failed"));
+    return { url, port, isolation: enclave.facts.isolation, events, finished, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function prepareFolder(dataDir: string): void {
+  try {
+    if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const cause = storeError(error);
+    if (cause instanceof QflareError) throw cause;
+    throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
+  }
+}
+
+function hostsOf({ host, publicUrl }: ServerOptions): string[] {
+  const named = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  return [...new Set(["localhost", "127.0.0.1", ...(host === "0.0.0.0" || host === "::" ? [] : [host]), ...named])];
+}
+
+/** Writes the run's row at the first start; afterwards the same definition is required. Returns the encoded policy. */
+async function openRun(db: Kysely<Tables>, { run, random }: ServerOptions): Promise<Bytes> {
+  const { plan, firstModel, ...promises } = run;
+  const stored = await db.selectFrom("run").selectAll().executeTakeFirst();
+  const runId = stored?.run_id ?? random.bytes(RUN_ID_BYTES);
+  const parameters = splitModel(firstModel).parameters.length;
+  const policy = policyMessage.encode({ v: 1, run_id: runId, encoding: "f32", parameters, ...promises });
+  if (stored === undefined) {
+    const row = { id: 1, run_id: runId, policy, plan, enclave_keys: null, enclave_progress: null };
+    await db.insertInto("run").values(row).execute();
+  } else if (!equal(stored.policy, policy)) {
+    throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite or policy");
+  }
+  return policy;
+}
+
+async function storeFirstModel(
+  { run }: ServerOptions,
+  parts: { ledger: Ledger; models: ModelVault; enclave: EnclaveLink; clock: Clock },
+): Promise<void> {
+  const { ledger, models, enclave, clock } = parts;
+  if ((await ledger.newestModel()) !== undefined) return;
+  await enclave.call("genesis", { at: clock.nowMs() }, run.firstModel, async ({ answer }) => {
+    const row = await models.store(answer, 0, run.firstModel);
+    return (tx) => ledger.addModel(tx, row);
+  });
+}
+
+async function listen(gateway: ReturnType<typeof createGateway>, { host, port }: ServerOptions): Promise<number> {
+  try {
+    await gateway.listen({ host, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "EADDRINUSE" ? "it is in use" : code === "EACCES" ? "it is not allowed" : String(code);
+    throw new QflareError("config.invalid", `port ${port} on ${host}: ${reason}`, { cause });
+  }
+  const address = gateway.server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+}
