@@ -155,5 +155,7 @@ function littleEndian(data: Float32Array): Uint8Array {
 
 function toFloats(bytes: Uint8Array, start: number, end: number): Float32Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, end - start);
-  return Float32Array.from({ length: (end - start) / FLOAT_BYTES }, (_, i) => view.getFloat32(i * FLOAT_BYTES, true));
+  const out = new Float32Array((end - start) / FLOAT_BYTES);
+  for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(i * FLOAT_BYTES, true);
+  return out;
 }
