@@ -47,7 +47,7 @@ async function compile(name: string): Promise<void> {
     target,
     `// Made by scripts/kernels.ts from kernels/${name}.ts.\nexport default "${text}" as string;\n`,
   );
-  console.error(`kernel ${name}: ${binary.length} bytes`);
+  process.stderr.write(`kernel ${name}: ${binary.length} bytes\n`); // the compiler's types hide console.error
 }
 
 for (const name of sources()) await compile(name);

@@ -46,6 +46,7 @@ export const LIMITS = {
   epochsMax: 1000,
   batchSizeMax: 65_536,
   datasetBytesMax: 2 * 1024 * MIB,
+  csvBytesMax: 256 * MIB,
 
   // rounds
   longPollMsMax: 25_000,

@@ -1,6 +1,6 @@
 // What JSON.parse does not see: a key that stands twice in one object, of which it keeps the last silently.
 
-const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
+const TOKENS = /"(?:[^"\\]+|\\.)*"|[{}[\]:,]/g;
 
 /** text: JSON that JSON.parse accepted. */
 export function hasDuplicateKeys(text: string): boolean {

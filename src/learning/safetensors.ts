@@ -25,6 +25,7 @@ const ALIGNMENT_BYTES = 8;
 const FLOAT_BYTES = 4;
 const METADATA = "__metadata__";
 const DIMENSIONS_MAX = 8;
+const NAME_LENGTH_MAX = 256;
 const offset = uint(0, LIMITS.modelBytesMax);
 const entryShape = object({
   dtype: oneOf("F32"),
@@ -117,6 +118,9 @@ function readEntries(header: readonly [string, unknown][]): Entry[] {
   const entries: Entry[] = [];
   for (const [name, value] of header) {
     if (name === METADATA) continue;
+    if (name.length > NAME_LENGTH_MAX) {
+      refuse(`expected a tensor name of at most ${NAME_LENGTH_MAX} characters, got ${name.length}`);
+    }
     const { shape, data_offsets } = readEntry(name, value);
     entries.push({ name, shape, start: data_offsets[0], end: data_offsets[1] });
   }
@@ -155,5 +159,7 @@ function littleEndian(data: Float32Array): Uint8Array {
 
 function toFloats(bytes: Uint8Array, start: number, end: number): Float32Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, end - start);
-  return Float32Array.from({ length: (end - start) / FLOAT_BYTES }, (_, i) => view.getFloat32(i * FLOAT_BYTES, true));
+  const out = new Float32Array((end - start) / FLOAT_BYTES);
+  for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(i * FLOAT_BYTES, true);
+  return out;
 }
