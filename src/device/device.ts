@@ -1,0 +1,319 @@
+// A device in a run: enrols once, then takes part in round after round.
+//
+//   const device = await Device.enroll({ link, keystore, allowSimulatedEnclave: true });
+//   for await (const round of device.rounds()) {
+//     const trained = await trainer.train({ parameters: round.parameters, plan: JSON.parse(round.plan), seed: round.number });
+//     await round.submit(difference(trained.parameters, round.parameters), trained.examples);
+//   }
+
+import { existsSync } from "node:fs";
+import { appraise } from "../attestation/appraisal.ts";
+import type { SimulatedBody } from "../attestation/simulated.ts";
+import { equal, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { bytesFromFloats } from "../core/floats.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Clock, Random } from "../core/ports.ts";
+import { blobDigest } from "../crypto/merkle.ts";
+import { systemRandom } from "../crypto/random.ts";
+import { signature } from "../crypto/signature.ts";
+import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
+import { identityMessage } from "../wire/identity.ts";
+import { CONTEXTS } from "../wire/labels.ts";
+import { modelStatement, openModel, splitModel } from "../wire/model.ts";
+import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
+import { type Receipt, receiptAnswer, receiptMessage } from "../wire/receipt.ts";
+import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
+import { Connection } from "./connection.ts";
+import { enrollDevice } from "./enroll.ts";
+import { type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import { errorOf } from "./transport.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export type DeviceEvent =
+  | { readonly event: "session"; readonly suite: SuiteName }
+  | { readonly event: "enclave"; readonly tee: string; readonly isolation: string; readonly epoch: number }
+  | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
+  | { readonly event: "late"; readonly round: number; readonly reason: string }
+  | { readonly event: "retry"; readonly reason: string; readonly wait_ms: number };
+
+export interface DeviceOptions {
+  /** Path of the key file. */
+  readonly keystore: string;
+  /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
+  readonly allowSimulatedEnclave?: boolean;
+  /** An enclave that would aggregate fewer updates than this is refused. */
+  readonly updatesMin?: number;
+  readonly suites?: readonly SuiteName[];
+  readonly onEvent?: (event: DeviceEvent) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** One round's work. */
+export interface Round {
+  readonly number: number;
+  /** The global model's parameters, in the order of the model file. */
+  readonly parameters: Float32Array<ArrayBuffer>;
+  /** The model file (safetensors). */
+  readonly model: Bytes;
+  /** JSON text of the training plan. */
+  readonly plan: string;
+  readonly deadlineMs: number;
+  /**
+   * delta: local minus global parameters. Signs, seals to the enclave and submits; repeats until the server has it.
+   * undefined where the round had ended before.
+   */
+  submit(delta: Float32Array, examples: number): Promise<Receipt | undefined>;
+}
+
+/** What was checked about the enclave, once an epoch. */
+interface TrustedEnclave {
+  readonly body: SimulatedBody;
+  readonly keyHash: Bytes;
+  readonly policy: Policy;
+  readonly policyHash: Bytes;
+}
+
+const systemClock: Clock = { nowMs: () => Date.now() };
+const NONCE_BYTES = 32;
+
+/** The round is over or never was this device's: nothing to repeat. */
+const TOO_LATE: readonly string[] = ["round.closed", "round.wrong", "round.not_selected", "update.base_model"];
+
+export class Device {
+  readonly #keystore: Keystore;
+  readonly #options: DeviceOptions;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #enclave: TrustedEnclave | undefined;
+  #lastSequence = 0;
+
+  private constructor(keystore: Keystore, options: DeviceOptions) {
+    this.#keystore = keystore;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    const ports = {
+      clock: this.#clock,
+      random: this.#random,
+      onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
+      onSession: (suite: SuiteName) => this.#emit({ event: "session", suite }),
+    };
+    this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
+  }
+
+  /** link: the printed enrolment token. Throws config.invalid where the key file exists already. */
+  static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
+    if (existsSync(options.keystore)) {
+      throw new QflareError("config.invalid", `keystore: ${options.keystore} exists already`);
+    }
+    const keystore = await enrollDevice(options.link);
+    saveKeystore(options.keystore, keystore);
+    return new Device(keystore, options);
+  }
+
+  /** A device that has enrolled before. */
+  static open(options: DeviceOptions): Device {
+    const keystore = loadKeystore(options.keystore);
+    if (keystore === undefined) throw new QflareError("config.invalid", `keystore: there is no ${options.keystore}`);
+    return new Device(keystore, options);
+  }
+
+  get name(): string {
+    return this.#keystore.name;
+  }
+
+  get id(): string {
+    return toHex(this.#keystore.device_id);
+  }
+
+  get url(): string {
+    return this.#keystore.url;
+  }
+
+  /** Opens a session, so that the server knows the device's keys work. */
+  async connect(): Promise<void> {
+    await this.#askForWork(0, 0);
+  }
+
+  /** The rounds that this device is selected for, until the run is finished or the device is closed. */
+  async *rounds(): AsyncGenerator<Round> {
+    let afterRound = 0;
+    let told = 0;
+    while (!this.#connection.isClosed) {
+      const answer = await this.#askForWork(afterRound, LIMITS.longPollMsMax);
+      told = this.#tellOutcome(answer.outcome, told);
+      if (answer.state === "finished") return;
+      if (answer.state === "wait" || answer.task === null) continue;
+      if (answer.evidence !== null) this.#enclave = this.#trust(answer.evidence.package, answer.evidence.nonce);
+      if (!this.#isTrusted(answer.task)) {
+        this.#enclave = undefined;
+        continue;
+      }
+      yield await this.#open(answer.task);
+      afterRound = answer.task.round;
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  async #askForWork(
+    afterRound: number,
+    waitMs: number,
+  ): Promise<{
+    state: "wait" | "train" | "finished";
+    task: Task | null;
+    outcome: Outcome | null;
+    evidence: { package: EvidencePackage; nonce: Bytes } | null;
+  }> {
+    const nonce = this.#enclave === undefined ? this.#random.bytes(NONCE_BYTES) : null;
+    const request = workRequest.encode({ after_round: afterRound, wait_ms: waitMs, nonce });
+    const encoded = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
+    const { state, task, outcome, evidence } = workAnswer.decode(encoded);
+    return {
+      state,
+      task,
+      outcome,
+      evidence: evidence === null || nonce === null ? null : { package: evidence, nonce },
+    };
+  }
+
+  #tellOutcome(outcome: Outcome | null, told: number): number {
+    if (outcome === null || outcome.round <= told) return told;
+    this.#emit({ event: "outcome", ...outcome });
+    return outcome.round;
+  }
+
+  /** Throws evidence.refused: this device seals nothing for such an enclave. */
+  #trust(offered: EvidencePackage, nonce: Bytes): TrustedEnclave {
+    const policy = policyMessage.decode(offered.policy);
+    const hash = policyHash(offered.policy);
+    const { ok, reasons, enclave } = appraise(offered.evidence, {
+      nowMs: this.#clock.nowMs(),
+      allowSimulated: this.#options.allowSimulatedEnclave ?? false,
+      runId: this.#keystore.run_id,
+      policyHash: hash,
+      nonce,
+      nonceIndex: offered.nonce_index,
+      nonceCount: offered.nonce_count,
+      noncePath: offered.nonce_path,
+    });
+    if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
+    const updatesMin = this.#options.updatesMin ?? 1;
+    if (policy.updates_min < updatesMin) {
+      throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
+    }
+    this.#emit({ event: "enclave", tee: enclave.tee, isolation: enclave.isolation, epoch: enclave.epoch });
+    return { body: enclave, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
+  }
+
+  /** Whether the task is for the enclave and policy that were checked; if not, they are asked for again. */
+  #isTrusted(task: Task): boolean {
+    const enclave = this.#enclave;
+    if (enclave === undefined || this.#clock.nowMs() > enclave.body.not_after) return false;
+    return equal(task.enclave_key_hash, enclave.keyHash) && equal(task.policy_hash, enclave.policyHash);
+  }
+
+  async #open(task: Task): Promise<Round> {
+    const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
+    const model = await this.#fetchModel(task);
+    const { parameters } = splitModel(model);
+    const enclave = this.#enclave!;
+    if (parameters.length !== enclave.policy.parameters) throw new QflareError("model.malformed");
+    return {
+      number: task.round,
+      parameters: new Float32Array(parameters),
+      model,
+      plan: task.plan,
+      deadlineMs,
+      submit: (delta, examples) => this.#submit(task, blobDigest(model), enclave, delta, examples),
+    };
+  }
+
+  /** Throws model.signature unless the attested enclave of this run signed exactly this model. */
+  async #fetchModel(task: Task): Promise<Bytes> {
+    const { body } = this.#enclave!;
+    const scheme = signature("ML-DSA-44");
+    const isSigned = scheme.verify(body.signature_public_key, task.statement, task.statement_signature, CONTEXTS.model);
+    if (!isSigned) throw new QflareError("model.signature");
+    const statement = modelStatement.decode(task.statement);
+    if (!equal(statement.run_id, this.#keystore.run_id) || statement.round >= task.round) {
+      throw new QflareError("model.signature", "it is of another run or round");
+    }
+    const path = `/api/models/${toHex(task.model_blob)}`;
+    const answer = await this.#connection.get(path, task.model_blob_length);
+    if (answer.status !== 200) throw errorOf(answer);
+    const model = openModel(task.content_key, statement.model_digest, answer.body);
+    if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
+    return model;
+  }
+
+  async #submit(
+    task: Task,
+    baseDigest: Bytes,
+    enclave: TrustedEnclave,
+    delta: Float32Array,
+    examples: number,
+  ): Promise<Receipt | undefined> {
+    if (delta.length !== enclave.policy.parameters) {
+      throw new RangeError(`expected a delta of ${enclave.policy.parameters} values, got ${delta.length}`);
+    }
+    const place = {
+      run_id: this.#keystore.run_id,
+      round: task.round,
+      device_id: this.#keystore.device_id,
+      base_digest: baseDigest,
+      policy_hash: enclave.policyHash,
+      enclave_key_hash: enclave.keyHash,
+    };
+    const { kem_public_key } = enclave.body;
+    const blob = await sealUpdate(enclave.policy.suite, kem_public_key, place, bytesFromFloats(delta), this.#random);
+    const digest = blobDigest(blob);
+    // Time carries the counter over restarts without a file of its own.
+    this.#lastSequence = Math.max(this.#lastSequence + 1, this.#clock.nowMs());
+    const fields: Manifest = {
+      v: 1,
+      ...place,
+      blob_digest: digest,
+      blob_length: blob.length,
+      encoding: "f32",
+      examples,
+      sequence: this.#lastSequence,
+    };
+    const manifest = manifestMessage.encode(fields);
+    const signed = signature("ML-DSA-44").sign(this.#keystore.signature_secret_key, manifest, CONTEXTS.update);
+    return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
+  }
+
+  async #send(round: number, submit: Bytes, blob: Bytes, digest: Bytes): Promise<Receipt | undefined> {
+    try {
+      const answer = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
+      return this.#readReceipt(answer, digest);
+    } catch (error) {
+      if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
+      this.#emit({ event: "late", round, reason: error.code });
+      return undefined;
+    }
+  }
+
+  /** Throws server.identity unless the pinned server signed for this blob. */
+  #readReceipt(encoded: Bytes, digest: Bytes): Receipt {
+    const { receipt, signature: signed } = receiptAnswer.decode(encoded);
+    const serverKey = identityMessage.decode(this.#keystore.identity).signature_public_key;
+    const fields = receiptMessage.decode(receipt);
+    const isSigned = signature("ML-DSA-44").verify(serverKey, receipt, signed, CONTEXTS.receipt);
+    if (!isSigned || !equal(fields.blob_digest, digest))
+      throw new QflareError("server.identity", "its receipt does not hold");
+    return fields;
+  }
+
+  #emit(event: DeviceEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
