@@ -111,6 +111,46 @@ export function dot(x: usize, y: usize, length: i32): f64 {
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
 }
 
+/**
+ * r[i] is the median of the other rows at a row whose scaled value is factor * x[i]: below where that lies under the
+ * pivot, above where it lies over it, below + (above - pivot) where it is the pivot. Adds to out[0] the sum of x[i] * r[i],
+ * to out[1] the sum of r[i] * r[i], both float64.
+ */
+export function dotOthers(
+  out: usize,
+  x: usize,
+  factor: f32,
+  pivot: usize,
+  below: usize,
+  above: usize,
+  length: i32,
+): void {
+  const k = f32x4.splat(factor);
+  let product = f64x2.splat(0);
+  let size = f64x2.splat(0);
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    const v = v128.load(x);
+    const value = f32x4.mul(v, k);
+    const p = v128.load(pivot);
+    const b = v128.load(below);
+    const a = v128.load(above);
+    const at = f32x4.add(b, f32x4.sub(a, p));
+    const r = v128.bitselect(b, v128.bitselect(a, at, f32x4.gt(value, p)), f32x4.lt(value, p));
+    const low = f64x2.promote_low_f32x4(r);
+    const high = f64x2.promote_low_f32x4(v128.shuffle<i32>(r, r, 2, 3, 2, 3));
+    product = f64x2.add(product, f64x2.mul(low, f64x2.promote_low_f32x4(v)));
+    product = f64x2.add(product, f64x2.mul(high, f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    size = f64x2.add(size, f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high)));
+    x += 16;
+    pivot += 16;
+    below += 16;
+    above += 16;
+  }
+  store<f64>(out, load<f64>(out) + total(product));
+  store<f64>(out, load<f64>(out, 8) + total(size), 8);
+}
+
 /** x[i] *= factor. */
 export function scale(x: usize, length: i32, factor: f32): void {
   const k = f32x4.splat(factor);

@@ -28,12 +28,22 @@ const EXACT = 2; // a comparator behind this one reads the row
 
 /**
  * The comparators that bring the ranks from low to high - 1 into the rows low to high - 1, in any order among them:
- * whoever adds them up does not care. Walks backwards; a comparator stays where a row after it is needed exactly, or
- * where it decides which of two values enters the sum.
+ * whoever adds them up does not care.
  */
 export function selectionNetwork(count: number, low: number, high: number): Comparators {
-  const all = sortingNetwork(count);
-  const need = new Uint8Array(count).fill(SUMMED, low, high);
+  return pruned(sortingNetwork(count), new Uint8Array(count).fill(SUMMED, low, high));
+}
+
+/** The comparators that bring each of the ranks from low to high - 1 into the row of that number. */
+export function rankNetwork(count: number, low: number, high: number): Comparators {
+  return pruned(sortingNetwork(count), new Uint8Array(count).fill(EXACT, low, high));
+}
+
+/**
+ * Walks backwards; a comparator stays where a row behind it is needed exactly, or where it decides which of two values
+ * enters the sum.
+ */
+function pruned(all: Comparators, need: Uint8Array): Comparators {
   const kept: number[] = [];
   for (let i = all.length - 2; i >= 0; i -= 2) {
     const a = all[i];

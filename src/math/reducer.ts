@@ -4,7 +4,6 @@
 import type { Kernel } from "../core/kernel.ts";
 import { startKernel } from "../core/kernel.ts";
 import type { Comparators } from "./network.ts";
-import { selectionNetwork } from "./network.ts";
 import reduce from "./wasm/reduce.ts";
 
 const PAGE_BYTES = 65536;
@@ -14,10 +13,13 @@ interface Exports {
   narrow(out: number, x: number, length: number): void;
   widen(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
+  dotOthers(out: number, x: number, factor: number, pivot: number, below: number, above: number, length: number): void;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;
   squaredDistances(out: number, rows: number, count: number, stride: number, length: number): void;
 }
+
+type NetworkMaker = (count: number, low: number, high: number) => Comparators;
 
 /** Not to be shared between threads. What it holds between two calls is scratch. */
 export class Reducer {
@@ -49,11 +51,11 @@ export class Reducer {
     return offsets;
   }
 
-  /** Comparators for these ranks; the last ones are kept, because rounds repeat. */
-  network(count: number, low: number, high: number): Comparators {
-    const key = `${count} ${low} ${high}`;
+  /** The network of these arguments. The last one is kept, because rounds repeat. */
+  network(make: NetworkMaker, count: number, low: number, high: number): Comparators {
+    const key = `${make.name} ${count} ${low} ${high}`;
     if (key !== this.#networkKey) {
-      this.#network = selectionNetwork(count, low, high);
+      this.#network = make(count, low, high);
       this.#networkKey = key;
     }
     return this.#network;

@@ -30,12 +30,31 @@ export function referenceTrimmedMean(rows: readonly ArrayLike<number>[], f: numb
   });
 }
 
+/** The median of all rows but this one. */
+export function referenceOthersMedian(rows: readonly ArrayLike<number>[], row: number): number[] {
+  return referenceMedian(rows.filter((_, other) => other !== row));
+}
+
+/** Mean of the kept values nearest to the median of each coordinate; the lower one of two as far. */
+export function referenceMeanAroundMedian(rows: readonly ArrayLike<number>[], kept: number): number[] {
+  const middle = referenceMedian(rows);
+  return columns(rows, (column, i) => {
+    const nearest = column.toSorted((a, b) => Math.abs(a - middle[i]) - Math.abs(b - middle[i]) || a - b);
+    return nearest.slice(0, kept).reduce((a, b) => a + b, 0) / kept;
+  });
+}
+
 export function referenceSquaredDistance(x: ArrayLike<number>, y: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += (x[i] - y[i]) ** 2;
   return sum;
 }
 
-function columns(rows: readonly ArrayLike<number>[], reduce: (column: number[]) => number): number[] {
-  return Array.from({ length: rows[0].length }, (_, i) => reduce(rows.map((row) => row[i])));
+function columns(rows: readonly ArrayLike<number>[], reduce: (column: number[], index: number) => number): number[] {
+  return Array.from({ length: rows[0].length }, (_, i) =>
+    reduce(
+      rows.map((row) => row[i]),
+      i,
+    ),
+  );
 }

@@ -1,59 +1,67 @@
-// Order statistics of each coordinate over many rows: median and trimmed mean. A sorting network works on slices of 64
-// coordinates, pruned to the ranks that enter the result.
+// Order statistics of each coordinate over many rows: median, trimmed mean, mean around the median. A sorting network
+// works on slices of 64 coordinates, pruned to the ranks that enter the result.
 
-import { sortingNetwork } from "./network.ts";
+import type { Comparators } from "./network.ts";
+import { selectionNetwork, sortingNetwork } from "./network.ts";
 import type { Reducer } from "./reducer.ts";
 import { load, padded, unload } from "./vector.ts";
 
 const SLICE = 64; // columns that a network sorts at once: 100 rows of them take 26 kB of a first-level cache
 const PANEL = 512; // columns copied at once: fewer, longer copies
-const STRIDE = 4 * PANEL + 64; // bytes; rows a power of two apart would share one cache set
+export const STRIDE = 4 * PANEL + 64; // bytes; rows a power of two apart would share one cache set
+
+export type Rows = readonly Float32Array[];
+export type Vector = Float32Array<ArrayBuffer>;
 
 /** Mean of the two middle values where the number of rows is even. Row r counts as scales[r] * rows[r]. */
-export function coordinateMedian(
-  reducer: Reducer,
-  rows: readonly Float32Array[],
-  length: number,
-  scales?: ArrayLike<number>,
-): Float32Array<ArrayBuffer> {
+export function coordinateMedian(reducer: Reducer, rows: Rows, length: number, scales?: ArrayLike<number>): Vector {
   const low = Math.floor((rows.length - 1) / 2);
   const high = Math.floor(rows.length / 2) + 1;
   return rangeMean(reducer, rows, length, low, high, scales);
 }
 
 /** Mean of what is left of each coordinate without its f smallest and f largest values; 2f < number of rows. */
-export function trimmedMean(
-  reducer: Reducer,
-  rows: readonly Float32Array[],
-  length: number,
-  f: number,
-): Float32Array<ArrayBuffer> {
+export function trimmedMean(reducer: Reducer, rows: Rows, length: number, f: number): Vector {
   return rangeMean(reducer, rows, length, f, rows.length - f);
+}
+
+/** Mean of the ranks low to high - 1 of each coordinate. */
+function rangeMean(
+  reducer: Reducer,
+  rows: Rows,
+  length: number,
+  low: number,
+  high: number,
+  scales?: ArrayLike<number>,
+): Vector {
+  const comparators = reducer.network(selectionNetwork, rows.length, low, high);
+  const groups = Math.ceil((high - low) / 8);
+  const out = new Float32Array(length);
+  const areas = [32 * groups, 8 * PANEL];
+  const visit = (panel: number, [weights, sum]: readonly number[], start: number, width: number): void => {
+    reducer.f32.fill(0, weights / 4, weights / 4 + 8 * groups);
+    reducer.f32.fill(1 / (high - low), weights / 4, weights / 4 + high - low);
+    reducer.f64.fill(0, sum / 8, sum / 8 + PANEL);
+    reducer.run.weightedSum(sum, panel + low * STRIDE, STRIDE, weights, groups, padded(width));
+    unload(reducer, sum, panel, out, start, width);
+  };
+  eachPanel(reducer, { rows, length, comparators, areas, visit, scales });
+  return out;
 }
 
 /**
  * Mean of the kept values of each coordinate that lie nearest to its median; kept <= number of rows. Of two values as
  * far on either side the lower one enters, so that the order of the rows does not matter.
  */
-export function meanAroundMedian(
-  reducer: Reducer,
-  rows: readonly Float32Array[],
-  length: number,
-  kept: number,
-): Float32Array<ArrayBuffer> {
-  const comparators = sortingNetwork(rows.length);
-  const areas = [comparators.byteLength, rows.length * STRIDE];
-  const [network, panel] = reducer.reserve(...areas) as [number, number];
-  new Uint16Array(reducer.f32.buffer).set(comparators, network / 2);
+export function meanAroundMedian(reducer: Reducer, rows: Rows, length: number, kept: number): Vector {
+  const comparators = reducer.network(sortingNetwork, rows.length, 0, rows.length);
   const out = new Float32Array(length);
-  for (let start = 0; start < length; start += PANEL) {
-    const width = Math.min(PANEL, length - start);
-    loadRows(reducer, panel, rows, start, width, undefined);
-    sortColumns(reducer, panel, width, network, comparators.length / 2);
+  const visit = (panel: number, _areas: readonly number[], start: number, width: number): void => {
     for (let i = 0; i < width; i++) {
       out[start + i] = windowMean(reducer.f32, panel / 4 + i, STRIDE / 4, rows.length, kept);
     }
-  }
+  };
+  eachPanel(reducer, { rows, length, comparators, areas: [], visit });
   return out;
 }
 
@@ -71,45 +79,36 @@ function windowMean(sorted: Float32Array, at: number, stride: number, count: num
   return sum / kept;
 }
 
-function sortColumns(reducer: Reducer, panel: number, width: number, network: number, count: number): void {
-  for (let slice = 0; slice < width; slice += SLICE) {
-    reducer.run.exchange(panel + 4 * slice, STRIDE, SLICE, network, count);
-  }
+export interface Walk {
+  readonly rows: Rows;
+  readonly length: number;
+  readonly comparators: Comparators;
+  /** Byte lengths of scratch that visit wants. */
+  readonly areas: readonly number[];
+  readonly visit: (panel: number, areas: readonly number[], start: number, width: number) => void;
+  readonly scales?: ArrayLike<number> | undefined;
 }
 
-/** Mean of the ranks low to high - 1 of each coordinate. */
-function rangeMean(
-  reducer: Reducer,
-  rows: readonly Float32Array[],
-  length: number,
-  low: number,
-  high: number,
-  scales?: ArrayLike<number>,
-): Float32Array<ArrayBuffer> {
-  const comparators = reducer.network(rows.length, low, high);
-  const groups = Math.ceil((high - low) / 8);
-  const areas = [comparators.byteLength, 32 * groups, 8 * PANEL, (rows.length + 8) * STRIDE];
-  const [network, weights, sum, panel] = reducer.reserve(...areas) as [number, number, number, number];
+/** Copies panels of columns to the kernel, applies the comparators, and shows each to visit. */
+export function eachPanel(reducer: Reducer, { rows, length, comparators, areas, visit, scales }: Walk): void {
+  const rowsMax = rows.length + 8; // a sum over groups of eight reads past the last row, with weight 0
+  const [network, panel, ...rest] = reducer.reserve(comparators.byteLength, rowsMax * STRIDE, ...areas);
   new Uint16Array(reducer.f32.buffer).set(comparators, network / 2);
-  reducer.f32.fill(0, weights / 4, weights / 4 + 8 * groups);
-  reducer.f32.fill(1 / (high - low), weights / 4, weights / 4 + high - low);
-  reducer.f32.fill(0, panel / 4, panel / 4 + ((rows.length + 8) * STRIDE) / 4); // the last group reads past the rows
-  const out = new Float32Array(length);
+  reducer.f32.fill(0, panel / 4, panel / 4 + (rowsMax * STRIDE) / 4);
   for (let start = 0; start < length; start += PANEL) {
     const width = Math.min(PANEL, length - start);
     loadRows(reducer, panel, rows, start, width, scales);
-    sortColumns(reducer, panel, width, network, comparators.length / 2);
-    reducer.f64.fill(0, sum / 8, sum / 8 + PANEL);
-    reducer.run.weightedSum(sum, panel + low * STRIDE, STRIDE, weights, groups, padded(width));
-    unload(reducer, sum, panel, out, start, width);
+    for (let slice = 0; slice < width; slice += SLICE) {
+      reducer.run.exchange(panel + 4 * slice, STRIDE, SLICE, network, comparators.length / 2);
+    }
+    visit(panel, rest, start, width);
   }
-  return out;
 }
 
 function loadRows(
   reducer: Reducer,
   panel: number,
-  rows: readonly Float32Array[],
+  rows: Rows,
   start: number,
   width: number,
   scales: ArrayLike<number> | undefined,

@@ -2,7 +2,7 @@
 
 import type { Reducer } from "./reducer.ts";
 
-const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
+export const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
 const ROUND = 16; // the kernel's step
 
 export function padded(length: number): number {

@@ -1,16 +1,19 @@
-// Leaves out updates that point away from the others: sign flips, noise. The reference is the coordinate median of the
+// Leaves out updates that point away from the others: sign flips, noise. The reference is a coordinate median of the
 // updates, each clipped to the median norm, so that neither length nor a minority of liars turns it.
 
-import { float } from "../../core/shape.ts";
+import { float, oneOf } from "../../core/shape.ts";
+import { dotOthers, othersMedian } from "../../math/others.ts";
+import type { Reducer } from "../../math/reducer.ts";
 import { coordinateMedian } from "../../math/select.ts";
 import { cosine as angle, dot, norm } from "../../math/vector.ts";
 import { clipFactors, filtered, median } from "../batch.ts";
 import { atLeast } from "../parameter.ts";
-import type { PreAggregator } from "../rule.ts";
-import { required } from "../rule.ts";
+import type { Batch, PreAggregator } from "../rule.ts";
+import { optional, required } from "../rule.ts";
 
 export interface CosineParameters {
   readonly threshold: number;
+  readonly reference?: "all" | "others";
 }
 
 export const cosine: PreAggregator<CosineParameters> = {
@@ -18,16 +21,38 @@ export const cosine: PreAggregator<CosineParameters> = {
   summary:
     "Rejects updates whose cosine with the coordinate median is under the threshold; its scores are the cosines.",
   source: "QFLARE",
-  parameters: { threshold: required(float(-1, 1), "least cosine that is accepted; a zero update has 0") },
+  parameters: {
+    threshold: required(float(-1, 1), "least cosine that is accepted; a zero update has 0"),
+    reference: optional(
+      oneOf("all", "others"),
+      "median of all updates, or of all but the one that is judged; all where absent",
+    ),
+  },
   weights: "ignored",
   complexity: "n log(n)^2 D",
   limits: "Shifts within the honest spread (ALIE), backdoors, copies of honest updates. Half the devices lying.",
   requirement: () => atLeast(3, "n >= 3; robust against f < n / 2"),
-  prepare: (reducer, batch, { threshold }) => {
+  prepare: (reducer, batch, { threshold, reference = "all" }) => {
     const factors = clipFactors(batch.norms, median(batch.norms));
-    const reference = coordinateMedian(reducer, batch.rows, batch.length, factors);
-    const size = norm(reducer, reference);
-    const scores = batch.rows.map((row, i) => angle(dot(reducer, row, reference), batch.norms[i], size));
+    const scores = reference === "all" ? withAll(reducer, batch, factors) : withOthers(reducer, batch, factors);
     return { ...filtered(batch, (row) => scores[row] >= threshold, "update.cosine"), scores };
   },
 };
+
+function withAll(reducer: Reducer, { rows, norms, length }: Batch, factors: readonly number[]): number[] {
+  const reference = coordinateMedian(reducer, rows, length, factors);
+  const size = norm(reducer, reference);
+  return rows.map((row, i) => angle(dot(reducer, row, reference), norms[i], size));
+}
+
+/**
+ * With few updates of many values, each one's own say in the median is most of its cosine: of ten updates pure noise
+ * reaches 0.2 and sign-flipped ones as much.
+ */
+function withOthers(reducer: Reducer, { rows, norms, length }: Batch, factors: readonly number[]): number[] {
+  const others = othersMedian(reducer, rows, length, factors);
+  return rows.map((row, i) => {
+    const { product, squaredNorm } = dotOthers(reducer, row, factors[i], others);
+    return angle(product, norms[i], Math.sqrt(squaredNorm));
+  });
+}

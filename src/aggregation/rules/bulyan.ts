@@ -19,7 +19,7 @@ export const bulyan: Rule<BulyanParameters> = {
   source: "El Mhamdi et al., The Hidden Vulnerability of Distributed Learning in Byzantium, ICML 2018",
   parameters: { f: liars() },
   weights: "ignored",
-  complexity: "n^2 D + n^4",
+  complexity: "n^2 D + n^3 log n",
   limits: "Shifts within the honest spread (ALIE, IPM). Loses accuracy where the devices' data differ.",
   requirement: ({ f }) => ({ updatesMin: 4 * f + 3, updatesMax: 256, words: "n >= 4f + 3, n <= 256" }),
   combine: (reducer, batch, { f }) => {

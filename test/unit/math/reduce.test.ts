@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { selectionNetwork, sortingNetwork } from "../../../src/math/network.ts";
+import { dotOthers, othersMedian } from "../../../src/math/others.ts";
+import { squaredDistances } from "../../../src/math/pairs.ts";
 import { Reducer } from "../../../src/math/reducer.ts";
 import {
   referenceDot,
+  referenceMeanAroundMedian,
   referenceMedian,
   referenceNorm,
+  referenceOthersMedian,
+  referenceSquaredDistance,
   referenceTrimmedMean,
   referenceWeightedSum,
 } from "../../../src/math/reference.ts";
-import { coordinateMedian, trimmedMean } from "../../../src/math/select.ts";
-import { allFinite, cosine, dot, norm, weightedSum } from "../../../src/math/vector.ts";
+import { coordinateMedian, meanAroundMedian, trimmedMean } from "../../../src/math/select.ts";
+import { allFinite, cosine, dot, norm, weightedSum, weightedSums } from "../../../src/math/vector.ts";
 import { assertClose, gaussianRows } from "../../support/rows.ts";
 
 const LENGTHS = [1, 2, 15, 16, 17, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 9001];
@@ -46,6 +51,54 @@ describe("reductions", () => {
     const expected = referenceMedian(rows.map((row, r) => row.map((value) => value * scales[r])));
     assertClose(coordinateMedian(reducer, rows, 100, scales), expected, 1e-6);
     assert.deepEqual(rows, before);
+  });
+
+  it("take the median of all rows but one, also among equal values", () => {
+    for (let n = 2; n <= 9; n++) {
+      const wide = gaussianRows(n, n, 600);
+      const tied = wide.map((row) => row.map((value) => Math.round(value)));
+      for (const rows of [wide, tied]) {
+        const scales = rows.map((_, r) => (r % 2 === 0 ? 1 : 0.5));
+        const scaled = rows.map((row, r) => row.map((value) => value * scales[r]));
+        const others = othersMedian(reducer, rows, 600, scales);
+        for (const [r, row] of rows.entries()) {
+          const expected = referenceOthersMedian(scaled, r);
+          const { product, squaredNorm } = dotOthers(reducer, row, scales[r], others);
+          assertClose([product], [referenceDot(row, expected)], 1e-5);
+          assertClose([squaredNorm], [referenceDot(expected, expected)], 1e-5);
+        }
+      }
+    }
+  });
+
+  it("take the mean around the median, the lower one of two values as far", () => {
+    for (let n = 1; n <= 12; n++) {
+      const rows = gaussianRows(n, n, 520);
+      const tied = rows.map((row) => row.map((value) => Math.round(value)));
+      for (let kept = 1; kept <= n; kept++) {
+        assertClose(meanAroundMedian(reducer, rows, 520, kept), referenceMeanAroundMedian(rows, kept), 1e-6);
+        assertClose(meanAroundMedian(reducer, tied, 520, kept), referenceMeanAroundMedian(tied, kept), 1e-6);
+      }
+    }
+  });
+
+  it("take squared distances by difference, so that a huge row costs the near ones no digit", () => {
+    for (const n of [1, 2, 5, 8]) {
+      const rows = gaussianRows(n, n, 300);
+      rows[0].fill(1e30);
+      const { squared } = squaredDistances(reducer, rows, 300);
+      const expected = rows.flatMap((x) => rows.map((y) => referenceSquaredDistance(x, y)));
+      for (const [i, value] of expected.entries()) {
+        assert.ok(Math.abs(squared[i] - value) <= 1e-12 * value, `${squared[i]} and ${value}`);
+      }
+    }
+  });
+
+  it("sum the same rows in several ways at once", () => {
+    const rows = gaussianRows(3, 11, 1100);
+    const ways = [0, 1, 2].map((way) => rows.map((_, r) => (r + way) / 55));
+    const sums = weightedSums(reducer, rows, ways, 1100);
+    for (const [i, sum] of sums.entries()) assertClose(sum, referenceWeightedSum(rows, ways[i]), 1e-6);
   });
 
   it("keep digits that float32 would lose", () => {
