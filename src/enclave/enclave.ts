@@ -80,7 +80,13 @@ export class Enclave {
       epoch: keys.epoch,
       isolation: this.#isolation,
       keys: this.#vault.sealKeys(keys),
-      ...this.#trace(run, { at: request.at, operation: "open", round: 0, subject: hash, outcome }),
+      ...this.#trace(run, {
+        at: request.at,
+        operation: "open",
+        round: 0,
+        subject: sha256(keys.signature_public_key),
+        outcome,
+      }),
     };
   }
 

@@ -87,7 +87,12 @@ export class EnclaveLink {
     const child = new EnclaveProcess(launchEnclave(keyFolder), log);
     const resume = keys === null || progress === null ? null : { keys, progress };
     const { answer } = await child.call("open", { policy, resume, at: clock.nowMs() });
-    await this.#store(answer, (tx) => tx.updateTable("run").set({ enclave_keys: answer.keys }).execute());
+    await this.#store(answer, (tx) =>
+      tx
+        .updateTable("run")
+        .set({ enclave_keys: answer.keys, enclave_public_key: answer.signature_public_key })
+        .execute(),
+    );
     this.#facts = {
       signaturePublicKey: answer.signature_public_key,
       kemKeyHash: epochKeyHash(answer.kem_public_key),

@@ -67,6 +67,15 @@ export async function loadServerKeys(
   };
 }
 
+/** For verifying what a server signed, from its own folder. Throws config.invalid where there is no key file. */
+export function readServerPublicKey(folder: string): Bytes {
+  const path = join(folder, KEY_FILE);
+  const contents = readSecretFile(path);
+  if (contents === undefined) throw new QflareError("config.invalid", `data-dir: there is no ${path}`);
+  const { signature_secret_key } = decodeKeyFile(path, contents);
+  return signature("ML-DSA-44").generateKeyPair(signature_secret_key).publicKey;
+}
+
 async function createKeyFile(path: string, hosts: readonly string[], random: Random, tls?: TlsFiles): Promise<Bytes> {
   const contents = keyFile.encode({
     v: 1,

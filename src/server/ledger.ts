@@ -65,6 +65,18 @@ export class Ledger {
     return (await query.executeTakeFirst()) !== undefined;
   }
 
+  /** Digests of all blobs that are still of use: the models, and the updates of rounds that are not closed. */
+  async blobsInUse(): Promise<Bytes[]> {
+    const models = await this.#db.selectFrom("models").select("blob_digest").execute();
+    const updates = await this.#db
+      .selectFrom("updates")
+      .innerJoin("rounds", "rounds.round", "updates.round")
+      .select("updates.blob_digest")
+      .where("rounds.closed_at", "is", null)
+      .execute();
+    return [...models, ...updates].map((row) => row.blob_digest);
+  }
+
   async updatesOf(round: number): Promise<UpdateRow[]> {
     return await this.#db.selectFrom("updates").selectAll().where("round", "=", round).execute();
   }

@@ -226,6 +226,7 @@ export class Rounds {
     const { round, opened_at, closed_at, model_digest } = open.row;
     this.#failuresInARow = 0;
     this.#settle(open, report);
+    await open.removeBlobs();
     await this.#ports.audit.checkpoint(this.#ports.db);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
@@ -244,6 +245,7 @@ export class Rounds {
   async #fail(open: OpenRound, reason: string): Promise<void> {
     open.row = await this.#ports.ledger.fail(open.row, reason);
     this.#settle(open, undefined);
+    await open.removeBlobs();
     this.#ports.events.emit({
       event: "round.failed",
       round: open.row.round,

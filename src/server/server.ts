@@ -4,7 +4,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import type { Server as NetServer } from "node:net";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { equal } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import type { SuiteName } from "../crypto/suite.ts";
@@ -64,6 +64,8 @@ export interface RunningServer {
   readonly events: Events;
   /** Resolves when the planned rounds are published or the server was stopped; rejects where the coordinator failed. */
   readonly finished: Promise<void>;
+  /** Resolves when close() is done, whoever called it. */
+  readonly closed: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -125,6 +127,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   let admin: NetServer | undefined;
   let closing: Promise<void> | undefined;
+  const closed = Promise.withResolvers<void>();
   const close = (): Promise<void> => {
     closing ??= (async () => {
       rounds.stop();
@@ -135,11 +138,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await writer.drained();
       sessions.close();
       await db.destroy();
+      closed.resolve();
     })();
     return closing;
   };
   let finished: Promise<void> = Promise.resolve();
   try {
+    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
     await enclave.ready();
     await storeFirstModel(options, { ledger, models, enclave, clock });
     const port = await listen(gateway, options);
@@ -149,7 +154,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     admin = await openAdmin(join(dataDir, ADMIN_SOCKET), ports);
     finished = rounds.run();
     finished.catch((error: unknown) => log.error({ error: String(error) }, "the coordinator failed"));
-    return { url, port, isolation: enclave.facts.isolation, events, finished, close };
+    return { url, port, isolation: enclave.facts.isolation, events, finished, closed: closed.promise, close };
   } catch (error) {
     await close();
     throw error;
@@ -179,7 +184,15 @@ async function openRun(db: Kysely<Tables>, { run, random }: ServerOptions): Prom
   const parameters = splitModel(firstModel).parameters.length;
   const policy = policyMessage.encode({ v: 1, run_id: runId, encoding: "f32", parameters, ...promises });
   if (stored === undefined) {
-    const row = { id: 1, run_id: runId, policy, plan, enclave_keys: null, enclave_progress: null };
+    const row = {
+      id: 1,
+      run_id: runId,
+      policy,
+      plan,
+      enclave_keys: null,
+      enclave_progress: null,
+      enclave_public_key: null,
+    };
     await db.insertInto("run").values(row).execute();
   } else if (!equal(stored.policy, policy)) {
     throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite or policy");

@@ -1,8 +1,8 @@
 // Blobs as files named by their digest: the same content has the same place, so storing twice changes nothing.
 
 import { createReadStream, type ReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { equal, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import type { Random } from "../../core/ports.ts";
@@ -82,6 +82,19 @@ export class BlobStore {
       return { length: size, body: createReadStream(this.#place(digest)) };
     } catch {
       return undefined;
+    }
+  }
+
+  /** Missing ones are no error: removing twice changes nothing. */
+  async remove(digests: readonly Uint8Array[]): Promise<void> {
+    for (const digest of digests) await rm(this.#place(digest), { force: true });
+  }
+
+  /** Removes every blob that keep does not name (in hexadecimal): what a stop between blob and row left behind. */
+  async sweep(keep: ReadonlySet<string>): Promise<void> {
+    for (const name of await readdir(this.#root, { recursive: true })) {
+      const digest = basename(name);
+      if (/^[0-9a-f]{64}$/.test(digest) && !keep.has(digest)) await rm(join(this.#root, name), { force: true });
     }
   }
 

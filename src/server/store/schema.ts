@@ -1,6 +1,6 @@
 // Tables of the ledger. Whole numbers are milliseconds, bytes or counts; digests and ids are blobs.
 
-import type { Kysely } from "kysely";
+import type { CreateTableBuilder, Kysely } from "kysely";
 
 type Blob = Uint8Array<ArrayBuffer>;
 
@@ -13,6 +13,7 @@ export interface Tables {
     plan: string;
     enclave_keys: Blob | null;
     enclave_progress: Blob | null;
+    enclave_public_key: Blob | null;
   };
   tokens: {
     id: Blob;
@@ -79,7 +80,15 @@ export type RoundState = (typeof ROUND_STATES)[number];
 
 /** Creates what is missing; running it again changes nothing. */
 export async function createTables(db: Kysely<Tables>): Promise<void> {
-  const table = (name: keyof Tables) => db.schema.createTable(name).ifNotExists();
+  const table: NewTable = (name) => db.schema.createTable(name).ifNotExists();
+  await createRegistry(table);
+  await createRounds(table);
+  await createAudit(table);
+}
+
+type NewTable = (name: keyof Tables) => CreateTableBuilder<keyof Tables>;
+
+async function createRegistry(table: NewTable): Promise<void> {
   await table("run")
     .addColumn("id", "integer", (c) => c.primaryKey())
     .addColumn("run_id", "blob", (c) => c.notNull())
@@ -87,6 +96,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
     .addColumn("plan", "text", (c) => c.notNull())
     .addColumn("enclave_keys", "blob")
     .addColumn("enclave_progress", "blob")
+    .addColumn("enclave_public_key", "blob")
     .execute();
   await table("tokens")
     .addColumn("id", "blob", (c) => c.primaryKey())
@@ -107,6 +117,9 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
     .addColumn("enrolled_at", "integer", (c) => c.notNull())
     .addColumn("sequence", "integer", (c) => c.notNull())
     .execute();
+}
+
+async function createRounds(table: NewTable): Promise<void> {
   await table("rounds")
     .addColumn("round", "integer", (c) => c.primaryKey())
     .addColumn("state", "text", (c) => c.notNull())
@@ -142,6 +155,9 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
     .addColumn("signature", "blob", (c) => c.notNull())
     .addColumn("published_at", "integer", (c) => c.notNull())
     .execute();
+}
+
+async function createAudit(table: NewTable): Promise<void> {
   await table("audit")
     .addColumn("position", "integer", (c) => c.primaryKey())
     .addColumn("entry", "blob", (c) => c.notNull())

@@ -1,0 +1,172 @@
+// qflare device: enrol a device, run it, look at it.
+
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import { QflareError } from "../../core/error.ts";
+import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
+import { Device, type DeviceEvent, type Round } from "../../device/device.ts";
+import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
+import type { Dataset } from "../../learning/dataset.ts";
+import { decodeModel } from "../../learning/model-file.ts";
+import { Network } from "../../learning/network.ts";
+import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
+import { createTrainer } from "../../learning/trainer.ts";
+import { type DataOptions, loadTraining, shareOf } from "../data.ts";
+import { createOutput, type Output, UsageError } from "../output.ts";
+import { interrupted } from "../system.ts";
+
+interface Flags extends DataOptions {
+  readonly token?: string;
+  readonly keystore: string;
+  readonly allowSimulatedEnclave?: boolean;
+  readonly updatesMin: string;
+  readonly suites?: string;
+  readonly partition: string;
+  readonly part: string;
+  readonly seed: string;
+  readonly attack?: string;
+  readonly json?: boolean;
+}
+
+export function addDeviceCommand(program: Command): void {
+  const device = program.command("device").description("a device that trains and keeps its data");
+  common(device.command("enroll").description("make keys and enrol them under a token"))
+    .requiredOption("--token <token>", "what qflare token create printed")
+    .addHelpText("after", "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave")
+    .action(async (flags: Flags) => await enroll(flags));
+  training(common(device.command("run").description("take part in rounds until the run is finished")))
+    .option("--token <token>", "enrol first, where there is no key file yet")
+    .addHelpText("after", "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave")
+    .action(async (flags: Flags) => await run(flags));
+  common(device.command("status").description("what the key file says, and whether the server knows it"))
+    .addHelpText("after", "\nExample:\n  qflare device status --keystore device.key")
+    .action(async (flags: Flags) => await status(flags));
+}
+
+function common(command: Command): Command {
+  return command
+    .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
+    .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
+    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "1")
+    .option("--suites <names>", `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`)
+    .option("--json", "one JSON object a line");
+}
+
+function training(command: Command): Command {
+  return command
+    .option("--data <folder>", "folder of IDX files (default: the images that come with qflare)")
+    .option("--csv <file>", "table with a header, instead of --data")
+    .option("--label <column>", "label column of the table")
+    .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>, for --part", "iid")
+    .option("--part <i/n>", "train on this share of the data", "1/1")
+    .option("--seed <n>", "seed of partition and batches", "1")
+    .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale");
+}
+
+function deviceOptions(flags: Flags, output: Output): Parameters<typeof Device.open>[0] {
+  return {
+    keystore: flags.keystore,
+    allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
+    updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
+    suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
+    onEvent: (event) => output.emit(event, describe(event)),
+  };
+}
+
+function suitesOf(text: string): SuiteName[] {
+  const names = text.split(",");
+  if (names.every(isSuiteName)) return names;
+  throw new UsageError(`--suites: expected a list such as ${DEFAULT_SUITE} out of ${SUITE_NAMES.join(", ")}, got ${text}`);
+}
+
+function whole(text: string, flag: string, min: number, max: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
+}
+
+async function enroll(flags: Flags & { token?: string }): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const device = await Device.enroll({ ...deviceOptions(flags, output), link: flags.token! });
+  const { name, id, url } = device;
+  device.close();
+  output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
+}
+
+async function status(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const device = Device.open(deviceOptions(flags, createOutput(true)));
+  await device.connect();
+  device.close();
+  const { name, id, url } = device;
+  output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
+}
+
+async function run(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const seed = whole(flags.seed, "--seed", 0, 2 ** 31);
+  const attack = flags.attack === undefined ? undefined : parseAttack(flags.attack);
+  const own = shareOf(loadTraining(flags), flags.part, flags.partition, seed);
+  const dataset = attack === undefined ? own : poisonDataset(attack, own);
+  const device = await openOrEnroll(flags, output);
+  void interrupted().then(() => device.close());
+  const { name, id } = device;
+  output.emit({ event: "ready", device_id: id, name, examples: dataset.count }, `${name}: ${dataset.count} examples, waiting for rounds`);
+  try {
+    for await (const round of device.rounds()) await takePart(round, dataset, attack, seed, output);
+  } catch (error) {
+    if (!(error instanceof QflareError && error.code === "server.unavailable")) throw error;
+    return;
+  } finally {
+    device.close();
+  }
+  output.emit({ event: "finished" }, "the run is finished");
+}
+
+async function openOrEnroll(flags: Flags, output: Output): Promise<Device> {
+  const options = deviceOptions(flags, output);
+  if (flags.token === undefined || existsSync(flags.keystore)) return Device.open(options);
+  return await Device.enroll({ ...options, link: flags.token });
+}
+
+async function takePart(
+  round: Round,
+  dataset: Dataset,
+  attack: Attack | undefined,
+  seed: number,
+  output: Output,
+): Promise<void> {
+  const started = performance.now();
+  const { description } = decodeModel(round.model);
+  const trainer = createTrainer(new Network(description), dataset);
+  const job = { parameters: round.parameters, plan: readPlan(round.plan), seed: seed + round.number };
+  const trained = await trainer.train(job);
+  const honest = trained.parameters.map((value, i) => value - round.parameters[i]!);
+  const delta = attack === undefined ? honest : poisonDelta(attack, honest, seed + round.number);
+  const receipt = await round.submit(delta, trained.examples);
+  if (receipt === undefined) return;
+  const seconds = (performance.now() - started) / 1000;
+  output.emit(
+    { event: "submitted", round: round.number, examples: trained.examples, loss: trained.loss, audit_index: receipt.audit_index, seconds },
+    `round ${round.number}: loss ${trained.loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, receipt at entry ${receipt.audit_index}`,
+  );
+}
+
+function readPlan(json: string): TrainingPlan {
+  return trainingPlanShape.read(JSON.parse(json), "plan");
+}
+
+function describe(event: DeviceEvent): string {
+  switch (event.event) {
+    case "session":
+      return `session open with ${event.suite}`;
+    case "enclave":
+      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}`;
+    case "outcome":
+      return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
+    case "late":
+      return `round ${event.round}: too late (${event.reason})`;
+    case "retry":
+      return `waiting ${event.wait_ms} ms: ${event.reason}`;
+  }
+}

@@ -1,0 +1,173 @@
+// qflare server: coordinates rounds for the devices that enrol.
+
+import { existsSync, readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { PRESETS, readPolicy } from "../../aggregation/policy.ts";
+import { QflareError } from "../../core/error.ts";
+import { systemRandom } from "../../crypto/random.ts";
+import type { SuiteName } from "../../crypto/suite.ts";
+import { initialParameters, type ModelDescription, modelShape } from "../../learning/model.ts";
+import { decodeModel, encodeModel } from "../../learning/model-file.ts";
+import type { TlsFiles } from "../../server/certificate.ts";
+import type { RunEvent } from "../../server/events.ts";
+import { type RunDefinition, startServer } from "../../server/server.ts";
+import { createLog, LOG_LEVELS } from "../log.ts";
+import { createOutput, UsageError } from "../output.ts";
+import { addSettings, readSettings, type Settings } from "../settings.ts";
+import { interrupted, systemClock } from "../system.ts";
+
+interface Flags {
+  readonly dataDir: string;
+  readonly logLevel: string;
+  readonly exitWhenFinished?: boolean;
+  readonly json?: boolean;
+}
+
+export function addServerCommand(program: Command): void {
+  const command = program
+    .command("server")
+    .description("coordinate a run: enrol devices, open rounds, publish models")
+    .option("--data-dir <folder>", "where keys, ledger and blobs lie", ".qflare")
+    .option("--log-level <level>", LOG_LEVELS.join(", "), "info")
+    .option("--exit-when-finished", "end when the planned rounds are published")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare server --data-dir /var/lib/qflare --host 0.0.0.0 --target 20 --rounds 50");
+  addSettings(command).action(async (flags: Flags) => await run(flags, readSettings({ ...flags }, process.env)));
+}
+
+async function run(flags: Flags, settings: Settings): Promise<void> {
+  if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
+    throw new UsageError(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`);
+  }
+  const output = createOutput(flags.json ?? false);
+  const server = await startServer({
+    dataDir: flags.dataDir,
+    host: settings.host,
+    port: settings.port,
+    publicUrl: publicUrl(settings),
+    tls: tlsFiles(settings),
+    suites: settings.suites.split(",") as SuiteName[],
+    run: runDefinition(settings),
+    rounds: roundSettings(settings),
+    rateLimits: {
+      enroll: settings.enroll_per_minute,
+      challenge: settings.challenge_per_minute,
+      submit: settings.submit_per_minute,
+      model: settings.model_per_minute,
+    },
+    clock: systemClock,
+    random: systemRandom,
+    log: createLog(flags.logLevel),
+  });
+  const { url, port, isolation } = server;
+  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };
+  output.emit(where, `listening on ${url}, enclave simulated with isolation "${isolation}", data in ${flags.dataDir}`);
+  server.events.listen((event) => output.emit(event, describe(event)));
+  const stopped = interrupted().then(() => server.close());
+  await server.finished;
+  if (flags.exitWhenFinished ?? false) await server.close();
+  else await Promise.race([stopped, server.closed]);
+}
+
+function publicUrl({ public_url }: Settings): string | undefined {
+  if (public_url !== undefined && !/^https:\/\/[a-zA-Z0-9.[\]:-]+$/.test(public_url)) {
+    throw new UsageError(`--public-url: expected https://host or https://host:port, got ${JSON.stringify(public_url)}`);
+  }
+  return public_url;
+}
+
+function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
+  if (tls_cert === undefined && tls_key === undefined) return undefined;
+  if (tls_cert === undefined || tls_key === undefined) throw new UsageError("--tls-cert and --tls-key: expected both");
+  return { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+}
+
+function readText(path: string, flag: string): string {
+  if (!existsSync(path)) throw new UsageError(`${flag}: there is no ${path}`);
+  return readFileSync(path, "utf8");
+}
+
+function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["rounds"] {
+  const { rounds, target, quorum } = settings;
+  if (quorum > target) throw new UsageError(`--quorum: expected at most the target of ${target}, got ${quorum}`);
+  return {
+    rounds,
+    target,
+    quorum,
+    overSelection: settings.over_selection,
+    selectionMs: settings.selection_time,
+    deadlineMs: settings.round_deadline,
+  };
+}
+
+function runDefinition(settings: Settings): RunDefinition {
+  const defence = readDefence(settings);
+  const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
+  return {
+    suite: settings.suites.split(",")[0] as SuiteName,
+    aggregation: JSON.stringify(defence.aggregation),
+    updates_min: defence.updates_min,
+    norm_max: defence.norm_max,
+    weight_cap: defence.weight_cap,
+    plan: JSON.stringify({ epochs, batch_size, learning_rate, momentum, proximal_mu }),
+    firstModel: firstModel(settings),
+  };
+}
+
+/** A preset by its name, or a specification in JSON. */
+function readDefence({ rule, norm_max, weight_cap, quorum }: Settings): ReturnType<typeof readPolicy> {
+  const bounds = { norm_max, weight_cap };
+  if (Object.hasOwn(PRESETS, rule)) {
+    const { updates_min } = PRESETS[rule as keyof typeof PRESETS];
+    return readPolicy({ preset: rule, ...bounds, updates_min: Math.min(updates_min, quorum) });
+  }
+  let aggregation: unknown;
+  try {
+    aggregation = JSON.parse(rule);
+  } catch {
+    const names = Object.keys(PRESETS).join(", ");
+    throw new UsageError(`--rule: expected one of ${names}, or JSON, got ${JSON.stringify(rule.slice(0, 80))}`);
+  }
+  return readPolicy({ aggregation, ...bounds, updates_min: Math.min(3, quorum) });
+}
+
+function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
+  if (settings.model.endsWith(".safetensors")) {
+    if (!existsSync(settings.model)) throw new UsageError(`--model: there is no ${settings.model}`);
+    const file = new Uint8Array(readFileSync(settings.model));
+    decodeModel(file);
+    return file;
+  }
+  const description = modelDescription(settings);
+  return encodeModel(description, initialParameters(description, settings.seed));
+}
+
+function modelDescription({ model, inputs, classes }: Settings): ModelDescription {
+  const hidden = /^mlp:(\d{1,6}(?:,\d{1,6})*)$/.exec(model)?.[1]?.split(",").map(Number);
+  if (model !== "softmax" && hidden === undefined) {
+    throw new UsageError(`--model: expected softmax, such as mlp:64, or a .safetensors file, got ${JSON.stringify(model)}`);
+  }
+  try {
+    return modelShape.read(hidden === undefined ? { kind: "softmax", inputs, classes } : { kind: "mlp", inputs, hidden, classes }, "model");
+  } catch (error) {
+    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
+  }
+}
+
+function describe(event: RunEvent): string {
+  switch (event.event) {
+    case "round.started":
+      return `round ${event.round}: ${event.devices.length} devices selected`;
+    case "round.published": {
+      const rejected = event.rejected.map((one) => `${one.device} (${one.reason})`).join(", ");
+      const missing = event.missing.length === 0 ? "" : `, missing ${event.missing.join(", ")}`;
+      const turnedDown = rejected === "" ? "" : `, rejected ${rejected}`;
+      return `round ${event.round}: published in ${event.seconds.toFixed(2)} s, ${event.accepted.length} accepted${turnedDown}${missing}`;
+    }
+    case "round.failed":
+      return `round ${event.round}: failed, ${event.reason}`;
+    case "run.finished":
+      return `run finished after ${event.rounds} rounds`;
+  }
+}
+

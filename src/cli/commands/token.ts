@@ -1,0 +1,80 @@
+// qflare token: one-time enrolment tokens, through the running server's administration socket.
+
+import type { Command } from "commander";
+import { renderUnicodeCompact } from "uqr";
+import { AdminClient } from "../admin-client.ts";
+import { createOutput, type Output, UsageError } from "../output.ts";
+import { parseDuration } from "../settings.ts";
+
+interface Flags {
+  readonly dataDir: string;
+  readonly json?: boolean;
+  readonly name: string;
+  readonly expires: string;
+  readonly qr: boolean;
+}
+
+interface TokenLine {
+  readonly token_id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly expires_at: string;
+}
+
+export function addTokenCommand(program: Command): void {
+  const token = program.command("token").description("one-time tokens with which devices enrol");
+  const add = (name: string, words: string, example: string): Command =>
+    token
+      .command(name)
+      .description(words)
+      .option("--data-dir <folder>", "data folder of the running server", ".qflare")
+      .option("--json", "one JSON object a line")
+      .addHelpText("after", `\nExample:\n  ${example}`);
+  add("create", "make a token for one device", "qflare token create --name ward-3 --expires 1h")
+    .requiredOption("--name <name>", "name of the device")
+    .option("--expires <time>", "how long it may be used, such as 30m, 1h, 7d", "1h")
+    .option("--no-qr", "leave out the QR code")
+    .action(async (flags: Flags) => await withAdmin(flags, (admin, output) => create(admin, output, flags)));
+  add("list", "all tokens and what became of them", "qflare token list").action(
+    async (flags: Flags) => await withAdmin(flags, list),
+  );
+  add("revoke", "make a token useless", "qflare token revoke 0123456789abcdef")
+    .argument("<token-id>", "as shown by list")
+    .action(async (id: string, flags: Flags) => {
+      await withAdmin(flags, async (admin, output) => {
+        output.emit(await admin.call<object>("token.revoke", { token_id: id }), `token ${id} is revoked`);
+      });
+    });
+  add("cleanup", "remove tokens that expired unused", "qflare token cleanup").action(async (flags: Flags) => {
+    await withAdmin(flags, async (admin, output) => {
+      const { removed } = await admin.call<{ removed: number }>("token.cleanup");
+      output.emit({ removed }, `removed ${removed} expired tokens`);
+    });
+  });
+}
+
+async function withAdmin(flags: Flags, work: (admin: AdminClient, output: Output) => Promise<void>): Promise<void> {
+  const admin = await AdminClient.connect(flags.dataDir);
+  try {
+    await work(admin, createOutput(flags.json ?? false));
+  } finally {
+    admin.close();
+  }
+}
+
+async function create(admin: AdminClient, output: Output, { name, expires, qr }: Flags): Promise<void> {
+  const ageMs = parseDuration(expires);
+  if (ageMs === undefined) throw new UsageError(`--expires: expected such as 30m, 1h, 7d, got ${JSON.stringify(expires)}`);
+  const made = await admin.call<{ token: string; expires_at: string }>("token.create", { name, age_ms: ageMs });
+  const code = qr && !output.isJson ? `\n${renderUnicodeCompact(made.token)}` : "";
+  output.emit(made, `${made.token}${code}`);
+  if (!output.isJson) process.stderr.write(`for ${name}, to be used once before ${made.expires_at}\n`);
+}
+
+async function list(admin: AdminClient, output: Output): Promise<void> {
+  const tokens = await admin.call<TokenLine[]>("token.list");
+  for (const token of tokens) {
+    output.emit(token, `${token.token_id}  ${token.state.padEnd(8)} ${token.expires_at}  ${token.name}`);
+  }
+  if (tokens.length === 0 && !output.isJson) process.stdout.write("no tokens\n");
+}

@@ -1,0 +1,41 @@
+// What commands print: one JSON object a line with --json, else text for people. Results go to standard output, logs and
+// errors to standard error. Exit code 0: done, 1: failed, 2: used wrongly.
+
+import { styleText } from "node:util";
+import { QflareError } from "../core/error.ts";
+
+export interface Output {
+  readonly isJson: boolean;
+  /** One JSON line with --json; else the text, where there is one. */
+  emit(event: object, text?: string): void;
+}
+
+export function createOutput(isJson: boolean): Output {
+  return {
+    isJson,
+    emit(event, text) {
+      if (isJson) process.stdout.write(`${JSON.stringify(event)}\n`);
+      else if (text !== undefined) process.stdout.write(`${text}\n`);
+    },
+  };
+}
+
+export function paint(style: Parameters<typeof styleText>[0], text: string): string {
+  return styleText(style, text, { stream: process.stdout });
+}
+
+/** For mistakes in the call itself. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Says one line and sets the exit code; anything that is not coded is a fault of ours and keeps its trace. */
+export function report(error: unknown): void {
+  const isUsage = error instanceof UsageError || (error instanceof QflareError && error.code === "config.invalid");
+  if (error instanceof UsageError || error instanceof QflareError) {
+    process.stderr.write(`qflare: ${error.message}\n`);
+  } else {
+    process.stderr.write(`qflare: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  }
+  process.exitCode = isUsage ? 2 : 1;
+}

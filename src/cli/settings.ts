@@ -1,0 +1,188 @@
+// Settings of a server: the one table from which command-line flags, environment variables, the configuration file and
+// their help are made. A flag wins over the environment, the environment over the file, the file over the default.
+
+import { existsSync, readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { parse as parseToml, TomlError } from "smol-toml";
+import { LIMITS } from "../core/limits.ts";
+import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
+import { UsageError } from "./output.ts";
+
+interface Setting<T> {
+  readonly words: string;
+  readonly placeholder: string;
+  readonly fallback: T;
+  /** The value of a text, or undefined where it is not one. */
+  read(text: string): T | undefined;
+  /** What read takes. */
+  readonly expected: string;
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** "500ms", "10s", "5m", "1h", "7d" in milliseconds; undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  const value = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!]!;
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function whole(words: string, fallback: number, min: number, max: number): Setting<number> {
+  const read = (text: string): number | undefined => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  };
+  return { words, placeholder: "n", fallback, read, expected: `a whole number from ${min} to ${max}` };
+}
+
+function number(words: string, fallback: number, min: number, max: number): Setting<number> {
+  const read = (text: string): number | undefined => {
+    const value = /^\d+(\.\d+)?(e[+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  };
+  return { words, placeholder: "x", fallback, read, expected: `a number from ${min} to ${max}` };
+}
+
+function duration(words: string, fallback: string, minMs: number, maxMs: number): Setting<number> {
+  const read = (text: string): number | undefined => {
+    const value = parseDuration(text);
+    return value !== undefined && value >= minMs && value <= maxMs ? value : undefined;
+  };
+  const expected = `a time such as 500ms, 10s, 5m or 1h, from ${minMs} ms to ${maxMs / 3_600_000} h`;
+  return { words, placeholder: "time", fallback: parseDuration(fallback)!, read, expected };
+}
+
+function string<T extends string | undefined>(words: string, placeholder: string, fallback: T): Setting<T> {
+  return { words, placeholder, fallback, read: (text) => (text === "" ? undefined : (text as T)), expected: "some text" };
+}
+
+const suites: Setting<string> = {
+  words: "suites that sessions may use, preferred first, with commas",
+  placeholder: "names",
+  fallback: SUITE_NAMES.join(","),
+  read: (text) => (text.split(",").every(isSuiteName) ? text : undefined),
+  expected: `a list out of ${SUITE_NAMES.join(", ")}`,
+};
+
+const perMinute = (what: string, fallback: number): Setting<number> =>
+  whole(`${what} a minute and client`, fallback, 1, 1_000_000);
+
+export const SETTINGS = {
+  host: string("address to listen on", "address", "127.0.0.1"),
+  port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
+  public_url: string<string | undefined>("URL that tokens name, by default https://host:port", "url", undefined),
+  tls_cert: string<string | undefined>("certificate chain, PEM; by default the server makes its own", "file", undefined),
+  tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
+  suites,
+  rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
+  target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
+  quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),
+  over_selection: number("devices selected for each wanted update", 1, 1, 10),
+  selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
+  round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
+  rule: string("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  norm_max: number("largest norm of an update", 1e6, 0, 1e18),
+  weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
+  model: string("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
+  inputs: whole("inputs of the model", 784, 1, LIMITS.layerWidthMax),
+  classes: whole("classes of the model", 10, 2, LIMITS.classesMax),
+  epochs: whole("local passes over a device's data", 1, 1, LIMITS.epochsMax),
+  batch_size: whole("examples in a batch", 10, 1, LIMITS.batchSizeMax),
+  learning_rate: number("step size", 0.05, 0, 100),
+  momentum: number("momentum", 0, 0, 0.999),
+  proximal_mu: number("weight of FedProx's proximal term", 0, 0, 100),
+  seed: whole("seed of the first model", 1, 0, 2 ** 31),
+  enroll_per_minute: perMinute("enrolments", 5),
+  challenge_per_minute: perMinute("handshakes", 30),
+  submit_per_minute: perMinute("updates", 10),
+  model_per_minute: perMinute("model requests", 60),
+} as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
+
+type Name = keyof typeof SETTINGS;
+export type Settings = { readonly [K in Name]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
+
+const NAMES = Object.keys(SETTINGS) as Name[];
+const CONFIG_FILE = "qflare.toml";
+
+function flagOf(name: string): string {
+  return name.replaceAll("_", "-");
+}
+
+/** Flags without defaults, so that a missing one can be told from a given one. */
+export function addSettings(command: Command): Command {
+  command.addOption(new Option("--config <file>", `configuration file, by default ${CONFIG_FILE} if it is there`));
+  for (const name of NAMES) {
+    const { words, placeholder, fallback } = SETTINGS[name];
+    const shown = fallback === undefined ? words : `${words} (default: ${shownDefault(name)})`;
+    command.addOption(new Option(`--${flagOf(name)} <${placeholder}>`, shown));
+  }
+  return command;
+}
+
+function shownDefault(name: Name): string {
+  const { fallback, placeholder } = SETTINGS[name];
+  return placeholder === "time" ? `${Number(fallback) / 1000}s` : String(fallback);
+}
+
+type Flags = Readonly<Record<string, unknown>>;
+
+/** Throws UsageError, which names the place of the mistake. */
+export function readSettings(flags: Flags, environment: NodeJS.ProcessEnv): Settings {
+  const file = readConfigFile(flags["config"] as string | undefined);
+  const out: Record<string, unknown> = {};
+  for (const name of NAMES) {
+    const given = givenText(name, flags, environment, file);
+    out[name] = given === undefined ? SETTINGS[name].fallback : readOne(name, given);
+  }
+  return out as Settings;
+}
+
+interface Given {
+  readonly text: string;
+  readonly place: string;
+}
+
+function givenText(name: Name, flags: Flags, environment: NodeJS.ProcessEnv, file: ConfigFile): Given | undefined {
+  const flag = flags[camel(name)];
+  if (typeof flag === "string") return { text: flag, place: `--${flagOf(name)}` };
+  const variable = `QFLARE_${name.toUpperCase()}`;
+  const fromEnvironment = environment[variable];
+  if (fromEnvironment !== undefined) return { text: fromEnvironment, place: variable };
+  const fromFile = file.values[name];
+  return fromFile === undefined ? undefined : { text: String(fromFile), place: `${file.path}: ${name}` };
+}
+
+function readOne(name: Name, { text, place }: Given): unknown {
+  const setting = SETTINGS[name] as Setting<unknown>;
+  const value = setting.read(text);
+  if (value === undefined) {
+    throw new UsageError(`${place}: expected ${setting.expected}, got ${JSON.stringify(text.slice(0, 80))}`);
+  }
+  return value;
+}
+
+function camel(name: string): string {
+  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+interface ConfigFile {
+  readonly path: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+function readConfigFile(path: string | undefined): ConfigFile {
+  if (path === undefined && !existsSync(CONFIG_FILE)) return { path: CONFIG_FILE, values: {} };
+  const file = path ?? CONFIG_FILE;
+  let values: Record<string, unknown>;
+  try {
+    values = parseToml(readFileSync(file, "utf8"));
+  } catch (error) {
+    const reason = error instanceof TomlError ? `line ${error.line}: ${error.message.split("\n")[0]}` : "it cannot be read";
+    throw new UsageError(`${file}: ${reason}`);
+  }
+  for (const [name, value] of Object.entries(values)) {
+    if (!Object.hasOwn(SETTINGS, name)) throw new UsageError(`${file}: ${name}: there is no such setting`);
+    if (typeof value === "object") throw new UsageError(`${file}: ${name}: expected a single value`);
+  }
+  return { path: file, values };
+}
