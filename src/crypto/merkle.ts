@@ -1,0 +1,138 @@
+// Hash trees as in RFC 6962 section 2.1 with SHA-256: leaf = H(0x00 | data), node = H(0x01 | left | right). One kind of
+// tree names blobs (leaves of 1 MiB), proves a nonce in the enclave's evidence, and orders the audit log.
+
+import { createHash } from "node:crypto";
+import { equal } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { SHA256_BYTES, sha256 } from "./hash.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export const leafHash = (data: Uint8Array): Bytes => sha256(Uint8Array.of(0), data);
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
+
+/** Largest power of two below count; count > 1. */
+function splitPoint(count: number): number {
+  let k = 1;
+  while (k * 2 < count) k *= 2;
+  return k;
+}
+
+/** Root over leaf hashes; the hash of nothing where there are none. */
+export function treeRoot(leaves: readonly Uint8Array[]): Bytes {
+  const tree = new GrowingTree();
+  for (const leaf of leaves) tree.append(leaf);
+  return tree.root();
+}
+
+/** Sibling hashes from the leaf up. */
+export function inclusionPath(leaves: readonly Uint8Array[], index: number): Bytes[] {
+  if (!Number.isInteger(index) || index < 0 || index >= leaves.length) throw new RangeError(`no leaf ${index}`);
+  if (leaves.length === 1) return [];
+  const k = splitPoint(leaves.length);
+  return index < k
+    ? [...inclusionPath(leaves.slice(0, k), index), treeRoot(leaves.slice(k))]
+    : [...inclusionPath(leaves.slice(k), index - k), treeRoot(leaves.slice(0, k))];
+}
+
+/** RFC 9162 section 2.1.3.2. */
+export function verifyInclusion(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
+  if (!Number.isSafeInteger(index) || index < 0 || index >= size) return false;
+  let hash: Uint8Array = leaf;
+  let position = index;
+  let last = size - 1;
+  for (const sibling of path) {
+    if (last === 0) return false;
+    if (position % 2 === 1 || position === last) {
+      hash = nodeHash(sibling, hash);
+      while (position % 2 === 0 && position !== 0) {
+        position /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else {
+      hash = nodeHash(hash, sibling);
+    }
+    position = Math.floor(position / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equal(hash, root);
+}
+
+/** Keeps the roots of the full subtrees alone: appending and the root cost O(log n). */
+export class GrowingTree {
+  readonly #peaks: { hash: Bytes; size: number }[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  append(leaf: Uint8Array): void {
+    let hash = new Uint8Array(leaf);
+    let size = 1;
+    for (let peak = this.#peaks.at(-1); peak !== undefined && peak.size === size; peak = this.#peaks.at(-1)) {
+      hash = nodeHash(peak.hash, hash);
+      size *= 2;
+      this.#peaks.pop();
+    }
+    this.#peaks.push({ hash, size });
+    this.#size += 1;
+  }
+
+  root(): Bytes {
+    const hashes = this.#peaks.map((peak) => peak.hash);
+    return hashes.length === 0 ? sha256() : hashes.reduceRight((right, left) => nodeHash(left, right));
+  }
+}
+
+/** Digest of a blob that arrives in pieces of any length: root of the tree over leaves of 1 MiB. */
+export class BlobHasher {
+  readonly #tree = new GrowingTree();
+  #leaf = newLeaf();
+  #filled = 0;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#length += bytes.length;
+    for (let offset = 0; offset < bytes.length; ) {
+      if (this.#filled === LIMITS.treeLeafBytes) this.#closeLeaf();
+      const take = Math.min(LIMITS.treeLeafBytes - this.#filled, bytes.length - offset);
+      this.#leaf.update(bytes.subarray(offset, offset + take));
+      this.#filled += take;
+      offset += take;
+    }
+  }
+
+  digest(): Bytes {
+    if (this.#filled > 0 || this.#tree.size === 0) this.#closeLeaf();
+    return this.#tree.root();
+  }
+
+  #closeLeaf(): void {
+    this.#tree.append(new Uint8Array(this.#leaf.digest()));
+    this.#leaf = newLeaf();
+    this.#filled = 0;
+  }
+}
+
+function newLeaf(): ReturnType<typeof createHash> {
+  return createHash("sha256").update(Uint8Array.of(0));
+}
+
+export const BLOB_DIGEST_BYTES: number = SHA256_BYTES;
+
+export function blobDigest(blob: Uint8Array): Bytes {
+  const hasher = new BlobHasher();
+  hasher.update(blob);
+  return hasher.digest();
+}

@@ -1,0 +1,245 @@
+// The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
+
+import { equal } from "../core/bytes.ts";
+import { type ErrorCode, QflareError } from "../core/error.ts";
+import { bytesFromFloats } from "../core/floats.ts";
+import type { Policy as Defence } from "../aggregation/policy.ts";
+import type { IsolationLevel } from "../attestation/simulated.ts";
+import { makeSimulatedEvidence } from "../attestation/simulated.ts";
+import { sha256 } from "../crypto/hash.ts";
+import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
+import { signature } from "../crypto/signature.ts";
+import { SUITES } from "../crypto/suite.ts";
+import type { EnclaveRecord } from "../wire/audit.ts";
+import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
+import { CONTEXTS } from "../wire/labels.ts";
+import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
+import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
+import { type Report, reportMessage } from "../wire/report.ts";
+import { epochKeyHash } from "../wire/update.ts";
+import { AuditChain } from "./chain.ts";
+import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
+import { aggregateRound, readDefence } from "./aggregate.ts";
+import { EnclaveRound } from "./round.ts";
+
+/** Evidence lives so long; a run that lasts longer is opened anew. */
+const EPOCH_MS = 30 * 24 * 3_600_000;
+const NOTHING = new Uint8Array(32);
+
+/** What one run of the enclave holds. */
+interface Run {
+  readonly keys: EnclaveKeys;
+  readonly policy: Policy;
+  readonly defence: Defence;
+  readonly keyHash: Uint8Array;
+  readonly chain: AuditChain;
+  latest: EnclaveProgress["latest"];
+  round: EnclaveRound | undefined;
+}
+
+/** progress and record of an answer. */
+type Trace = Pick<EnclaveAnswer<"begin">, "progress" | "record">;
+
+export class Enclave {
+  readonly #vault: Vault;
+  readonly #isolation: IsolationLevel;
+  readonly #codeDigest: Uint8Array<ArrayBuffer>;
+  #run: Run | undefined;
+
+  constructor(vault: Vault, isolation: IsolationLevel, codeDigest: Uint8Array<ArrayBuffer>) {
+    this.#vault = vault;
+    this.#isolation = isolation;
+    this.#codeDigest = codeDigest;
+  }
+
+  async open(request: EnclaveRequest<"open">): Promise<EnclaveAnswer<"open">> {
+    const policy = policyMessage.decode(request.policy);
+    const defence = readDefence(policy);
+    const hash = policyHash(request.policy);
+    const { keys, progress } = request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
+    if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
+      throw new QflareError("enclave.state", "it belongs to another run or policy");
+    }
+    const chain = new AuditChain(progress ?? undefined);
+    const run: Run = { keys, policy, defence, keyHash: epochKeyHash(keys.kem_public_key), chain, latest: progress?.latest ?? null, round: undefined };
+    this.#run?.round?.forget();
+    this.#run = run;
+    const outcome = request.resume === null ? "new" : "resumed";
+    return {
+      signature_public_key: new Uint8Array(keys.signature_public_key),
+      kem_public_key: new Uint8Array(keys.kem_public_key),
+      epoch: keys.epoch,
+      isolation: this.#isolation,
+      keys: this.#vault.sealKeys(keys),
+      ...this.#trace(run, { at: request.at, operation: "open", round: 0, subject: hash, outcome }),
+    };
+  }
+
+  async #start(policy: Policy, hash: Uint8Array<ArrayBuffer>, atMs: number): Promise<{ keys: EnclaveKeys; progress: undefined }> {
+    const fields = { run_id: policy.run_id, policy_hash: hash, suite: policy.suite };
+    return { keys: await generateKeys({ ...fields, not_before: atMs, not_after: atMs + EPOCH_MS }), progress: undefined };
+  }
+
+  #resume(sealed: { keys: Uint8Array; progress: Uint8Array }): { keys: EnclaveKeys; progress: EnclaveProgress } {
+    const keys = this.#vault.openKeys(sealed.keys);
+    const progress = this.#vault.openProgress(sealed.progress);
+    if (!equal(keys.run_id, progress.run_id)) throw new QflareError("enclave.state", "keys and progress are of two runs");
+    return { keys, progress };
+  }
+
+  attest(request: EnclaveRequest<"attest">): EnclaveAnswer<"attest"> {
+    const run = this.#openRun();
+    const { keys } = run;
+    const nonceRoot = treeRoot(request.nonces.map(leafHash));
+    const evidence = makeSimulatedEvidence(
+      {
+        tee: "simulated",
+        isolation: this.#isolation,
+        nonce_root: nonceRoot,
+        kem_suite: SUITES[keys.suite].update as "X25519+FrodoKEM-640-AES",
+        kem_public_key: new Uint8Array(keys.kem_public_key),
+        signature_suite: "ML-DSA-44",
+        signature_public_key: new Uint8Array(keys.signature_public_key),
+        policy_hash: keys.policy_hash,
+        run_id: keys.run_id,
+        epoch: keys.epoch,
+        not_before: keys.not_before,
+        not_after: keys.not_after,
+        code_log_entry: this.#codeDigest,
+        audit_head: run.chain.head,
+      },
+      keys.signature_secret_key,
+    );
+    return { evidence, ...this.#trace(run, { at: request.at, operation: "attest", round: 0, subject: nonceRoot, outcome: "done" }) };
+  }
+
+  genesis(request: EnclaveRequest<"genesis">, file: Uint8Array): EnclaveAnswer<"genesis"> {
+    const run = this.#openRun();
+    if (run.latest !== null) throw new QflareError("enclave.state", "the run has its first model already");
+    const { parameters } = splitModel(file);
+    if (parameters.length !== run.policy.parameters) {
+      throw new QflareError("model.malformed", `expected ${run.policy.parameters} parameters, got ${parameters.length}`);
+    }
+    const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
+    return { ...signed.answer, ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }) };
+  }
+
+  begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
+    const run = this.#openRun();
+    const digest = this.#checkBase(run, request, file);
+    run.round?.forget();
+    const { head, parameters } = splitModel(file);
+    run.round = new EnclaveRound(request.round, { digest, head, parameters }, request.cohort);
+    return this.#trace(run, { at: request.at, operation: "begin", round: request.round, subject: digest, outcome: "done" });
+  }
+
+  /** The base is the model that this enclave signed last: a server cannot start a round on another or an older one. */
+  #checkBase(run: Run, request: EnclaveRequest<"begin">, file: Uint8Array): Uint8Array<ArrayBuffer> {
+    const publicKey = run.keys.signature_public_key;
+    if (!signature("ML-DSA-44").verify(publicKey, request.statement, request.signature, CONTEXTS.model)) {
+      throw new QflareError("model.signature");
+    }
+    const statement = modelStatement.decode(request.statement);
+    const digest = blobDigest(file);
+    if (!equal(statement.model_digest, digest) || !equal(statement.run_id, run.keys.run_id)) {
+      throw new QflareError("model.signature", "its statement is about another model");
+    }
+    if (run.latest === null || !equal(run.latest.model_digest, digest) || request.round <= run.latest.round) {
+      throw new QflareError("enclave.state", "expected the model that was signed last");
+    }
+    return digest;
+  }
+
+  async update(request: EnclaveRequest<"update">, blob: Uint8Array): Promise<EnclaveAnswer<"update">> {
+    const run = this.#openRun();
+    const round = openRound(run);
+    let reason: ErrorCode | null = null;
+    let subject: Uint8Array<ArrayBuffer> = NOTHING;
+    try {
+      const manifest = round.admit(request, blob, run.keys, run.keyHash);
+      subject = manifest.blob_digest;
+      reason = (await round.keep(manifest, blob, run.keys)).reason ?? null;
+    } catch (error) {
+      if (!(error instanceof QflareError)) throw error;
+      reason = error.code;
+    }
+    const outcome = reason ?? "kept";
+    return {
+      verdict: reason === null ? "kept" : "rejected",
+      reason,
+      ...this.#trace(run, { at: request.at, operation: "update", round: round.number, subject, outcome }),
+    };
+  }
+
+  /** Throws aggregation.precondition where too few updates stand; the round is then forgotten. */
+  aggregate(request: EnclaveRequest<"aggregate">): { answer: EnclaveAnswer<"aggregate">; model: Uint8Array<ArrayBuffer> } {
+    const run = this.#openRun();
+    const round = openRound(run);
+    if (round.number !== request.round) throw new QflareError("round.wrong", `expected ${round.number}, got ${request.round}`);
+    try {
+      const { parameters, verdicts } = aggregateRound(round, run.defence);
+      const file = joinModel(round.head, bytesFromFloats(parameters));
+      const report: Report = {
+        v: 1,
+        run_id: run.keys.run_id,
+        round: round.number,
+        base_digest: new Uint8Array(round.baseDigest),
+        aggregation: run.policy.aggregation,
+        updates: verdicts,
+        missing: round.missing.map((id) => new Uint8Array(id)),
+        enclave_audit_head: run.chain.head,
+      };
+      const encoded = reportMessage.encode(report);
+      const signed = this.#signModel(run, { round: round.number, file, baseDigest: round.baseDigest, reportDigest: sha256(encoded) });
+      const trace = this.#trace(run, { at: request.at, operation: "aggregate", round: round.number, subject: signed.digest, outcome: "done" });
+      return { answer: { ...signed.answer, report: encoded, ...trace }, model: file };
+    } finally {
+      round.forget();
+      run.round = undefined;
+    }
+  }
+
+  #signModel(
+    run: Run,
+    model: { round: number; file: Uint8Array; baseDigest: Uint8Array; reportDigest: Uint8Array },
+  ): { answer: Pick<EnclaveAnswer<"genesis">, "statement" | "signature">; digest: Uint8Array<ArrayBuffer> } {
+    const digest = blobDigest(model.file);
+    const fields: ModelStatement = {
+      v: 1,
+      run_id: run.keys.run_id,
+      round: model.round,
+      model_digest: digest,
+      model_length: model.file.length,
+      base_digest: new Uint8Array(model.baseDigest),
+      report_digest: new Uint8Array(model.reportDigest),
+      policy_hash: run.keys.policy_hash,
+      epoch: run.keys.epoch,
+    };
+    const statement = modelStatement.encode(fields);
+    run.latest = { round: model.round, model_digest: digest };
+    const signed = signature("ML-DSA-44").sign(run.keys.signature_secret_key, statement, CONTEXTS.model);
+    return { answer: { statement, signature: signed }, digest };
+  }
+
+  #openRun(): Run {
+    if (this.#run === undefined) throw new QflareError("enclave.unavailable", "no run is open");
+    return this.#run;
+  }
+
+  #trace(run: Run, happening: Pick<EnclaveRecord, "at" | "operation" | "round" | "subject" | "outcome">): Trace {
+    const record = run.chain.append(happening);
+    const progress = this.#vault.sealProgress({
+      v: 1,
+      run_id: run.keys.run_id,
+      audit_sequence: run.chain.sequence,
+      audit_head: run.chain.head,
+      latest: run.latest,
+    });
+    return { progress, record };
+  }
+}
+
+function openRound(run: Run): EnclaveRound {
+  if (run.round === undefined) throw new QflareError("round.closed", "the enclave has no open round");
+  return run.round;
+}

@@ -1,0 +1,105 @@
+// Keys of a run and their sealed form. The sealed form may lie anywhere; the sealing key stays with the enclave (in a TEE
+// the platform's, in simulation a file that no other process needs).
+
+import { concat, utf8, wipe } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import type { Random } from "../core/ports.ts";
+import { bytes, message, nullable, object, type Of, oneOf, uint } from "../core/shape.ts";
+import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
+import { signature } from "../crypto/signature.ts";
+import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";
+import { LABELS } from "../wire/labels.ts";
+import { RUN_ID_BYTES } from "../wire/policy.ts";
+
+const keysMessage = message("enclave keys", 49_152, {
+  v: uint(1, 1),
+  run_id: bytes(RUN_ID_BYTES),
+  policy_hash: bytes(32),
+  suite: oneOf(...SUITE_NAMES),
+  signature_secret_key: bytes(32),
+  signature_public_key: bytes(1, 4096),
+  kem_secret_key: bytes(1, 45_000),
+  kem_public_key: bytes(1, 32_768),
+  epoch: uint(1),
+  not_before: uint(),
+  not_after: uint(),
+});
+
+/** latest: the last model that this enclave signed; another one is refused as a base. */
+const progressMessage = message("enclave progress", 256, {
+  v: uint(1, 1),
+  run_id: bytes(RUN_ID_BYTES),
+  audit_sequence: uint(),
+  audit_head: bytes(32),
+  latest: nullable(object({ round: uint(), model_digest: bytes(32) })),
+});
+
+export type EnclaveKeys = Of<typeof keysMessage.shape>;
+export type EnclaveProgress = Of<typeof progressMessage.shape>;
+
+export async function generateKeys(
+  fields: Pick<EnclaveKeys, "run_id" | "policy_hash" | "not_before" | "not_after" | "suite">,
+): Promise<EnclaveKeys> {
+  const identity = signature("ML-DSA-44").generateKeyPair();
+  const epoch = await exchangeKem(SUITES[fields.suite].update).generateKeyPair();
+  return {
+    v: 1,
+    ...fields,
+    signature_secret_key: identity.secretKey,
+    signature_public_key: identity.publicKey,
+    kem_secret_key: epoch.secretKey,
+    kem_public_key: epoch.publicKey,
+    epoch: 1,
+  };
+}
+
+/** Seals under the enclave's own key. Holds that key: nothing else needs it. */
+export class Vault {
+  readonly #sealingKey: Uint8Array;
+  readonly #random: Random;
+
+  /** sealingKey: 32 bytes, the vault's from now on. */
+  constructor(sealingKey: Uint8Array, random: Random) {
+    this.#sealingKey = sealingKey;
+    this.#random = random;
+  }
+
+  sealKeys(keys: EnclaveKeys): Uint8Array<ArrayBuffer> {
+    return this.#seal(LABELS.enclaveKeys, keysMessage.encode(keys));
+  }
+
+  sealProgress(progress: EnclaveProgress): Uint8Array<ArrayBuffer> {
+    return this.#seal(LABELS.enclaveProgress, progressMessage.encode(progress));
+  }
+
+  /** Throws enclave.state where it was sealed under another key, altered, or is something else. */
+  openKeys(sealed: Uint8Array): EnclaveKeys {
+    return this.#open(LABELS.enclaveKeys, sealed, keysMessage.decode);
+  }
+
+  openProgress(sealed: Uint8Array): EnclaveProgress {
+    return this.#open(LABELS.enclaveProgress, sealed, progressMessage.decode);
+  }
+
+  /** Nonce, then AES-256-GCM. Random nonces: far below 2^32 seals happen under one key. */
+  #seal(label: string, plaintext: Uint8Array): Uint8Array<ArrayBuffer> {
+    const nonce = this.#random.bytes(AEAD_NONCE_BYTES);
+    const sealed = concat(nonce, sealAead(this.#sealingKey, nonce, utf8(label), plaintext));
+    wipe(plaintext);
+    return sealed;
+  }
+
+  #open<T>(label: string, sealed: Uint8Array, decode: (plaintext: Uint8Array) => T): T {
+    const nonce = sealed.subarray(0, AEAD_NONCE_BYTES);
+    const whole = nonce.length === AEAD_NONCE_BYTES;
+    const plaintext = whole
+      ? openAead(this.#sealingKey, nonce, utf8(label), sealed.subarray(AEAD_NONCE_BYTES))
+      : undefined;
+    if (plaintext === undefined) {
+      throw new QflareError("enclave.state", "it is damaged or the sealing key is another one");
+    }
+    const value = decode(plaintext);
+    wipe(plaintext);
+    return value;
+  }
+}

@@ -1,0 +1,135 @@
+// What a server asks of its enclave. One request is answered before the next is read. Nothing here can carry a secret key
+// or an opened update: there is no operation for it.
+
+import { LIMITS } from "../core/limits.ts";
+import { bytes, list, type Message, message, nullable, object, oneOf, text, uint } from "../core/shape.ts";
+import { SIGNATURE_SIZES } from "../crypto/signature.ts";
+import { exchangeSizes, SUITES } from "../crypto/suite.ts";
+import { enclaveRecord } from "./audit.ts";
+import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { modelStatement } from "./model.ts";
+import { policyMessage } from "./policy.ts";
+import { manifestMessage } from "./update.ts";
+
+const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
+const BYTES_MAX = LIMITS.frameBytesMax - 64;
+const SEALED_KEYS_BYTES_MAX = 65_536;
+const SEALED_PROGRESS_BYTES_MAX = 512;
+
+const record = bytes(1, enclaveRecord.bytesMax);
+const sealedKeys = bytes(1, SEALED_KEYS_BYTES_MAX);
+/** Where the enclave stands; every answer gives a new one, to be stored with what else the answer changes. */
+const progress = bytes(1, SEALED_PROGRESS_BYTES_MAX);
+const statement = bytes(1, modelStatement.bytesMax);
+const statementSignature = bytes(MLDSA.signature);
+
+/**
+ * Start a run, or resume it from what earlier answers gave. at: the server's clock, which the enclave uses for validity
+ * periods and audit records alone.
+ */
+const openRequest = message("open request", BYTES_MAX, {
+  policy: bytes(1, policyMessage.bytesMax),
+  resume: nullable(object({ keys: sealedKeys, progress })),
+  at: uint(),
+});
+const openAnswer = message("open answer", BYTES_MAX, {
+  signature_public_key: bytes(MLDSA.publicKey),
+  kem_public_key: bytes(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey),
+  epoch: uint(1),
+  isolation: text(16),
+  keys: sealedKeys,
+  progress,
+  record,
+});
+
+/** Evidence that answers these nonces. */
+const attestRequest = message("attest request", BYTES_MAX, {
+  nonces: list(bytes(32), 1, LIMITS.devicesPerRoundMax),
+  at: uint(),
+});
+const attestAnswer = message("attest answer", BYTES_MAX, {
+  evidence: bytes(1, 65_536),
+  progress,
+  record,
+});
+
+/** The first model (blob) of a run: signed as round 0. */
+const genesisRequest = message("genesis request", BYTES_MAX, { at: uint() });
+const genesisAnswer = message("genesis answer", BYTES_MAX, {
+  statement,
+  signature: statementSignature,
+  progress,
+  record,
+});
+
+/** Opens a round on a model (blob) that this enclave has signed. */
+const beginRequest = message("begin request", BYTES_MAX, {
+  round: uint(1, LIMITS.roundsMax),
+  statement,
+  signature: statementSignature,
+  cohort: list(
+    object({
+      device_id: bytes(DEVICE_ID_BYTES),
+      kem_key_hash: bytes(32),
+      signature_public_key: bytes(MLDSA.publicKey),
+    }),
+    1,
+    LIMITS.devicesPerRoundMax,
+  ),
+  at: uint(),
+});
+const beginAnswer = message("begin answer", BYTES_MAX, { progress, record });
+
+/** One sealed update (blob). */
+const updateRequest = message("update request", BYTES_MAX, {
+  manifest: bytes(1, manifestMessage.bytesMax),
+  signature: bytes(MLDSA.signature),
+  at: uint(),
+});
+const updateAnswer = message("update answer", BYTES_MAX, {
+  verdict: oneOf("kept", "rejected"),
+  reason: nullable(text(64)),
+  progress,
+  record,
+});
+
+/** Ends the round: the answer's blob is the new model file, report its report. */
+const aggregateRequest = message("aggregate request", BYTES_MAX, {
+  round: uint(1, LIMITS.roundsMax),
+  at: uint(),
+});
+const aggregateAnswer = message("aggregate answer", BYTES_MAX, {
+  statement,
+  signature: statementSignature,
+  report: bytes(1, BYTES_MAX - 2 ** 18),
+  progress,
+  record,
+});
+
+export const ENCLAVE_OPERATIONS = {
+  open: { request: openRequest, answer: openAnswer },
+  attest: { request: attestRequest, answer: attestAnswer },
+  genesis: { request: genesisRequest, answer: genesisAnswer },
+  begin: { request: beginRequest, answer: beginAnswer },
+  update: { request: updateRequest, answer: updateAnswer },
+  aggregate: { request: aggregateRequest, answer: aggregateAnswer },
+} as const;
+
+export type EnclaveOperation = keyof typeof ENCLAVE_OPERATIONS;
+type ValueOf<M> = M extends Message<infer T> ? T : never;
+export type EnclaveRequest<K extends EnclaveOperation> = ValueOf<(typeof ENCLAVE_OPERATIONS)[K]["request"]>;
+export type EnclaveAnswer<K extends EnclaveOperation> = ValueOf<(typeof ENCLAVE_OPERATIONS)[K]["answer"]>;
+
+/** Envelope of a request. blob_length bytes follow in pieces. */
+export const enclaveCall = message("enclave call", LIMITS.frameBytesMax, {
+  operation: oneOf("open", "attest", "genesis", "begin", "update", "aggregate"),
+  body: bytes(0, BYTES_MAX),
+  blob_length: uint(0, LIMITS.updateBytesMax),
+});
+
+/** Envelope of an answer: body where error is null. */
+export const enclaveReply = message("enclave reply", LIMITS.frameBytesMax, {
+  error: nullable(object({ code: text(64), detail: text(512) })),
+  body: bytes(0, BYTES_MAX),
+  blob_length: uint(0, LIMITS.updateBytesMax),
+});

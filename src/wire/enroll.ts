@@ -1,0 +1,73 @@
+// Enrolment: a device brings its two public keys under a one-time token.
+//
+//   device -> server  enrollRequest { message: enroll, signature, mac }
+//   server -> device  enrollAnswer  { message: enrolled, signature }
+//
+// signature: the device's own key over the message. mac: keyed by the token's secret, over message and signature, so that
+// neither can be swapped. The answer's signature covers the request too, and its key is the one that the token pins.
+
+import { lengthPrefixed, utf8 } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
+import { hmacSha384, SHA384_BYTES, sha256, sha384 } from "../crypto/hash.ts";
+import { kemSizes } from "../crypto/kem-sizes.ts";
+import { SIGNATURE_SIZES } from "../crypto/signature.ts";
+import { LABELS } from "./labels.ts";
+import { DEVICE_NAME, TOKEN_ID_BYTES } from "./token.ts";
+
+const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
+
+export const DEVICE_ID_BYTES = 16;
+
+export const enrollMessage = message("enroll", 16_384, {
+  v: uint(1, 1),
+  enrollment_token: bytes(TOKEN_ID_BYTES),
+  name: text(LIMITS.nameLengthMax, DEVICE_NAME),
+  kem: oneOf("FrodoKEM-640-AES"),
+  kem_public_key: bytes(kemSizes("FrodoKEM-640-AES").publicKey),
+  signature_scheme: oneOf("ML-DSA-44"),
+  signature_public_key: bytes(MLDSA.publicKey),
+  server_fingerprint: bytes(32),
+});
+
+export const enrollRequest = message("enroll request", 20_480, {
+  message: bytes(1, enrollMessage.bytesMax),
+  signature: bytes(MLDSA.signature),
+  mac: bytes(SHA384_BYTES),
+});
+
+export const enrolledMessage = message("enrolled", 1024, {
+  v: uint(1, 1),
+  request_digest: bytes(SHA384_BYTES),
+  device_id: bytes(DEVICE_ID_BYTES),
+  name: text(LIMITS.nameLengthMax, DEVICE_NAME),
+  run_id: bytes(32),
+  enrolled_at: uint(),
+});
+
+export const enrollAnswer = message("enroll answer", 8192, {
+  message: bytes(1, enrolledMessage.bytesMax),
+  signature: bytes(MLDSA.signature),
+});
+
+export type Enroll = Of<typeof enrollMessage.shape>;
+
+export function enrollMac(
+  tokenSecret: Uint8Array,
+  enroll: Uint8Array,
+  enrollSignature: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  return hmacSha384(tokenSecret, utf8(LABELS.enrollMac), lengthPrefixed(enroll, enrollSignature));
+}
+
+export function enrollDigest(requestBytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return sha384(requestBytes);
+}
+
+/** A device is its two keys: no name, number or account can be moved to other keys. */
+export function deviceId(kemKeyHash: Uint8Array, signaturePublicKey: Uint8Array): Uint8Array<ArrayBuffer> {
+  return sha256(utf8(LABELS.deviceId), lengthPrefixed(kemKeyHash, sha256(signaturePublicKey))).slice(
+    0,
+    DEVICE_ID_BYTES,
+  );
+}

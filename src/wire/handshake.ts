@@ -1,0 +1,94 @@
+// Key schedule of a session. Both sides run the same function over the same bytes.
+//
+//   th1    = SHA-384(LP(label) LP(M1) LP(sig1))
+//   th2    = SHA-384(th1 LP(M2) LP(server signature key))          the server signs th2
+//   s0     = Extract(0, psk or 32 zero bytes)
+//   s1     = Extract(Expand(s0, "derived"), ss_e)                  ss_e: ephemeral KEM
+//   s2     = Extract(Expand(s1, "derived"), ss_d)                  ss_d: device's static FrodoKEM
+//   master = Expand(s2, "master" th2)
+//   keys   = Expand(master, label th2)                             HKDF-SHA-384 throughout
+//   confirm_s = HMAC(kc_s, th2)[0:32]
+//   confirm_d = HMAC(kc_d, SHA-384(th2 LP(sig2) LP(confirm_s)))[0:32]   rides on the first protected request
+//
+// Reading a recorded session needs ss_e and ss_d. Only the server's key signs th2; only the device's static key opens
+// ss_d, so the confirmations prove both ends.
+
+import { concat, lengthPrefixed, utf8, wipe } from "../core/bytes.ts";
+import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES } from "../crypto/aead.ts";
+import { hmacSha384, SHA384_BYTES, sha384 } from "../crypto/hash.ts";
+import { expand, extract } from "../crypto/hkdf.ts";
+import { CONFIRMATION_BYTES } from "./challenge.ts";
+import { LABELS } from "./labels.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const PSK_BYTES = 32;
+
+/** Key and IV of one direction of records. */
+export interface RecordKeys {
+  readonly key: Bytes;
+  readonly iv: Bytes;
+}
+
+export interface SessionKeys {
+  readonly client: RecordKeys;
+  readonly server: RecordKeys;
+  readonly confirmDevice: Bytes;
+  readonly confirmServer: Bytes;
+  readonly resumption: Bytes;
+  readonly exporter: Bytes;
+}
+
+/** th2: what the server signs. */
+export function transcriptHash(
+  hello: Uint8Array,
+  helloSignature: Uint8Array,
+  answer: Uint8Array,
+  serverPublicKey: Uint8Array,
+): Bytes {
+  const th1 = sha384(lengthPrefixed(utf8(LABELS.hello), hello, helloSignature));
+  return sha384(th1, lengthPrefixed(answer, serverPublicKey));
+}
+
+/** Wipes both shared secrets. psk: 32 bytes that both sides hold beforehand, if any; stays the caller's. */
+export function deriveSession(
+  th2: Uint8Array,
+  ephemeralSecret: Uint8Array,
+  staticSecret: Uint8Array,
+  psk: Uint8Array = new Uint8Array(PSK_BYTES),
+): SessionKeys {
+  const s0 = extract(new Uint8Array(0), psk);
+  const s1 = extract(expand(s0, utf8(LABELS.derived), SHA384_BYTES), ephemeralSecret);
+  const s2 = extract(expand(s1, utf8(LABELS.derived), SHA384_BYTES), staticSecret);
+  const master = expand(s2, concat(utf8(LABELS.master), th2), SHA384_BYTES);
+  const derive = (label: string, length: number): Bytes => expand(master, concat(utf8(label), th2), length);
+  const keys: SessionKeys = {
+    client: { key: derive(LABELS.clientKey, AEAD_KEY_BYTES), iv: derive(LABELS.clientIv, AEAD_NONCE_BYTES) },
+    server: { key: derive(LABELS.serverKey, AEAD_KEY_BYTES), iv: derive(LABELS.serverIv, AEAD_NONCE_BYTES) },
+    confirmDevice: derive(LABELS.confirmDevice, SHA384_BYTES),
+    confirmServer: derive(LABELS.confirmServer, SHA384_BYTES),
+    resumption: derive(LABELS.resumption, SHA384_BYTES),
+    exporter: derive(LABELS.exporter, SHA384_BYTES),
+  };
+  wipe(ephemeralSecret, staticSecret, s0, s1, s2, master);
+  return keys;
+}
+
+export function serverConfirmation(keys: SessionKeys, th2: Uint8Array): Bytes {
+  return hmacSha384(keys.confirmServer, th2).slice(0, CONFIRMATION_BYTES);
+}
+
+export function deviceConfirmation(
+  keys: SessionKeys,
+  th2: Uint8Array,
+  answerSignature: Uint8Array,
+  confirmation: Uint8Array,
+): Bytes {
+  const th3 = sha384(th2, lengthPrefixed(answerSignature, confirmation));
+  return hmacSha384(keys.confirmDevice, th3).slice(0, CONFIRMATION_BYTES);
+}
+
+export function wipeSession(keys: SessionKeys): void {
+  wipe(keys.client.key, keys.client.iv, keys.server.key, keys.server.iv);
+  wipe(keys.confirmDevice, keys.confirmServer, keys.resumption, keys.exporter);
+}
