@@ -52,12 +52,12 @@ interface Rooms {
 export class FrodoKem implements SyncKem {
   readonly name: FrodoName;
   readonly sizes: FrodoSizes;
-  /** Of use to tests. */
+  /** Open to tests. */
   readonly memory: FrodoMemory;
+  readonly matrix: FrodoMatrix;
   readonly cache: FrodoCache;
   readonly #p: FrodoParameters;
   readonly #rooms: Rooms;
-  readonly #matrix: FrodoMatrix;
 
   constructor(name: FrodoName, options: FrodoOptions = {}) {
     const p = FRODO[name];
@@ -65,10 +65,10 @@ export class FrodoKem implements SyncKem {
     this.sizes = frodoSizes(p);
     this.memory = new FrodoMemory();
     this.#p = p;
-    this.#matrix = new FrodoMatrix(this.memory, p);
-    this.#rooms = layRooms(this.memory, p, this.#matrix.stripeRowsMax);
+    this.matrix = new FrodoMatrix(this.memory, p);
+    this.#rooms = layRooms(this.memory, p, this.matrix.stripeRowsMax);
     const hash = (publicKey: Uint8Array): Uint8Array => shake(p.shakeBits, publicKey, this.sizes.message);
-    this.cache = new FrodoCache(this.memory, this.#matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
+    this.cache = new FrodoCache(this.memory, this.matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
     this.memory.words(this.#rooms.cdf, p.cdf.length).set(p.cdf);
   }
 
@@ -98,7 +98,7 @@ export class FrodoKem implements SyncKem {
     const { arithmetic } = this.memory;
     const seedA = this.#shake(SEED_A_BYTES, randomness.subarray(message + seedSE));
     this.#sample(KEYGEN_DOMAIN, randomness.subarray(message, message + seedSE), 2 * n * NBAR);
-    this.#matrix.visitOnce(seedA, (a, rowFirst, rows) =>
+    this.matrix.visitOnce(seedA, (a, rowFirst, rows) =>
       arithmetic.mulAddAS(errorMatrix + 2 * NBAR * rowFirst, a, secret, n, rows),
     );
     arithmetic.pack(packed, errorMatrix, n * NBAR, D);
@@ -198,7 +198,7 @@ export class FrodoKem implements SyncKem {
 function draw(randomness: Uint8Array | undefined, length: number): Uint8Array {
   if (randomness === undefined) return randomBytes(length);
   checkOwn(randomness, length, "randomness");
-  return randomness.slice();
+  return new Uint8Array(randomness); // slice() of a Buffer would be the caller's own bytes
 }
 
 function layRooms(memory: FrodoMemory, { n, B, D, cdf }: FrodoParameters, stripeRowsMax: number): Rooms {
