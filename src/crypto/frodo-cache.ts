@@ -43,6 +43,10 @@ export class FrodoCache {
     return this.#slots.size;
   }
 
+  has(publicKey: Uint8Array): boolean {
+    return this.#slots.has(slotName(publicKey));
+  }
+
   visit(publicKey: Uint8Array, visit: StripeVisitor): void {
     const slot = this.#use(publicKey);
     if (slot === undefined) this.#matrix.visitOnce(publicKey.subarray(0, SEED_A_BYTES), visit);
@@ -73,7 +77,7 @@ export class FrodoCache {
     }
     const address = this.#slots.size < this.slotsMax ? this.#memory.reserve(this.#matrix.matrixBytes) : this.#evict();
     this.#matrix.make(publicKey.subarray(0, SEED_A_BYTES), address);
-    return { address, publicKey: publicKey.slice(), hash: this.#hash(publicKey) };
+    return { address, publicKey: new Uint8Array(publicKey), hash: this.#hash(publicKey) };
   }
 
   #remember(name: string): void {

@@ -7,7 +7,7 @@ import wasm from "./wasm/frodo.ts";
 export interface FrodoArithmetic {
   sample(r: number, count: number, cdf: number, cdfLength: number): void;
   mulAddAS(out: number, a: number, s: number, n: number, rows: number): void;
-  mulAddSA(out: number, a: number, s: number, n: number, rows: number): void;
+  mulAddSA(out: number, a: number, s: number, spread: number, n: number, rows: number): void;
   mulAddSB(v: number, s: number, b: number, n: number): void;
   subBS(m: number, c: number, b: number, s: number, n: number): void;
   pack(out: number, c: number, count: number, D: number): void;
@@ -24,7 +24,6 @@ export interface FrodoArithmetic {
     count: number,
     D: number,
   ): void;
-  stepBlocks(block: number, count: number, step: number): void;
 }
 
 const PAGE_BYTES = 65536;

@@ -4,7 +4,7 @@ import type { FrodoMemory } from "./frodo-kernel.ts";
 import { type FrodoParameters, SEED_A_BYTES } from "./frodo-parameters.ts";
 import { aes128Ecb, shake } from "./native.ts";
 
-/** Writes `rows` rows of A, from row rowFirst on, to an address of linear memory. rows is at most stripeRows. */
+/** Writes `rows` rows of A, from row rowFirst on, to an address of linear memory. rows is at most stripeRowsMax. */
 export type StripeWriter = (address: number, rowFirst: number, rows: number) => void;
 
 /** Sees `rows` rows of A, an even number, at an address of linear memory. */
@@ -12,27 +12,24 @@ export type StripeVisitor = (address: number, rowFirst: number, rows: number) =>
 
 /** A stripe stays in the second-level cache between making and product. */
 const STRIPE_BYTES_MAX = 100_000;
-const BLOCK_BYTES = 16;
 
 export class FrodoMatrix {
   readonly matrixBytes: number;
+  readonly stripeRowsMax: number;
   readonly #memory: FrodoMemory;
   readonly #parameters: FrodoParameters;
   readonly #rowBytes: number;
-  readonly #stripeRows: number;
   readonly #stripe: number;
-  /** AES input of one stripe: a block is (row, column, 0 ...), and only the row changes from stripe to stripe. */
-  readonly #blocks: number;
-  #blocksRow = 0;
+  /** Input of AES for all of A: to count the row up from stripe to stripe would cost a sixth of the encryption. */
+  #blocks: Uint8Array | undefined;
 
   constructor(memory: FrodoMemory, parameters: FrodoParameters) {
     this.#memory = memory;
     this.#parameters = parameters;
     this.#rowBytes = 2 * parameters.n;
     this.matrixBytes = parameters.n * this.#rowBytes;
-    this.#stripeRows = 4 * Math.floor(STRIPE_BYTES_MAX / (4 * this.#rowBytes));
-    this.#stripe = memory.reserve(this.#stripeRows * this.#rowBytes);
-    this.#blocks = parameters.generator === "AES" ? this.#layBlocks() : 0;
+    this.stripeRowsMax = 4 * Math.floor(STRIPE_BYTES_MAX / (4 * this.#rowBytes));
+    this.#stripe = memory.reserve(this.stripeRowsMax * this.#rowBytes);
   }
 
   /** Visits stripes that are made in one place, one after the other. */
@@ -57,7 +54,7 @@ export class FrodoMatrix {
 
   #forEachStripe(each: (rowFirst: number, rows: number) => void): void {
     const { n } = this.#parameters;
-    for (let row = 0; row < n; row += this.#stripeRows) each(row, Math.min(this.#stripeRows, n - row));
+    for (let row = 0; row < n; row += this.stripeRowsMax) each(row, Math.min(this.stripeRowsMax, n - row));
   }
 
   #writer(seedA: Uint8Array): StripeWriter {
@@ -67,12 +64,12 @@ export class FrodoMatrix {
   /** Eight coefficients are AES-128(seedA, row | column | 0 ...), row and column as 16-bit little-endian words. */
   #aesWriter(seedA: Uint8Array): StripeWriter {
     const encrypt = aes128Ecb(seedA);
+    this.#blocks ??= indexBlocks(this.#parameters.n);
+    const blocks = this.#blocks;
     return (address, rowFirst, rows) => {
       const length = rows * this.#rowBytes;
-      const blockCount = (this.#stripeRows * this.#rowBytes) / BLOCK_BYTES;
-      this.#memory.arithmetic.stepBlocks(this.#blocks, blockCount, rowFirst - this.#blocksRow);
-      this.#blocksRow = rowFirst;
-      encrypt(this.#memory.view(this.#blocks, length), this.#memory.view(address, length));
+      const start = rowFirst * this.#rowBytes;
+      encrypt(blocks.subarray(start, start + length), this.#memory.view(address, length));
     };
   }
 
@@ -88,14 +85,13 @@ export class FrodoMatrix {
       }
     };
   }
+}
 
-  #layBlocks(): number {
-    const address = this.#memory.reserve(this.#stripeRows * this.#rowBytes);
-    const words = this.#memory.words(address, this.#stripeRows * this.#parameters.n);
-    for (let at = 0; at < words.length; at += 8) {
-      words[at] = Math.floor(at / this.#parameters.n);
-      words[at + 1] = at % this.#parameters.n;
-    }
-    return address;
+function indexBlocks(n: number): Uint8Array {
+  const words = new Uint16Array(n * n);
+  for (let at = 0; at < words.length; at += 8) {
+    words[at] = Math.floor(at / n);
+    words[at + 1] = at % n;
   }
+  return new Uint8Array(words.buffer);
 }

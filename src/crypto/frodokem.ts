@@ -37,6 +37,8 @@ interface Rooms {
   readonly received: number;
   /** S of a secret key, transposed. */
   readonly keyS: number;
+  /** Of one stripe, as the kernel lays S' for the product. */
+  readonly spread: number;
   readonly packed: number;
   readonly m: number;
   readonly mu: number;
@@ -50,12 +52,12 @@ interface Rooms {
 export class FrodoKem implements SyncKem {
   readonly name: FrodoName;
   readonly sizes: FrodoSizes;
-  /** Of use to tests. */
+  /** Open to tests. */
   readonly memory: FrodoMemory;
+  readonly matrix: FrodoMatrix;
   readonly cache: FrodoCache;
   readonly #p: FrodoParameters;
   readonly #rooms: Rooms;
-  readonly #matrix: FrodoMatrix;
 
   constructor(name: FrodoName, options: FrodoOptions = {}) {
     const p = FRODO[name];
@@ -63,10 +65,10 @@ export class FrodoKem implements SyncKem {
     this.sizes = frodoSizes(p);
     this.memory = new FrodoMemory();
     this.#p = p;
-    this.#rooms = layRooms(this.memory, p);
-    this.#matrix = new FrodoMatrix(this.memory, p);
+    this.matrix = new FrodoMatrix(this.memory, p);
+    this.#rooms = layRooms(this.memory, p, this.matrix.stripeRowsMax);
     const hash = (publicKey: Uint8Array): Uint8Array => shake(p.shakeBits, publicKey, this.sizes.message);
-    this.cache = new FrodoCache(this.memory, this.#matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
+    this.cache = new FrodoCache(this.memory, this.matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
     this.memory.words(this.#rooms.cdf, p.cdf.length).set(p.cdf);
   }
 
@@ -96,7 +98,7 @@ export class FrodoKem implements SyncKem {
     const { arithmetic } = this.memory;
     const seedA = this.#shake(SEED_A_BYTES, randomness.subarray(message + seedSE));
     this.#sample(KEYGEN_DOMAIN, randomness.subarray(message, message + seedSE), 2 * n * NBAR);
-    this.#matrix.visitOnce(seedA, (a, rowFirst, rows) =>
+    this.matrix.visitOnce(seedA, (a, rowFirst, rows) =>
       arithmetic.mulAddAS(errorMatrix + 2 * NBAR * rowFirst, a, secret, n, rows),
     );
     arithmetic.pack(packed, errorMatrix, n * NBAR, D);
@@ -149,7 +151,7 @@ export class FrodoKem implements SyncKem {
   /** Encrypts the message at mu: leaves B' at errorMatrix, C at error and k at k. */
   #encrypt(publicKey: Uint8Array, pkh: Uint8Array, salt: Uint8Array): void {
     const { n, B, D } = this.#p;
-    const { secret, errorMatrix, error, publicMatrix, packed, mu, k } = this.#rooms;
+    const { secret, errorMatrix, error, publicMatrix, spread, packed, mu, k } = this.#rooms;
     const { message, seedSE } = this.sizes;
     const { arithmetic } = this.memory;
     const seeds = this.#shake(seedSE + message, pkh, this.memory.view(mu, message), salt);
@@ -157,7 +159,7 @@ export class FrodoKem implements SyncKem {
     this.#sample(ENCAPS_DOMAIN, seeds.subarray(0, seedSE), (2 * n + NBAR) * NBAR);
     wipe(seeds);
     this.cache.visit(publicKey, (a, rowFirst, rows) =>
-      arithmetic.mulAddSA(errorMatrix, a, secret + 2 * rowFirst, n, rows),
+      arithmetic.mulAddSA(errorMatrix, a, secret + 2 * rowFirst, spread, n, rows),
     );
     this.memory.load(packed, publicKey.subarray(SEED_A_BYTES));
     arithmetic.unpack(publicMatrix, packed, n * NBAR, D);
@@ -196,10 +198,10 @@ export class FrodoKem implements SyncKem {
 function draw(randomness: Uint8Array | undefined, length: number): Uint8Array {
   if (randomness === undefined) return randomBytes(length);
   checkOwn(randomness, length, "randomness");
-  return randomness.slice();
+  return new Uint8Array(randomness); // slice() of a Buffer would be the caller's own bytes
 }
 
-function layRooms(memory: FrodoMemory, { n, B, D, cdf }: FrodoParameters): Rooms {
+function layRooms(memory: FrodoMemory, { n, B, D, cdf }: FrodoParameters, stripeRowsMax: number): Rooms {
   const matrix = 2 * n * NBAR;
   const square = 2 * NBAR * NBAR;
   const message = (NBAR * NBAR * B) / 8;
@@ -213,6 +215,7 @@ function layRooms(memory: FrodoMemory, { n, B, D, cdf }: FrodoParameters): Rooms
     publicMatrix: memory.reserve(matrix),
     received: memory.reserve(matrix + square),
     keyS: memory.reserve(matrix),
+    spread: memory.reserve(4 * NBAR * stripeRowsMax),
     packed: memory.reserve(((n + NBAR) * NBAR * D) / 8),
     m: memory.reserve(square),
     mu: memory.reserve(message + 1), // one byte more than it has: the kernel works on 16-bit words

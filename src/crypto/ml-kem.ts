@@ -1,16 +1,21 @@
 // ML-KEM (FIPS 203) over OpenSSL. The secret key is the seed d|z: 64 bytes, of which the expanded key is a function.
 
-import type { SyncKem } from "./kem.ts";
-import { checkOwn, checkReceived, type Encapsulation, type KemKeyPair, type KemSizes, type MlKemName } from "./kem.ts";
+import {
+  checkOwn,
+  checkReceived,
+  type Encapsulation,
+  type KemKeyPair,
+  type KemSizes,
+  type MlKemName,
+  type SyncKem,
+} from "./kem.ts";
+import { kemSizes } from "./kem-sizes.ts";
 import { type MlKemParameters, mlKemDecapsulate, mlKemEncapsulate, mlKemPublicKey, randomBytes } from "./native.ts";
 
-const SEED_BYTES = 32 + 32; // d, z
-
-/** k of FIPS 203 table 2, and the bits that a coefficient of u and v keeps. */
-const SETS = {
-  "ML-KEM-768": { parameters: "ml-kem-768", k: 3, du: 10, dv: 4 },
-  "ML-KEM-1024": { parameters: "ml-kem-1024", k: 4, du: 11, dv: 5 },
-} as const satisfies Record<MlKemName, { parameters: MlKemParameters; k: number; du: number; dv: number }>;
+const PARAMETERS: Readonly<Record<MlKemName, MlKemParameters>> = {
+  "ML-KEM-768": "ml-kem-768",
+  "ML-KEM-1024": "ml-kem-1024",
+};
 
 export class MlKem implements SyncKem {
   readonly name: MlKemName;
@@ -18,22 +23,14 @@ export class MlKem implements SyncKem {
   readonly #parameters: MlKemParameters;
 
   constructor(name: MlKemName) {
-    const { parameters, k, du, dv } = SETS[name];
     this.name = name;
-    this.sizes = {
-      publicKey: 384 * k + 32, // 1184 or 1568
-      secretKey: SEED_BYTES,
-      ciphertext: 32 * (du * k + dv), // 1088 or 1568
-      sharedSecret: 32,
-      keygenRandomness: SEED_BYTES,
-      encapsRandomness: 32,
-    };
-    this.#parameters = parameters;
+    this.sizes = kemSizes(name);
+    this.#parameters = PARAMETERS[name];
   }
 
   generateKeyPair(randomness?: Uint8Array): KemKeyPair {
-    if (randomness !== undefined) checkOwn(randomness, SEED_BYTES, "randomness");
-    const secretKey = randomness === undefined ? randomBytes(SEED_BYTES) : new Uint8Array(randomness);
+    if (randomness !== undefined) checkOwn(randomness, this.sizes.keygenRandomness, "randomness");
+    const secretKey = randomness === undefined ? randomBytes(this.sizes.keygenRandomness) : new Uint8Array(randomness);
     return { publicKey: mlKemPublicKey(this.#parameters, secretKey), secretKey };
   }
 
