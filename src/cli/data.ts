@@ -17,6 +17,8 @@ export interface DataOptions {
   readonly data?: string;
   readonly csv?: string;
   readonly label?: string;
+  /** Class names of the table in order, with commas; by default those in the file, sorted. */
+  readonly classNames?: string;
 }
 
 export const BUNDLED_DATA = "fashion-mnist";
@@ -26,7 +28,7 @@ function bundledFolder(): string {
 }
 
 export function loadTraining(options: DataOptions): Dataset {
-  if (options.csv !== undefined) return loadCsv(options.csv, options.label);
+  if (options.csv !== undefined) return loadCsv(options.csv, options);
   return loadIdx(options.data ?? bundledFolder(), "train");
 }
 
@@ -35,9 +37,10 @@ export function loadTest(options: DataOptions): Dataset | undefined {
   return options.csv === undefined ? loadIdx(options.data ?? bundledFolder(), "t10k") : undefined;
 }
 
-function loadCsv(path: string, label: string | undefined): Dataset {
+function loadCsv(path: string, { label, classNames }: DataOptions): Dataset {
   if (label === undefined) throw new UsageError("--csv: expected --label with the name of its label column");
-  return datasetFromCsv(readInput(path), { labelColumn: label });
+  const named = classNames === undefined ? {} : { classNames: classNames.split(",") };
+  return datasetFromCsv(readInput(path), { labelColumn: label, ...named }).dataset;
 }
 
 function loadIdx(folder: string, part: "train" | "t10k"): Dataset {

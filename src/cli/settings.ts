@@ -53,7 +53,13 @@ function duration(words: string, fallback: string, minMs: number, maxMs: number)
 }
 
 function string<T extends string | undefined>(words: string, placeholder: string, fallback: T): Setting<T> {
-  return { words, placeholder, fallback, read: (text) => (text === "" ? undefined : (text as T)), expected: "some text" };
+  return {
+    words,
+    placeholder,
+    fallback,
+    read: (text) => (text === "" ? undefined : (text as T)),
+    expected: "some text",
+  };
 }
 
 const suites: Setting<string> = {
@@ -68,10 +74,14 @@ const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
 export const SETTINGS = {
-  host: string("address to listen on", "address", "127.0.0.1"),
+  host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
   public_url: string<string | undefined>("URL that tokens name, by default https://host:port", "url", undefined),
-  tls_cert: string<string | undefined>("certificate chain, PEM; by default the server makes its own", "file", undefined),
+  tls_cert: string<string | undefined>(
+    "certificate chain, PEM; by default the server makes its own",
+    "file",
+    undefined,
+  ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
@@ -80,10 +90,10 @@ export const SETTINGS = {
   over_selection: number("devices selected for each wanted update", 1, 1, 10),
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
-  rule: string("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
-  model: string("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
+  model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
   inputs: whole("inputs of the model", 784, 1, LIMITS.layerWidthMax),
   classes: whole("classes of the model", 10, 2, LIMITS.classesMax),
   epochs: whole("local passes over a device's data", 1, 1, LIMITS.epochsMax),
@@ -177,7 +187,8 @@ function readConfigFile(path: string | undefined): ConfigFile {
   try {
     values = parseToml(readFileSync(file, "utf8"));
   } catch (error) {
-    const reason = error instanceof TomlError ? `line ${error.line}: ${error.message.split("\n")[0]}` : "it cannot be read";
+    const reason =
+      error instanceof TomlError ? `line ${error.line}: ${error.message.split("\n")[0]}` : "it cannot be read";
     throw new UsageError(`${file}: ${reason}`);
   }
   for (const [name, value] of Object.entries(values)) {

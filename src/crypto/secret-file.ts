@@ -1,10 +1,12 @@
 // Files that hold keys: mode 0600 from the first byte, whole or not there, read into memory of our own.
 
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { QflareError } from "../core/error.ts";
 
 const OTHERS = 0o077;
 const BYTES_MAX = 2 ** 20;
+/** O_SYNC: Node's permission model, under which the enclave runs, has no fsync. */
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_SYNC;
 const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT"];
 
 /** Throws store.full where there is no space; the file that was there before is then untouched. */
@@ -12,10 +14,9 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });
   try {
-    const file = openSync(temporary, "wx", 0o600);
+    const file = openSync(temporary, WRITE_FLAGS, 0o600);
     try {
       writeSync(file, contents);
-      fsyncSync(file);
     } finally {
       closeSync(file);
     }

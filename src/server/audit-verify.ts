@@ -152,7 +152,8 @@ async function verifyModels(
     check(published.has(toHex(model.digest)), `${what} is not in the log`);
     const report = reports.get(model.round);
     if (model.round > 0) {
-      const isReported = report !== null && report !== undefined && equal(sha256(report), statement?.report_digest ?? NOTHING);
+      const isReported =
+        report !== null && report !== undefined && equal(sha256(report), statement?.report_digest ?? NOTHING);
       check(isReported, `${what} has another report than the one that was signed`);
       const decoded = isReported ? attempt(() => reportMessage.decode(report)) : undefined;
       const head = decoded === undefined ? "" : toHex(decoded.enclave_audit_head);

@@ -34,7 +34,10 @@ async function verify({ dataDir, json }: Flags): Promise<void> {
   const summary = await verifyFolder(dataDir);
   const { ok, entries, updates, models, checkpoints, root, problems } = summary;
   const counts = `${entries} entries, ${checkpoints} checkpoints, ${updates} updates, ${models} models`;
-  createOutput(json ?? false).emit({ event: "audit", ...summary }, `${ok ? "verified" : "BROKEN"}: ${counts}, root ${root}`);
+  createOutput(json ?? false).emit(
+    { event: "audit", ...summary },
+    `${ok ? "verified" : "BROKEN"}: ${counts}, root ${root}`,
+  );
   if (ok) return;
   for (const problem of problems.slice(0, PROBLEMS_SHOWN_MAX)) process.stderr.write(`  ${problem}\n`);
   throw new QflareError("audit.broken", `${problems.length} problems, the first: ${problems[0]}`);

@@ -32,11 +32,17 @@ export function addDeviceCommand(program: Command): void {
   const device = program.command("device").description("a device that trains and keeps its data");
   common(device.command("enroll").description("make keys and enrol them under a token"))
     .requiredOption("--token <token>", "what qflare token create printed")
-    .addHelpText("after", "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave")
+    .addHelpText(
+      "after",
+      "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave",
+    )
     .action(async (flags: Flags) => await enroll(flags));
   training(common(device.command("run").description("take part in rounds until the run is finished")))
     .option("--token <token>", "enrol first, where there is no key file yet")
-    .addHelpText("after", "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave")
+    .addHelpText(
+      "after",
+      "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave",
+    )
     .action(async (flags: Flags) => await run(flags));
   common(device.command("status").description("what the key file says, and whether the server knows it"))
     .addHelpText("after", "\nExample:\n  qflare device status --keystore device.key")
@@ -48,7 +54,10 @@ function common(command: Command): Command {
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "1")
-    .option("--suites <names>", `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`)
+    .option(
+      "--suites <names>",
+      `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
+    )
     .option("--json", "one JSON object a line");
 }
 
@@ -57,6 +66,7 @@ function training(command: Command): Command {
     .option("--data <folder>", "folder of IDX files (default: the images that come with qflare)")
     .option("--csv <file>", "table with a header, instead of --data")
     .option("--label <column>", "label column of the table")
+    .option("--class-names <names>", "classes of the table in order, where not every device has them all")
     .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>, for --part", "iid")
     .option("--part <i/n>", "train on this share of the data", "1/1")
     .option("--seed <n>", "seed of partition and batches", "1")
@@ -76,7 +86,9 @@ function deviceOptions(flags: Flags, output: Output): Parameters<typeof Device.o
 function suitesOf(text: string): SuiteName[] {
   const names = text.split(",");
   if (names.every(isSuiteName)) return names;
-  throw new UsageError(`--suites: expected a list such as ${DEFAULT_SUITE} out of ${SUITE_NAMES.join(", ")}, got ${text}`);
+  throw new UsageError(
+    `--suites: expected a list such as ${DEFAULT_SUITE} out of ${SUITE_NAMES.join(", ")}, got ${text}`,
+  );
 }
 
 function whole(text: string, flag: string, min: number, max: number): number {
@@ -111,7 +123,10 @@ async function run(flags: Flags): Promise<void> {
   const device = await openOrEnroll(flags, output);
   void interrupted().then(() => device.close());
   const { name, id } = device;
-  output.emit({ event: "ready", device_id: id, name, examples: dataset.count }, `${name}: ${dataset.count} examples, waiting for rounds`);
+  output.emit(
+    { event: "ready", device_id: id, name, examples: dataset.count },
+    `${name}: ${dataset.count} examples, waiting for rounds`,
+  );
   try {
     for await (const round of device.rounds()) await takePart(round, dataset, attack, seed, output);
   } catch (error) {
@@ -147,7 +162,14 @@ async function takePart(
   if (receipt === undefined) return;
   const seconds = (performance.now() - started) / 1000;
   output.emit(
-    { event: "submitted", round: round.number, examples: trained.examples, loss: trained.loss, audit_index: receipt.audit_index, seconds },
+    {
+      event: "submitted",
+      round: round.number,
+      examples: trained.examples,
+      loss: trained.loss,
+      audit_index: receipt.audit_index,
+      seconds,
+    },
     `round ${round.number}: loss ${trained.loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, receipt at entry ${receipt.audit_index}`,
   );
 }

@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
-import { systemRandom } from "../../crypto/random.ts";
 import { kem } from "../../crypto/kem-table.ts";
+import { systemRandom } from "../../crypto/random.ts";
 import { signature } from "../../crypto/signature.ts";
 import { AdminClient } from "../admin-client.ts";
 import { createOutput, paint } from "../output.ts";
@@ -46,7 +46,8 @@ async function examine({ dataDir, json }: Flags): Promise<void> {
     await runningServer(dataDir),
   ];
   for (const { name, level, found } of findings) {
-    const mark = level === "ok" ? paint("green", "ok     ") : paint(level === "needed" ? "red" : "yellow", level.padEnd(7));
+    const mark =
+      level === "ok" ? paint("green", "ok     ") : paint(level === "needed" ? "red" : "yellow", level.padEnd(7));
     output.emit({ event: "finding", name, level, found }, `${mark} ${name}: ${found}`);
   }
   const isolation = permissionModel().level === "ok" ? "permission" : "none";
@@ -56,7 +57,11 @@ async function examine({ dataDir, json }: Flags): Promise<void> {
 }
 
 function nodeVersion(): Finding {
-  return { name: "Node", level: "ok", found: `${process.version}, OpenSSL ${process.versions.openssl}, ${process.platform} ${process.arch}` };
+  return {
+    name: "Node",
+    level: "ok",
+    found: `${process.version}, OpenSSL ${process.versions.openssl}, ${process.platform} ${process.arch}`,
+  };
 }
 
 async function frodo(): Promise<Finding> {

@@ -38,7 +38,8 @@ async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> 
     const query = db.selectFrom("models").selectAll().orderBy("round", "desc").limit(1);
     return await (round === undefined ? query : query.where("round", "=", roundNumber(round))).executeTakeFirst();
   });
-  if (row === undefined) throw new UsageError(round === undefined ? "the run has no model yet" : `--round: no model of round ${round}`);
+  if (row === undefined)
+    throw new UsageError(round === undefined ? "the run has no model yet" : `--round: no model of round ${round}`);
   const blobs = new BlobStore(join(dataDir, "blobs"), systemRandom);
   const file = await new ModelVault(blobs, systemRandom, systemClock).read(row);
   const { description, parameters } = decodeModel(file);
@@ -47,8 +48,17 @@ async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> 
   } catch (error) {
     throw new UsageError(`--out: ${out} cannot be written (${(error as NodeJS.ErrnoException).code})`);
   }
-  const facts = { event: "exported", file: out, round: row.round, digest: toHex(row.digest), parameters: parameters.length };
-  createOutput(json ?? false).emit(facts, `${out}: round ${row.round}, ${description.kind}, ${parameters.length} parameters`);
+  const facts = {
+    event: "exported",
+    file: out,
+    round: row.round,
+    digest: toHex(row.digest),
+    parameters: parameters.length,
+  };
+  createOutput(json ?? false).emit(
+    facts,
+    `${out}: round ${row.round}, ${description.kind}, ${parameters.length} parameters`,
+  );
 }
 
 function roundNumber(text: string): number {

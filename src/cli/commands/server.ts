@@ -31,13 +31,18 @@ export function addServerCommand(program: Command): void {
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info")
     .option("--exit-when-finished", "end when the planned rounds are published")
     .option("--json", "one JSON object a line")
-    .addHelpText("after", "\nExample:\n  qflare server --data-dir /var/lib/qflare --host 0.0.0.0 --target 20 --rounds 50");
+    .addHelpText(
+      "after",
+      "\nExample:\n  qflare server --data-dir /var/lib/qflare --host 0.0.0.0 --target 20 --rounds 50",
+    );
   addSettings(command).action(async (flags: Flags) => await run(flags, readSettings({ ...flags }, process.env)));
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
   if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
-    throw new UsageError(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`);
+    throw new UsageError(
+      `--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`,
+    );
   }
   const output = createOutput(flags.json ?? false);
   const server = await startServer({
@@ -145,10 +150,15 @@ function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
 function modelDescription({ model, inputs, classes }: Settings): ModelDescription {
   const hidden = /^mlp:(\d{1,6}(?:,\d{1,6})*)$/.exec(model)?.[1]?.split(",").map(Number);
   if (model !== "softmax" && hidden === undefined) {
-    throw new UsageError(`--model: expected softmax, such as mlp:64, or a .safetensors file, got ${JSON.stringify(model)}`);
+    throw new UsageError(
+      `--model: expected softmax, such as mlp:64, or a .safetensors file, got ${JSON.stringify(model)}`,
+    );
   }
   try {
-    return modelShape.read(hidden === undefined ? { kind: "softmax", inputs, classes } : { kind: "mlp", inputs, hidden, classes }, "model");
+    return modelShape.read(
+      hidden === undefined ? { kind: "softmax", inputs, classes } : { kind: "mlp", inputs, hidden, classes },
+      "model",
+    );
   } catch (error) {
     throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
   }
@@ -170,4 +180,3 @@ function describe(event: RunEvent): string {
       return `run finished after ${event.rounds} rounds`;
   }
 }
-

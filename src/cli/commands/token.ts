@@ -64,7 +64,8 @@ async function withAdmin(flags: Flags, work: (admin: AdminClient, output: Output
 
 async function create(admin: AdminClient, output: Output, { name, expires, qr }: Flags): Promise<void> {
   const ageMs = parseDuration(expires);
-  if (ageMs === undefined) throw new UsageError(`--expires: expected such as 30m, 1h, 7d, got ${JSON.stringify(expires)}`);
+  if (ageMs === undefined)
+    throw new UsageError(`--expires: expected such as 30m, 1h, 7d, got ${JSON.stringify(expires)}`);
   const made = await admin.call<{ token: string; expires_at: string }>("token.create", { name, age_ms: ageMs });
   const code = qr && !output.isJson ? `\n${renderUnicodeCompact(made.token)}` : "";
   output.emit(made, `${made.token}${code}`);
