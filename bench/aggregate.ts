@@ -126,7 +126,8 @@ function report({ name, n, length, kernel, plain, numpy }: Case): void {
   const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / least).toFixed(1)}x`);
   console.log(
     `${name} ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, ` +
-      `${((n * length * 4) / least / 1e6).toFixed(1)} GB/s; plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
+      `${((n * length * 4) / least / 1e6).toFixed(1)} GB/s; ` +
+      `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
   );
 }
 

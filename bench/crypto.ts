@@ -1,7 +1,7 @@
 // Times of the key exchange beside a reference of the same process: what one encapsulation of FrodoKEM-640-AES cannot
 // do without, through node:crypto alone, that is AES-128-ECB of the 819,200 bytes of A and SHAKE128 of its 9,616 + 33 +
-// 9,768 bytes. Rounds alternate between reference and operations, so that load on the machine hits both. Prints one line
-// an operation; --json prints one JSON object a line. A part of a name may follow: node bench/crypto.ts 640-AES
+// 9,768 bytes. Rounds alternate between reference and operations, so that load on the machine hits both. Prints one
+// line an operation; --json prints one JSON object a line. A part of a name may follow: node bench/crypto.ts 640-AES
 
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { FRODO } from "../src/crypto/frodo-parameters.ts";

@@ -316,8 +316,18 @@ export function decode(mu: usize, m: usize, B: i32, D: i32): void {
   }
 }
 
-// out = k where the `count` words (a multiple of 8) at x and y agree modulo q, else s. The verdict leaves no other trace.
-export function selectIfEqual(out: usize, k: usize, s: usize, length: i32, x: usize, y: usize, count: i32, D: i32): void {
+// out = k where the `count` words (a multiple of 8) at x and y agree modulo q, else s. The verdict leaves no other
+// trace.
+export function selectIfEqual(
+  out: usize,
+  k: usize,
+  s: usize,
+  length: i32,
+  x: usize,
+  y: usize,
+  count: i32,
+  D: i32,
+): void {
   let difference = i16x8.splat(0);
   const bytes = (<usize>count) << 1;
   for (let i: usize = 0; i < bytes; i += 16) {

@@ -113,8 +113,8 @@ export function dot(x: usize, y: usize, length: i32): f64 {
 
 /**
  * r[i] is the median of the other rows at a row whose scaled value is factor * x[i]: below where that lies under the
- * pivot, above where it lies over it, below + (above - pivot) where it is the pivot. Adds to out[0] the sum of x[i] * r[i],
- * to out[1] the sum of r[i] * r[i], both float64.
+ * pivot, above where it lies over it, below + (above - pivot) where it is the pivot. Adds to out[0] the sum of x[i] *
+ * r[i], to out[1] the sum of r[i] * r[i], both float64.
  */
 export function dotOthers(
   out: usize,

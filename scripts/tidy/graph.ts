@@ -90,7 +90,8 @@ export const checkDeadExports: Check = (house) => {
     .filter(([path]) => !entries.includes(path) && !isProgram(path) && !path.endsWith(".d.ts"))
     .flatMap(([path, module]) =>
       module.exports
-        .filter(({ name }) => !used.get(path)?.has(name))
+        // The compiler must be able to name the types of exported values in declarations.
+        .filter(({ name, isType }) => !isType && !used.get(path)?.has(name))
         .map(({ name, line }) => ({ path, line, text: `dead export: nobody imports ${name}` })),
     );
 };

@@ -12,6 +12,8 @@ export interface Import {
 
 export interface Export {
   readonly name: string;
+  /** An interface or type alias. */
+  readonly isType: boolean;
   readonly line: number;
 }
 
@@ -53,6 +55,10 @@ function statementsOf(tokens: readonly Token[]): number[] {
   return starts;
 }
 
+function isType(token: Token | undefined): boolean {
+  return token?.text === "interface" || token?.text === "type";
+}
+
 interface Clause {
   readonly from?: Import;
   readonly exports: readonly Export[];
@@ -88,10 +94,11 @@ function exportAt(read: Scan, start: number): Clause {
   const isTypeOnly = tokens[start + 1]?.text === "type" && ["{", "*"].includes(tokens[start + 2]?.text ?? "");
   const first = isTypeOnly ? start + 2 : start + 1;
   if (tokens[first]?.text === "*") return starAt(tokens, start, first, isTypeOnly);
-  if (tokens[first]?.text !== "{") return { exports: declaredAt(read, first).map((name) => ({ name, line })) };
+  if (tokens[first]?.text !== "{")
+    return { exports: declaredAt(read, first).map((name) => ({ name, line, isType: isType(tokens[first]) })) };
   const close = partners.get(first) ?? first;
   const bindings = bindingsIn(tokens, first, close);
-  const exports = bindings.map((binding) => ({ name: binding.inner, line: binding.line }));
+  const exports = bindings.map((binding) => ({ name: binding.inner, line: binding.line, isType: false }));
   if (tokens[close + 1]?.text !== "from") return { exports };
   const names = bindings.map((binding) => binding.outer);
   return { exports, from: { specifier: unquote(tokens[close + 2]), line, isTypeOnly, names } };
@@ -102,7 +109,7 @@ function starAt(tokens: readonly Token[], start: number, star: number, isTypeOnl
   const line = tokens[start]!.line;
   const isNamed = tokens[star + 1]?.text === "as";
   const specifier = unquote(tokens[star + (isNamed ? 4 : 2)]);
-  const exports = isNamed ? [{ name: tokens[star + 2]!.text, line }] : [];
+  const exports = isNamed ? [{ name: tokens[star + 2]!.text, line, isType: false }] : [];
   return { exports, from: { specifier, line, isTypeOnly, names: "*" } };
 }
 

@@ -8,7 +8,7 @@ export function everyRow(batch: Batch): number[] {
   return batch.rows.map((_, row) => row);
 }
 
-export function pick(batch: Batch, rows: readonly number[]): Batch {
+function pick(batch: Batch, rows: readonly number[]): Batch {
   return {
     length: batch.length,
     rows: rows.map((row) => batch.rows[row]),

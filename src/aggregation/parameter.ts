@@ -7,7 +7,7 @@ import type { Parameter, Requirement } from "./rule.ts";
 import { required } from "./rule.ts";
 
 /** Pairs of updates fill a matrix of n * n float64: 32 MiB at most. */
-export const PAIRED_UPDATES_MAX = 2048;
+const PAIRED_UPDATES_MAX = 2048;
 
 export function updatesCount(min = 0): Shape<number> {
   return uint(min, LIMITS.devicesPerRoundMax);

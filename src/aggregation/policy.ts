@@ -36,9 +36,9 @@ export const PRESETS = {
   /**
    * Against a minority of crude liars: boosted, sign-flipped, opposed updates. Threshold from Fashion-MNIST (25,450
    * parameters, ten devices of 600 examples, 20 rounds, one sign-flipping). Like data: honest cosines lie above -0.04,
-   * flipped ones under -0.16. Dirichlet(0.5) data, three seeds: 18 % of the flipped ones pass, 10 % of the honest ones do
-   * not, and without any liar the accuracy is 77.1 % instead of 78.9 %. At 0 more honest ones go, and a round can lose
-   * everyone. Noise and zero updates (cosine 0) pass: they slow the model down but do not steer it.
+   * flipped ones under -0.16. Dirichlet(0.5) data, three seeds: 18 % of the flipped ones pass, 10 % of the honest
+   * ones do not, and without any liar the accuracy is 77.1 % instead of 78.9 %. At 0 more honest ones go, and a round
+   * can lose everyone. Noise and zero updates (cosine 0) pass: they slow the model down but do not steer it.
    */
   cosine: {
     ...COMMON,

@@ -1,6 +1,6 @@
-// Evidence of type "simulated": the enclave's own ML-DSA key signs what a hardware quote would carry. It proves that one
-// key holder made all fields together and freshly, and nothing about where that holder runs. It says so in its type, is
-// never parsed as a real one, and a device refuses it unless its policy allows simulation by name.
+// Evidence of type "simulated": the enclave's own ML-DSA key signs what a hardware quote would carry. It proves that
+// one key holder made all fields together and freshly, and nothing about where that holder runs. It says so in its
+// type, is never parsed as a real one, and a device refuses it unless its policy allows simulation by name.
 
 import { equal } from "../core/bytes.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
@@ -13,7 +13,7 @@ const EVIDENCE_CONTEXT = "qflare/v1 simulated evidence";
 const REPORT_DATA_BYTES = 64;
 const KEM_KEY_BYTES = exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey;
 
-export const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
+const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
 export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];
 
 const body = message("simulated evidence body", 32_768, {
@@ -34,14 +34,14 @@ const body = message("simulated evidence body", 32_768, {
   report_data: bytes(REPORT_DATA_BYTES),
 });
 
-export const simulatedEvidence = message("simulated evidence", 40_960, {
+const simulatedEvidence = message("simulated evidence", 40_960, {
   body: bytes(1, body.bytesMax),
   signature: bytes(MLDSA.signature),
 });
 
 export type SimulatedBody = Of<typeof body.shape>;
 
-export function bindingOf(fields: Omit<SimulatedBody, "report_data" | "isolation">): Binding {
+function bindingOf(fields: Omit<SimulatedBody, "report_data" | "isolation">): Binding {
   return {
     tee: fields.tee,
     nonceRoot: fields.nonce_root,

@@ -21,7 +21,7 @@ export interface DataOptions {
   readonly classNames?: string;
 }
 
-export const BUNDLED_DATA = "fashion-mnist";
+const BUNDLED_DATA = "fashion-mnist";
 
 function bundledFolder(): string {
   return join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "data", BUNDLED_DATA);

@@ -1,5 +1,5 @@
-// What commands print: one JSON object a line with --json, else text for people. Results go to standard output, logs and
-// errors to standard error. Exit code 0: done, 1: failed, 2: used wrongly.
+// What commands print: one JSON object a line with --json, else text for people. Results go to standard output, logs
+// and errors to standard error. Exit code 0: done, 1: failed, 2: used wrongly.
 
 import { styleText } from "node:util";
 import { QflareError } from "../core/error.ts";

@@ -73,7 +73,7 @@ const suites: Setting<string> = {
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
-export const SETTINGS = {
+const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
   public_url: string<string | undefined>("URL that tokens name, by default https://host:port", "url", undefined),
@@ -138,7 +138,7 @@ type Flags = Readonly<Record<string, unknown>>;
 
 /** Throws UsageError, which names the place of the mistake. */
 export function readSettings(flags: Flags, environment: NodeJS.ProcessEnv): Settings {
-  const file = readConfigFile(flags["config"] as string | undefined);
+  const file = readConfigFile(flags.config as string | undefined);
   const out: Record<string, unknown> = {};
   for (const name of NAMES) {
     const given = givenText(name, flags, environment, file);

@@ -45,14 +45,6 @@ export function float(min: number = -Number.MAX_VALUE, max: number = Number.MAX_
   };
 }
 
-export function bool(): Shape<boolean> {
-  return {
-    read: (value, path) => (typeof value === "boolean" ? value : refuse(path, "true or false")),
-    schema: { type: "boolean" },
-    words: "true or false",
-  };
-}
-
 /** pattern: anchored by the caller. */
 export function text(lengthMax: number, pattern?: RegExp): Shape<string> {
   const words = `text of at most ${lengthMax} characters${pattern === undefined ? "" : ` matching ${pattern.source}`}`;

@@ -21,7 +21,7 @@ const COMMITMENT_BYTES = 32;
 const PREFIX_BYTES = 7;
 const CHUNK_BYTES_MAX = 2 ** 20;
 
-export const SEAL_HEADER_BYTES: number = 4 + 4 + SALT_BYTES + COMMITMENT_BYTES; // 72
+const SEAL_HEADER_BYTES: number = 4 + 4 + SALT_BYTES + COMMITMENT_BYTES; // 72
 
 interface SealKeys {
   readonly key: Bytes;

@@ -1,7 +1,8 @@
 // What FrodoKEM can keep of a public key that comes back: A (from seedA) and pkh, half of the work of an operation.
 //
 // A key gets a slot when it is seen for the second time, so that the keys of one session never push out a long-lived
-// one. Slots lie in linear memory, are bounded in bytes, and the one unused for longest goes first. All of it is public.
+// one. Slots lie in linear memory, are bounded in bytes, and the one unused for longest goes first. All of it is
+// public.
 
 import { toHex } from "../core/bytes.ts";
 import type { FrodoMemory } from "./frodo-kernel.ts";

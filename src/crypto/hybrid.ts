@@ -1,5 +1,5 @@
-// Hybrid KEM: a post-quantum KEM beside X25519. The secret stays unknown as long as one of the two holds: HKDF over both
-// secrets, both ciphertexts and both public keys (the combiner of Giacon, Heuer and Poettering, PKC 2018).
+// Hybrid KEM: a post-quantum KEM beside X25519. The secret stays unknown as long as one of the two holds: HKDF over
+// both secrets, both ciphertexts and both public keys (the combiner of Giacon, Heuer and Poettering, PKC 2018).
 
 import { concat, lengthPrefixed, utf8, wipe } from "../core/bytes.ts";
 import { expand, extract } from "./hkdf.ts";

@@ -9,7 +9,7 @@ import { SHA256_BYTES, sha256 } from "./hash.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const leafHash = (data: Uint8Array): Bytes => sha256(Uint8Array.of(0), data);
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
+const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
 
 /** Largest power of two below count; count > 1. */
 function splitPoint(count: number): number {

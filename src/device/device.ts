@@ -2,8 +2,8 @@
 //
 //   const device = await Device.enroll({ link, keystore, allowSimulatedEnclave: true });
 //   for await (const round of device.rounds()) {
-//     const trained = await trainer.train({ parameters: round.parameters, plan: JSON.parse(round.plan), seed: round.number });
-//     await round.submit(difference(trained.parameters, round.parameters), trained.examples);
+//     const { delta, examples } = await train(round.parameters, JSON.parse(round.plan));
+//     await round.submit(delta, examples);
 //   }
 
 import { existsSync } from "node:fs";

@@ -27,8 +27,8 @@ export function pinOf(identity: Identity): CertificatePin {
 }
 
 /**
- * link: the printed token. Throws server.identity where the server is not the one in the token (nothing of the token has
- * been sent then), enroll.* where it refuses.
+ * link: the printed token. Throws server.identity where the server is not the one in the token (nothing of the token
+ * has been sent then), enroll.* where it refuses.
  */
 export async function enrollDevice(link: string): Promise<Keystore> {
   const token = parseToken(link);

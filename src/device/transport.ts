@@ -1,5 +1,5 @@
-// HTTPS to one server: TLS 1.3 with the hybrid group alone, and the certificate that the token pinned. Nothing is sent on
-// a connection before its certificate has been checked.
+// HTTPS to one server: TLS 1.3 with the hybrid group alone, and the certificate that the token pinned. Nothing is
+// sent on a connection before its certificate has been checked.
 
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
@@ -10,7 +10,10 @@ import { equal, toHex } from "../core/bytes.ts";
 import { isErrorCode, QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
 
-/** How the server's certificate is judged. "any": for reading its identity, which says nothing secret and is checked after. */
+/**
+ * How the server's certificate is judged. "any": for reading its identity, which says nothing secret and is checked
+ * after.
+ */
 export type CertificatePin = { readonly sha256: Uint8Array } | "authorities" | "any";
 
 const TLS_GROUP = "X25519MLKEM768";

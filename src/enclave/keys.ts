@@ -1,5 +1,5 @@
-// Keys of a run and their sealed form. The sealed form may lie anywhere; the sealing key stays with the enclave (in a TEE
-// the platform's, in simulation a file that no other process needs).
+// Keys of a run and their sealed form. The sealed form may lie anywhere; the sealing key stays with the enclave (in a
+// TEE the platform's, in simulation a file that no other process needs).
 
 import { concat, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";

@@ -1,5 +1,5 @@
-// One open round inside the enclave: which devices may take part, and the opened updates. This is the only place where a
-// single update exists in the clear; forget() ends that.
+// One open round inside the enclave: which devices may take part, and the opened updates. This is the only place
+// where a single update exists in the clear; forget() ends that.
 
 import { equal, toHex } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";

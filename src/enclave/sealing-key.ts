@@ -1,5 +1,5 @@
-// The sealing key of a simulated enclave: a file of 32 random bytes that is made at the first start. In a TEE the platform
-// derives this key from the measured program; here its only protection is the file's owner and mode.
+// The sealing key of a simulated enclave: a file of 32 random bytes that is made at the first start. In a TEE the
+// platform derives this key from the measured program; here its only protection is the file's owner and mode.
 
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";

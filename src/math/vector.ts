@@ -23,7 +23,7 @@ export function dot(reducer: Reducer, x: Float32Array, y: Float32Array): number 
 }
 
 /** Sum of squares. Not finite exactly where a value is not finite: no float32 is large enough to overflow it. */
-export function squaredNorm(reducer: Reducer, x: Float32Array): number {
+function squaredNorm(reducer: Reducer, x: Float32Array): number {
   const [px] = reducer.reserve(4 * BLOCK) as [number];
   let sum = 0;
   for (let start = 0; start < x.length; start += BLOCK) {

@@ -1,4 +1,5 @@
-// The server's audit log: entries are appended in the transaction that they are about; checkpoints sign the tree's root.
+// The server's audit log: entries are appended in the transaction that they are about; checkpoints sign the tree's
+// root.
 
 import type { Kysely, Transaction } from "kysely";
 import type { Clock } from "../core/ports.ts";

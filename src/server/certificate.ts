@@ -1,9 +1,9 @@
-// A certificate of the server's own, for sites without one: self-signed ECDSA P-256, so that every TLS client can speak to
-// it. Devices trust it by its hash in their token; the key exchange is post-quantum, and the protocol above
+// A certificate of the server's own, for sites without one: self-signed ECDSA P-256, so that every TLS client can
+// speak to it. Devices trust it by its hash in their token; the key exchange is post-quantum, and the protocol above
 // authenticates the server with ML-DSA.
 
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import {
   BasicConstraintsExtension,
@@ -11,6 +11,8 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { QflareError } from "../core/error.ts";
+import { sha256 } from "../crypto/hash.ts";
 
 /** PEM. */
 export interface TlsFiles {
@@ -41,4 +43,13 @@ export async function makeCertificate(hosts: readonly string[]): Promise<TlsFile
     certificate: certificate.toString("pem"),
     key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
   };
+}
+
+/** SHA-256 of the certificate in DER. */
+export function certificateHash(pem: string): Uint8Array<ArrayBuffer> {
+  try {
+    return sha256(new X509Certificate(pem).raw);
+  } catch (cause) {
+    throw new QflareError("config.invalid", "the TLS certificate cannot be read", { cause });
+  }
 }

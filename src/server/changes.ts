@@ -9,7 +9,9 @@ export class Changes {
     for (const wake of all) wake();
   }
 
-  /** Resolves at the next notify, after timeoutMs, or when the signal aborts. Without timeoutMs there is no end to it. */
+  /**
+   * Resolves at the next notify, after timeoutMs, or when the signal aborts. Without timeoutMs there is no end to it.
+   */
   wait(timeoutMs?: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {

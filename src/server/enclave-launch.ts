@@ -2,11 +2,12 @@
 // empty environment, no network, no child processes, no workers, no add-ons, no database, no code from strings.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { toHex, utf8 } from "../core/bytes.ts";
+import { sha256 } from "../crypto/hash.ts";
 
 export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -29,17 +30,17 @@ function locate(): Place {
 }
 
 /** SHA-256 over names and contents of the program's files, hexadecimal. */
-export function programDigest(): string {
+function programDigest(): string {
   const { floors } = locate();
-  const hash = createHash("sha256");
+  const parts: Uint8Array[] = [];
   for (const floor of PROGRAM) {
     const names = readdirSync(join(floors, floor), { recursive: true, encoding: "utf8" });
     for (const name of names.filter((file) => MODULE.test(file)).sort()) {
       const contents = readFileSync(join(floors, floor, name));
-      hash.update(`${floor}/${name}\0${contents.length}\0`).update(contents);
+      parts.push(utf8(`${floor}/${name}\0${contents.length}\0`), contents);
     }
   }
-  return hash.digest("hex");
+  return toHex(sha256(...parts));
 }
 
 /** keyFolder: where the sealing key lies; made if it is not there. */

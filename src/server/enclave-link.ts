@@ -105,8 +105,9 @@ export class EnclaveLink {
   }
 
   /**
-   * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of the
-   * reply. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it all again.
+   * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
+   * the reply. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it
+   * all again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,

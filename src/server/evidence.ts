@@ -1,4 +1,5 @@
-// Evidence for devices: nonces that arrive within one turn share a quote, and each device gets the path of its own nonce.
+// Evidence for devices: nonces that arrive within one turn share a quote, and each device gets the path of its own
+// nonce.
 
 import type { Clock } from "../core/ports.ts";
 import { inclusionPath, leafHash } from "../crypto/merkle.ts";

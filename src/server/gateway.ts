@@ -18,7 +18,7 @@ import { openapiRoute } from "./routes/openapi.ts";
 import { submitModelRoute } from "./routes/submit-model.ts";
 
 /** The only key exchange offered: X25519 and ML-KEM-768 together. A client without it is refused by TLS. */
-export const TLS_GROUP = "X25519MLKEM768";
+const TLS_GROUP = "X25519MLKEM768";
 
 const REQUEST_MS = 5 * 60_000;
 const KEEP_ALIVE_MS = 75_000;

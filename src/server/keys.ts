@@ -1,16 +1,14 @@
 // The server's long-term keys: signature key, token pepper, and the TLS certificate that it made itself. One file, mode
 // 0600, made at the first start.
 
-import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, object, text, uint } from "../core/shape.ts";
-import { sha256 } from "../crypto/hash.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
-import { makeCertificate, type TlsFiles } from "./certificate.ts";
+import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -92,14 +90,5 @@ function decodeKeyFile(path: string, contents: Bytes): ReturnType<typeof keyFile
     return keyFile.decode(contents);
   } catch (cause) {
     throw new QflareError("keystore.malformed", path, { cause });
-  }
-}
-
-/** SHA-256 of the certificate in DER. */
-function certificateHash(pem: string): Bytes {
-  try {
-    return sha256(new X509Certificate(pem).raw);
-  } catch (cause) {
-    throw new QflareError("config.invalid", "the TLS certificate cannot be read", { cause });
   }
 }

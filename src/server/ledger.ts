@@ -1,5 +1,5 @@
-// The ledger of rounds, updates and models: the truth about the run. A transition of a round is a compare-and-set on its
-// version; an update counts once its row is committed.
+// The ledger of rounds, updates and models: the truth about the run. A transition of a round is a compare-and-set on
+// its version; an update counts once its row is committed.
 
 import type { Kysely, Selectable, Transaction } from "kysely";
 import { concat, equal, toHex } from "../core/bytes.ts";
@@ -149,8 +149,8 @@ export class Ledger {
   }
 
   /**
-   * Row and audit entry in one transaction, while the round collects. The same manifest again gives the row that is there;
-   * another one of the same device throws update.duplicate.
+   * Row and audit entry in one transaction, while the round collects. The same manifest again gives the row that is
+   * there; another one of the same device throws update.duplicate.
    */
   async accept({ manifest, encoded, signature }: SignedManifest): Promise<UpdateRow> {
     return await this.#writer.write(async (tx) => {

@@ -49,7 +49,9 @@ export class Registry {
     this.#ports = ports;
   }
 
-  /** The printable token. url: where devices reach this server. Throws config.invalid for a name or age out of range. */
+  /**
+   * The printable token. url: where devices reach this server. Throws config.invalid for a name or age out of range.
+   */
   async createToken(
     name: string,
     ageMs: number,
@@ -122,8 +124,8 @@ export class Registry {
   }
 
   /**
-   * Order: form, token known, MAC under its secret, signature, then the one atomic claim. Only who holds the secret learns
-   * that a token is used, expired or revoked. Returns the encoded answer.
+   * Order: form, token known, MAC under its secret, signature, then the one atomic claim. Only who holds the secret
+   * learns that a token is used, expired or revoked. Returns the encoded answer.
    */
   async enroll(encoded: Uint8Array): Promise<Bytes> {
     const { db, keys } = this.#ports;

@@ -72,93 +72,82 @@ export interface RunningServer {
 export const LEDGER_FILE = "ledger.sqlite";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { dataDir, clock, random, log } = options;
-  prepareFolder(dataDir);
-  const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
-  const db = await openDatabase(join(dataDir, LEDGER_FILE));
-  const writer = new Writer(db);
-  const policyBytes = await openRun(db, options);
-  const policy = policyMessage.decode(policyBytes);
-  const audit = new AuditLog(clock, policy.run_id, keys.signatureSecretKey);
-  const blobs = new BlobStore(join(dataDir, "blobs"), random);
-  await blobs.prepare();
-  const enclave = new EnclaveLink({
-    db,
-    writer,
-    audit,
-    clock,
-    log,
-    keyFolder: join(dataDir, "enclave"),
-    policy: policyBytes,
-  });
-  const registry = new Registry({ db, writer, audit, clock, random, keys, runId: policy.run_id });
-  const ledger = new Ledger(db, writer, audit, clock);
-  const models = new ModelVault(blobs, random, clock);
-  const events = new Events();
-  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
-  const hash = policyHash(policyBytes);
-  const { plan } = await db.selectFrom("run").select("plan").executeTakeFirstOrThrow();
-  const rounds = new Rounds(
-    {
-      db,
-      ledger,
-      registry,
-      blobs,
-      audit,
-      enclave,
-      evidence,
-      models,
-      events,
-      clock,
-      random,
-      log,
-      plan,
-      policyHash: hash,
-    },
-    options.rounds,
-  );
-  const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
-  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
-  const limiter = new Limiter(options.rateLimits);
-  const gateway = createGateway(
-    { registry, sessions, rounds, ledger, blobs, enclave, limiter, keys, policy, policyHash: hash, clock, log },
-    keys.tls,
-  );
-
-  let admin: NetServer | undefined;
-  let closing: Promise<void> | undefined;
+  prepareFolder(options.dataDir);
+  const parts = await assemble(options);
   const closed = Promise.withResolvers<void>();
-  const close = (): Promise<void> => {
-    closing ??= (async () => {
-      rounds.stop();
-      admin?.close();
-      await gateway.close();
-      await finished.catch(() => undefined);
-      await enclave.close();
-      await writer.drained();
-      sessions.close();
-      await db.destroy();
-      closed.resolve();
-    })();
-    return closing;
-  };
+  let admin: NetServer | undefined;
   let finished: Promise<void> = Promise.resolve();
+  let isClosing = false;
+  const close = (): Promise<void> => {
+    if (!isClosing) stop(parts, admin, finished).then(closed.resolve, closed.reject);
+    isClosing = true;
+    return closed.promise;
+  };
   try {
-    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
-    await enclave.ready();
-    await storeFirstModel(options, { ledger, models, enclave, clock });
-    const port = await listen(gateway, options);
-    const url =
-      options.publicUrl ?? `https://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
-    const ports = { registry, rounds, ledger, models, enclave, events, log, url, stop: () => void close() };
-    admin = await openAdmin(join(dataDir, ADMIN_SOCKET), ports);
-    finished = rounds.run();
-    finished.catch((error: unknown) => log.error({ error: String(error) }, "the coordinator failed"));
-    return { url, port, isolation: enclave.facts.isolation, events, finished, closed: closed.promise, close };
+    const { url, port } = await open(parts, options);
+    admin = await openAdmin(join(options.dataDir, ADMIN_SOCKET), { ...parts, url, stop: () => void close() });
+    finished = parts.rounds.run();
+    finished.catch((error: unknown) => options.log.error({ error: String(error) }, "the coordinator failed"));
+    const { isolation } = parts.enclave.facts;
+    return { url, port, isolation, events: parts.events, finished, closed: closed.promise, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+type Parts = Awaited<ReturnType<typeof assemble>>;
+
+/** Makes every part and starts none. */
+async function assemble(options: ServerOptions) {
+  const { dataDir, clock, random, log } = options;
+  const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
+  const db = await openDatabase(join(dataDir, LEDGER_FILE));
+  const { policyBytes, plan } = await openRun(db, options);
+  const policy = policyMessage.decode(policyBytes);
+  const hash = policyHash(policyBytes);
+  const runId = policy.run_id;
+  const writer = new Writer(db);
+  const audit = new AuditLog(clock, runId, keys.signatureSecretKey);
+  const blobs = new BlobStore(join(dataDir, "blobs"), random);
+  const base = { db, writer, audit, blobs, clock, random, log };
+  const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
+  const registry = new Registry({ ...base, keys, runId });
+  const ledger = new Ledger(db, writer, audit, clock);
+  const models = new ModelVault(blobs, random, clock);
+  const events = new Events();
+  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
+  const roundsPorts = { ...base, ledger, registry, enclave, evidence, models, events, plan, policyHash: hash };
+  const rounds = new Rounds(roundsPorts, options.rounds);
+  const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
+  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
+  const limiter = new Limiter(options.rateLimits);
+  const shared = { ...base, registry, sessions, rounds, ledger, enclave };
+  const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
+  return { ...shared, models, events, gateway };
+}
+
+async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
+  const { blobs, ledger, enclave, gateway } = parts;
+  await blobs.prepare();
+  await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+  await enclave.ready();
+  await storeFirstModel(options, parts);
+  const port = await listen(gateway, options);
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return { url: options.publicUrl ?? `https://${host}:${port}`, port };
+}
+
+/** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
+async function stop(parts: Parts, admin: NetServer | undefined, finished: Promise<void>): Promise<void> {
+  parts.rounds.stop();
+  admin?.close();
+  await parts.gateway.close();
+  await finished.catch(() => undefined);
+  await parts.enclave.close();
+  await parts.writer.drained();
+  parts.sessions.close();
+  await parts.db.destroy();
 }
 
 function prepareFolder(dataDir: string): void {
@@ -176,35 +165,29 @@ function hostsOf({ host, publicUrl }: ServerOptions): string[] {
   return [...new Set(["localhost", "127.0.0.1", ...(host === "0.0.0.0" || host === "::" ? [] : [host]), ...named])];
 }
 
-/** Writes the run's row at the first start; afterwards the same definition is required. Returns the encoded policy. */
-async function openRun(db: Kysely<Tables>, { run, random }: ServerOptions): Promise<Bytes> {
+/** Writes the run's row at the first start; afterwards the same definition is required. */
+async function openRun(
+  db: Kysely<Tables>,
+  { run, random }: ServerOptions,
+): Promise<{ policyBytes: Bytes; plan: string }> {
   const { plan, firstModel, ...promises } = run;
   const stored = await db.selectFrom("run").selectAll().executeTakeFirst();
   const runId = stored?.run_id ?? random.bytes(RUN_ID_BYTES);
   const parameters = splitModel(firstModel).parameters.length;
   const policy = policyMessage.encode({ v: 1, run_id: runId, encoding: "f32", parameters, ...promises });
   if (stored === undefined) {
-    const row = {
-      id: 1,
-      run_id: runId,
-      policy,
-      plan,
-      enclave_keys: null,
-      enclave_progress: null,
-      enclave_public_key: null,
-    };
-    await db.insertInto("run").values(row).execute();
+    const unset = { enclave_keys: null, enclave_progress: null, enclave_public_key: null };
+    await db
+      .insertInto("run")
+      .values({ id: 1, run_id: runId, policy, plan, ...unset })
+      .execute();
   } else if (!equal(stored.policy, policy)) {
     throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite or policy");
   }
-  return policy;
+  return { policyBytes: policy, plan: stored?.plan ?? plan };
 }
 
-async function storeFirstModel(
-  { run }: ServerOptions,
-  parts: { ledger: Ledger; models: ModelVault; enclave: EnclaveLink; clock: Clock },
-): Promise<void> {
-  const { ledger, models, enclave, clock } = parts;
+async function storeFirstModel({ run }: ServerOptions, { ledger, models, enclave, clock }: Parts): Promise<void> {
   if ((await ledger.newestModel()) !== undefined) return;
   await enclave.call("genesis", { at: clock.nowMs() }, run.firstModel, async ({ answer }) => {
     const row = await models.store(answer, 0, run.firstModel);

@@ -93,7 +93,9 @@ export class Sessions {
     return await this.#answer(device, hello, request);
   }
 
-  /** The device's first wish that this server allows must be the one it brought a key for: else somebody cut the list. */
+  /**
+   * The device's first wish that this server allows must be the one it brought a key for: else somebody cut the list.
+   */
   #checkSuite(hello: Hello): void {
     const chosen = hello.suites.find((suite) => this.#ports.suites.includes(suite));
     if (chosen === undefined || chosen !== hello.suite) {

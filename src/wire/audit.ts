@@ -5,8 +5,8 @@ import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /**
- * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry is
- * about. data: the enclave's own audit record for type "enclave.operation", else nothing.
+ * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry
+ * is about. data: the enclave's own audit record for type "enclave.operation", else nothing.
  */
 export const auditEntry = message("audit entry", 4096, {
   v: uint(1, 1),
@@ -57,4 +57,3 @@ export const enclaveRecord = message("enclave record", 1024, {
 export type AuditEntry = Of<typeof auditEntry.shape>;
 export type AuditType = AuditEntry["type"];
 export type EnclaveRecord = Of<typeof enclaveRecord.shape>;
-export type Checkpoint = Of<typeof checkpointMessage.shape>;

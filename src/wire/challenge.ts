@@ -21,8 +21,8 @@ export const NONCE_BYTES = 32;
 export const CONFIRMATION_BYTES = 32;
 
 /**
- * suites: all that the device would take, preferred first. suite: the one that ephemeral_public_key is for. A server that
- * allows an earlier entry of suites refuses: stripping the preferred suite from the way cannot go unseen.
+ * suites: all that the device would take, preferred first. suite: the one that ephemeral_public_key is for. A server
+ * that allows an earlier entry of suites refuses: stripping the preferred suite from the way cannot go unseen.
  */
 export const helloMessage = message("hello", 16_384, {
   v: uint(1, 1),

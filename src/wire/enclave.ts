@@ -1,5 +1,5 @@
-// What a server asks of its enclave. One request is answered before the next is read. Nothing here can carry a secret key
-// or an opened update: there is no operation for it.
+// What a server asks of its enclave. One request is answered before the next is read. Nothing here can carry a secret
+// key or an opened update: there is no operation for it.
 
 import { LIMITS } from "../core/limits.ts";
 import { bytes, list, type Message, message, nullable, object, oneOf, text, uint } from "../core/shape.ts";

@@ -3,12 +3,13 @@
 //   device -> server  enrollRequest { message: enroll, signature, mac }
 //   server -> device  enrollAnswer  { message: enrolled, signature }
 //
-// signature: the device's own key over the message. mac: keyed by the token's secret, over message and signature, so that
-// neither can be swapped. The answer's signature covers the request too, and its key is the one that the token pins.
+// signature: the device's own key over the message. mac: keyed by the token's secret, over message and signature, so
+// that neither can be swapped. The answer's signature covers the request too, and its key is the one that the token
+// pins.
 
 import { lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
+import { bytes, message, oneOf, text, uint } from "../core/shape.ts";
 import { hmacSha384, SHA384_BYTES, sha256, sha384 } from "../crypto/hash.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
@@ -49,8 +50,6 @@ export const enrollAnswer = message("enroll answer", 8192, {
   message: bytes(1, enrolledMessage.bytesMax),
   signature: bytes(MLDSA.signature),
 });
-
-export type Enroll = Of<typeof enrollMessage.shape>;
 
 export function enrollMac(
   tokenSecret: Uint8Array,

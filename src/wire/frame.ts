@@ -27,7 +27,9 @@ function frame(kind: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   return concat(u32be(payload.length + 1), Uint8Array.of(kind), payload);
 }
 
-/** Cuts a byte stream into frames. Throws message.too_large for a frame over the limit: the stream is then of no use. */
+/**
+ * Cuts a byte stream into frames. Throws message.too_large for a frame over the limit: the stream is then of no use.
+ */
 export class FrameReader {
   #buffered: Uint8Array[] = [];
   #length = 0;

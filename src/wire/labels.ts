@@ -1,5 +1,5 @@
-// The one table of domain separation: each signature, MAC, derived key and hash of the protocol has a text of its own, so
-// that bytes made for one purpose never pass for another.
+// The one table of domain separation: each signature, MAC, derived key and hash of the protocol has a text of its
+// own, so that bytes made for one purpose never pass for another.
 
 /** ML-DSA context strings (FIPS 204 section 5.2). */
 export const CONTEXTS = {

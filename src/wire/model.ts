@@ -1,5 +1,5 @@
-// Models: the file (safetensors, 32-bit floats without gaps), the enclave's signed statement about it, and the sealed form
-// in which it is stored and distributed.
+// Models: the file (safetensors, 32-bit floats without gaps), the enclave's signed statement about it, and the sealed
+// form in which it is stored and distributed.
 
 import { concat, lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -12,7 +12,10 @@ import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { LABELS } from "./labels.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
-/** base_digest: the model that the round started from, zeros for the first. report_digest: SHA-256 of the round's report. */
+/**
+ * base_digest: the model that the round started from, zeros for the first. report_digest: SHA-256 of the round's
+ * report.
+ */
 export const modelStatement = message("model statement", 1024, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),

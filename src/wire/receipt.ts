@@ -1,5 +1,5 @@
-// Receipt: the server's signed word that an update is stored and will be counted or judged. Given once a round and device;
-// sending the same update again gives the same receipt.
+// Receipt: the server's signed word that an update is stored and will be counted or judged. Given once a round and
+// device; sending the same update again gives the same receipt.
 
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, uint } from "../core/shape.ts";

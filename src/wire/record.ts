@@ -72,7 +72,9 @@ export function openRecord(keys: RecordKeys, place: RecordPlace, sealed: Uint8Ar
   return openAead(keys.key, recordNonce(keys.iv, place.sequence), associatedData(place), sealed);
 }
 
-/** Sequence numbers seen, as a window that slides (RFC 4303 section 3.4.3): each number is taken once, old ones never. */
+/**
+ * Sequence numbers seen, as a window that slides (RFC 4303 section 3.4.3): each number is taken once, old ones never.
+ */
 export class SequenceWindow {
   readonly #bits = new Uint8Array(LIMITS.sequenceWindowBits);
   #highest = -1;

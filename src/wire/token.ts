@@ -1,9 +1,9 @@
 // Enrolment token: what an operator hands to one device out of band, as one printable string.
 //
-//   "qflare1_" base64url( id 8 | secret 24 | identity fingerprint 32 | name length u8 | name | server URL | checksum 4 )
+//   "qflare1_" base64url( id 8 | secret 24 | identity fingerprint 32 | name length u8 | name | URL | checksum 4 )
 //
-// The checksum (first bytes of SHA-256 over what precedes it) tells a mistyped token from a refused one. The secret never
-// travels: enrolment sends a MAC under it.
+// The checksum (first bytes of SHA-256 over what precedes it) tells a mistyped token from a refused one. The secret
+// never travels: enrolment sends a MAC under it.
 
 import { concat, equal, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -14,8 +14,8 @@ import { LABELS } from "./labels.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const TOKEN_ID_BYTES = 8;
-export const TOKEN_SECRET_BYTES = 24;
-export const FINGERPRINT_BYTES = 32;
+const TOKEN_SECRET_BYTES = 24;
+const FINGERPRINT_BYTES = 32;
 const CHECKSUM_BYTES = 4;
 const PREFIX = "qflare1_";
 const FIXED_BYTES = TOKEN_ID_BYTES + TOKEN_SECRET_BYTES + FINGERPRINT_BYTES + 1 + CHECKSUM_BYTES;
@@ -72,7 +72,7 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-export function isServerUrl(url: string): boolean {
+function isServerUrl(url: string): boolean {
   return url.length <= LIMITS.urlLengthMax && /^https:\/\/[a-zA-Z0-9.[\]:-]+$/.test(url);
 }
 

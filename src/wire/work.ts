@@ -1,5 +1,5 @@
-// Work: what a device asks for and gets, GET /api/global_model. The request waits at the server until there is something
-// to do (long poll), so nobody sleeps on a fixed interval.
+// Work: what a device asks for and gets, GET /api/global_model. The request waits at the server until there is
+// something to do (long poll), so nobody sleeps on a fixed interval.
 
 import { LIMITS } from "../core/limits.ts";
 import { bytes, list, message, nullable, type Of, object, oneOf, text, uint } from "../core/shape.ts";
@@ -8,7 +8,10 @@ import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 
-/** after_round: the last round that this device is done with. nonce: 32 random bytes where it wants the enclave's evidence. */
+/**
+ * after_round: the last round that this device is done with. nonce: 32 random bytes where it wants the enclave's
+ * evidence.
+ */
 export const workRequest = message("work request", 256, {
   after_round: uint(0, LIMITS.roundsMax),
   wait_ms: uint(0, LIMITS.longPollMsMax),

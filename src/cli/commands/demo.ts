@@ -149,7 +149,7 @@ class Demo {
         ...["--suites", this.#flags.suite, "--model", this.#flags.model, "--seed", String(seed), ...limits],
       ],
       (line) => {
-        if (line["event"] === "listening") listening.resolve(line);
+        if (line.event === "listening") listening.resolve(line);
       },
     );
     this.#children.push(server);

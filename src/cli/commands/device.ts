@@ -161,16 +161,11 @@ async function takePart(
   const receipt = await round.submit(delta, trained.examples);
   if (receipt === undefined) return;
   const seconds = (performance.now() - started) / 1000;
+  const { examples, loss } = trained;
   output.emit(
-    {
-      event: "submitted",
-      round: round.number,
-      examples: trained.examples,
-      loss: trained.loss,
-      audit_index: receipt.audit_index,
-      seconds,
-    },
-    `round ${round.number}: loss ${trained.loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, receipt at entry ${receipt.audit_index}`,
+    { event: "submitted", round: round.number, examples, loss, audit_index: receipt.audit_index, seconds },
+    `round ${round.number}: loss ${loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, ` +
+      `receipt at entry ${receipt.audit_index}`,
   );
 }
 

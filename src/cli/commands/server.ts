@@ -172,7 +172,8 @@ function describe(event: RunEvent): string {
       const rejected = event.rejected.map((one) => `${one.device} (${one.reason})`).join(", ");
       const missing = event.missing.length === 0 ? "" : `, missing ${event.missing.join(", ")}`;
       const turnedDown = rejected === "" ? "" : `, rejected ${rejected}`;
-      return `round ${event.round}: published in ${event.seconds.toFixed(2)} s, ${event.accepted.length} accepted${turnedDown}${missing}`;
+      const time = `published in ${event.seconds.toFixed(2)} s`;
+      return `round ${event.round}: ${time}, ${event.accepted.length} accepted${turnedDown}${missing}`;
     }
     case "round.failed":
       return `round ${event.round}: failed, ${event.reason}`;

@@ -1,5 +1,5 @@
-// GET /api/models/:digest: a sealed model by its digest. The same bytes for every device, so any cache may keep them; the
-// content key comes inside a session.
+// GET /api/models/:digest: a sealed model by its digest. The same bytes for every device, so any cache may keep them;
+// the content key comes inside a session.
 
 import type { FastifyInstance } from "fastify";
 import { fromHex } from "../../core/bytes.ts";

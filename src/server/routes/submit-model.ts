@@ -1,5 +1,5 @@
-// POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is streamed to
-// its place and never held whole.
+// POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
+// streamed to its place and never held whole.
 //
 // Order: session, window, signature, lengths and limits, run, duplicate, round, base model, digest, then the one
 // transaction. Until that is committed nothing has happened; after it nothing can be lost.

@@ -75,7 +75,7 @@ export interface Tables {
   checkpoints: { size: number; signed: Blob };
 }
 
-export const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
+const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
 export type RoundState = (typeof ROUND_STATES)[number];
 
 /** Creates what is missing; running it again changes nothing. */

@@ -1,5 +1,5 @@
-// Group commit: writes that arrive while a transaction is on its way to disk share the next one. An acknowledged write is
-// on disk; an fsync of some milliseconds is paid once for all of them.
+// Group commit: writes that arrive while a transaction is on its way to disk share the next one. An acknowledged
+// write is on disk; an fsync of some milliseconds is paid once for all of them.
 
 import type { Kysely, Transaction } from "kysely";
 import { storeError } from "./database.ts";

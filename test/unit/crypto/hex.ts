@@ -1,4 +1,5 @@
-// Byte strings for assertions: where they differ, the comparison of two long arrays takes minutes, of two texts nothing.
+// Byte strings for assertions: where they differ, the comparison of two long arrays takes minutes, of two texts
+// nothing.
 
 type Fields<T> = { [K in keyof T]: string };
 
