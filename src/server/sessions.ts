@@ -183,10 +183,13 @@ export class Sessions {
     wipe(session.confirmation);
   }
 
-  /** Older nonces fail by their timestamp, so they may be forgotten. Maps keep the order of insertion. */
+  /**
+   * Older nonces fail by their timestamp, so they may be forgotten; one of exactly that age does not fail yet. Maps keep
+   * the order of insertion.
+   */
   #rememberNonce(nonce: string, nowMs: number): void {
     for (const [old, untilMs] of this.#nonces) {
-      if (untilMs > nowMs) break;
+      if (untilMs >= nowMs) break;
       this.#nonces.delete(old);
     }
     this.#nonces.set(nonce, nowMs + LIMITS.helloNonceMsMax);
