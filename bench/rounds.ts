@@ -1,73 +1,92 @@
-// Federated rounds in one process, plain weighted mean of deltas: how fast accuracy grows. This is where the defaults
-// of src/learning/defaults.ts come from.
-// Usage: node bench/rounds.ts [iid | dirichlet:<alpha> | shards:<n>] [plan members as JSON] [hidden widths as JSON]
-import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
-import { type Dataset, selectRows } from "../src/learning/dataset.ts";
+// Federated rounds in one process: how accuracy grows, and whom the defence turns away. The defaults of
+// src/learning/defaults.ts and the threshold of src/aggregation/policy.ts come from here.
+//
+//   node bench/rounds.ts [--partition iid] [--rule cosine] [--malicious 0] [--attack sign-flip] [--seeds 1,2,3,4,5]
+//                        [--hidden 64] [--plan '{"epochs":2}']
+//
+// Ten devices share 6,000 images; ten rounds; accuracy on 1,000 others. Besides the counts it prints the least cosine of
+// an honest update and the greatest of a liar's, between which a threshold must lie.
+
+import { parseArgs } from "node:util";
+import { defend, type Report } from "../src/aggregation/defence.ts";
+import { PRESETS, readPolicy } from "../src/aggregation/policy.ts";
+import { loadTest, loadTraining, shareOf } from "../src/cli/data.ts";
+import { parseAttack, poisonDataset, poisonDelta } from "../src/learning/attacks.ts";
 import { DEFAULT_MODEL, DEFAULT_PLAN } from "../src/learning/defaults.ts";
 import { evaluate } from "../src/learning/evaluate.ts";
-import { datasetFromIdx } from "../src/learning/idx.ts";
 import { initialParameters, type ModelDescription } from "../src/learning/model.ts";
 import { Network } from "../src/learning/network.ts";
-import { parsePartition, partition } from "../src/learning/partition.ts";
 import type { TrainingPlan } from "../src/learning/plan.ts";
-import { createTrainer, type TrainingResult } from "../src/learning/trainer.ts";
+import { createTrainer } from "../src/learning/trainer.ts";
 
-const DATA = join(dirname(dirname(fileURLToPath(import.meta.url))), "data", "fashion-mnist");
 const DEVICES = 10;
 const ROUNDS = 10;
-const SEEDS = [1, 2, 3, 4, 5];
 
-function load(part: "train" | "t10k"): Dataset {
-  const read = (kind: string): Uint8Array => gunzipSync(readFileSync(join(DATA, `${part}-${kind}-ubyte.gz`)));
-  return datasetFromIdx(read("images-idx3"), read("labels-idx1"), 10);
+const { values } = parseArgs({
+  options: {
+    partition: { type: "string", default: "iid" },
+    rule: { type: "string", default: "cosine" },
+    malicious: { type: "string", default: "0" },
+    attack: { type: "string", default: "sign-flip" },
+    seeds: { type: "string", default: "1,2,3,4,5" },
+    hidden: { type: "string" },
+    plan: { type: "string", default: "{}" },
+  },
+});
+const hidden = values.hidden?.split(",").map(Number);
+const description: ModelDescription =
+  hidden === undefined ? DEFAULT_MODEL : { kind: "mlp", inputs: 784, hidden, classes: 10 };
+const plan: TrainingPlan = { ...DEFAULT_PLAN, ...JSON.parse(values.plan) };
+const policy = readPolicy(Object.hasOwn(PRESETS, values.rule) ? { preset: values.rule } : JSON.parse(values.rule));
+const attack = parseAttack(values.attack);
+const liars = Number(values.malicious);
+const train = loadTraining({});
+const test = loadTest({})!;
+const network = new Network(description);
+
+interface Outcome {
+  readonly accuracy: number;
+  readonly honest: readonly Report[];
+  readonly lying: readonly Report[];
 }
 
-function addMean(parameters: Float32Array, results: readonly TrainingResult[]): Float32Array {
-  const total = results.reduce((sum, result) => sum + result.examples, 0);
-  return parameters.map((value, i) =>
-    results.reduce((sum, result) => sum + ((result.parameters[i] - value) * result.examples) / total, value),
+async function run(seed: number): Promise<Outcome> {
+  const trainers = Array.from({ length: DEVICES }, (_, i) => {
+    const own = shareOf(train, `${i + 1}/${DEVICES}`, values.partition, seed);
+    return createTrainer(network, i < DEVICES - liars ? own : poisonDataset(attack, own));
+  });
+  const honest: Report[] = [];
+  const lying: Report[] = [];
+  let parameters = initialParameters(description, seed);
+  for (let round = 1; round <= ROUNDS; round++) {
+    const updates = [];
+    for (const [i, trainer] of trainers.entries()) {
+      const trained = await trainer.train({ parameters, plan, seed: seed + round });
+      const delta = trained.parameters.map((value, k) => value - parameters[k]);
+      const isLiar = i >= DEVICES - liars;
+      updates.push({ delta: isLiar ? poisonDelta(attack, delta, seed + round) : delta, examples: trained.examples });
+    }
+    const { delta, reports } = defend(policy, updates, parameters.length);
+    parameters = parameters.map((value, k) => value + delta[k]);
+    honest.push(...reports.slice(0, DEVICES - liars));
+    lying.push(...reports.slice(DEVICES - liars));
+  }
+  return { accuracy: evaluate(network, parameters, test).accuracy, honest, lying };
+}
+
+function rejected(reports: readonly Report[]): string {
+  return `${reports.filter((report) => report.verdict === "rejected").length} of ${reports.length}`;
+}
+
+function cosines(reports: readonly Report[], pick: (...values: number[]) => number): string {
+  const found = reports.flatMap((report) => report.cosine ?? []);
+  return found.length === 0 ? "none" : pick(...found).toFixed(2);
+}
+
+for (const seed of values.seeds.split(",").map(Number)) {
+  const { accuracy, honest, lying } = await run(seed);
+  console.log(
+    `seed ${seed}: accuracy ${accuracy.toFixed(3)}, rejected: honest ${rejected(honest)}, liars ${rejected(lying)}; ` +
+      `cosines: honest from ${cosines(honest, Math.min)}, liars up to ${cosines(lying, Math.max)}`,
   );
 }
-
-const [how = "iid", planText = "{}", hiddenText] = process.argv.slice(2);
-const plan: TrainingPlan = { ...DEFAULT_PLAN, ...JSON.parse(planText) };
-const description: ModelDescription =
-  hiddenText === undefined
-    ? DEFAULT_MODEL
-    : hiddenText === "[]"
-      ? { kind: "softmax", inputs: 784, classes: 10 }
-      : { kind: "mlp", inputs: 784, hidden: JSON.parse(hiddenText), classes: 10 };
-const train = load("train");
-const test = load("t10k");
-const network = new Network(description);
-const finals: number[] = [];
-const deviceMs: number[] = [];
-for (const seed of SEEDS) {
-  const parts = partition(train, DEVICES, parsePartition(how), seed);
-  const trainers = parts.map((rows) => createTrainer(network, selectRows(train, rows)));
-  let parameters: Float32Array = initialParameters(description, seed);
-  const curve: string[] = [];
-  let accuracy = 0;
-  for (let round = 1; round <= ROUNDS; round++) {
-    const results: TrainingResult[] = [];
-    for (const [i, trainer] of trainers.entries()) {
-      const start = performance.now();
-      results.push(await trainer.train({ parameters, plan, seed: (seed * ROUNDS + round) * DEVICES + i }));
-      deviceMs.push(performance.now() - start);
-    }
-    parameters = addMean(parameters, results);
-    ({ accuracy } = evaluate(network, parameters, test));
-    curve.push(accuracy.toFixed(3));
-  }
-  finals.push(accuracy);
-  console.log(`seed ${seed}: ${curve.join(" ")}`);
-}
-deviceMs.sort((a, b) => a - b);
-console.log(
-  `${how} ${JSON.stringify(description)} ${JSON.stringify(plan)}: accuracy ${Math.min(...finals).toFixed(3)} to ` +
-    `${Math.max(...finals).toFixed(3)}; a device's round ${deviceMs[deviceMs.length >> 1].toFixed(1)} ms (median), ` +
-    `${deviceMs.at(-1)!.toFixed(1)} ms (longest); ${network.gemm.build} build`,
-);

@@ -6,6 +6,7 @@ import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
+import { DEFAULT_PLAN } from "../learning/defaults.ts";
 import { UsageError } from "./output.ts";
 
 interface Setting<T> {
@@ -96,11 +97,11 @@ const SETTINGS = {
   model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
   inputs: whole("inputs of the model", 784, 1, LIMITS.layerWidthMax),
   classes: whole("classes of the model", 10, 2, LIMITS.classesMax),
-  epochs: whole("local passes over a device's data", 1, 1, LIMITS.epochsMax),
-  batch_size: whole("examples in a batch", 10, 1, LIMITS.batchSizeMax),
-  learning_rate: number("step size", 0.05, 0, 100),
-  momentum: number("momentum", 0, 0, 0.999),
-  proximal_mu: number("weight of FedProx's proximal term", 0, 0, 100),
+  epochs: whole("local passes over a device's data", DEFAULT_PLAN.epochs, 1, LIMITS.epochsMax),
+  batch_size: whole("examples in a batch", DEFAULT_PLAN.batch_size, 1, LIMITS.batchSizeMax),
+  learning_rate: number("step size", DEFAULT_PLAN.learning_rate, 0, 100),
+  momentum: number("momentum", DEFAULT_PLAN.momentum, 0, 0.999),
+  proximal_mu: number("weight of FedProx's proximal term", DEFAULT_PLAN.proximal_mu, 0, 100),
   seed: whole("seed of the first model", 1, 0, 2 ** 31),
   enroll_per_minute: perMinute("enrolments", 5),
   challenge_per_minute: perMinute("handshakes", 30),

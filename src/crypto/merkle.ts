@@ -66,8 +66,16 @@ export function verifyInclusion(
 
 /** Keeps the roots of the full subtrees alone: appending and the root cost O(log n). */
 export class GrowingTree {
-  readonly #peaks: { hash: Bytes; size: number }[] = [];
+  #peaks: { readonly hash: Bytes; readonly size: number }[] = [];
   #size = 0;
+
+  /** A tree of the same leaves that grows on its own. */
+  clone(): GrowingTree {
+    const copy = new GrowingTree();
+    copy.#peaks = [...this.#peaks];
+    copy.#size = this.#size;
+    return copy;
+  }
 
   get size(): number {
     return this.#size;

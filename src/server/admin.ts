@@ -12,7 +12,7 @@ import type { Events } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
 import type { Registry } from "./registry.ts";
-import type { Rounds } from "./rounds.ts";
+import type { RunState } from "./run-state.ts";
 
 export const ADMIN_SOCKET = "admin.sock";
 const SOCKET_PATH_LENGTH_MAX = 107;
@@ -20,7 +20,7 @@ const LINE_LENGTH_MAX = 65_536;
 
 export interface AdminPorts {
   readonly registry: Registry;
-  readonly rounds: Rounds;
+  readonly state: RunState;
   readonly ledger: Ledger;
   readonly models: ModelVault;
   readonly enclave: EnclaveLink;
@@ -63,13 +63,13 @@ const METHODS: Readonly<Record<string, Method>> = {
       state: row.state,
       enrolled_at: iso(row.enrolled_at),
     })),
-  status: async ({ rounds, enclave, url }) => ({
+  status: async ({ state, enclave, url }) => ({
     url,
     pid: process.pid,
     enclave_pid: enclave.pid ?? null,
     isolation: enclave.isAlive ? enclave.facts.isolation : null,
-    round: rounds.current === undefined ? null : { number: rounds.current.round, state: rounds.current.state },
-    finished: rounds.isFinished,
+    round: state.current === undefined ? null : { number: state.current.round, state: state.current.state },
+    finished: state.isFinished,
   }),
   "model.read": async ({ ledger, models }, { round }) => {
     const row = round === undefined ? await ledger.newestModel() : await ledger.modelOfRound(Number(round));

@@ -1,7 +1,7 @@
 // The server's audit log: entries are appended in the transaction that they are about; checkpoints sign the tree's
 // root.
 
-import type { Kysely, Transaction } from "kysely";
+import type { Transaction } from "kysely";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { GrowingTree, leafHash } from "../crypto/merkle.ts";
@@ -9,6 +9,7 @@ import { signature } from "../crypto/signature.ts";
 import { type AuditType, auditEntry, checkpointMessage, signedCheckpoint } from "../wire/audit.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import type { Tables } from "./store/schema.ts";
+import type { Writer } from "./store/writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -23,7 +24,8 @@ export class AuditLog {
   readonly #clock: Clock;
   readonly #runId: Bytes;
   readonly #secretKey: Bytes;
-  readonly #tree = new GrowingTree();
+  /** Over the entries of the newest checkpoint. */
+  #tree = new GrowingTree();
 
   constructor(clock: Clock, runId: Bytes, serverSecretKey: Bytes) {
     this.#clock = clock;
@@ -57,31 +59,37 @@ export class AuditLog {
     await this.append(tx, { type: "enclave.operation", subject: "enclave", digest: sha256(record), data: record });
   }
 
-  /** Signs the root over all committed entries and stores it. */
-  async checkpoint(db: Kysely<Tables>): Promise<void> {
-    const rows = await db
+  /** Signs the root over all entries that are written by then, and stores it. */
+  async checkpoint(writer: Writer): Promise<void> {
+    this.#tree = await writer.write(async (tx) => {
+      const tree = await this.#grown(tx);
+      const signed = this.#sign(tree);
+      await tx
+        .insertInto("checkpoints")
+        .values({ size: tree.size, signed })
+        .onConflict((conflict) => conflict.column("size").doUpdateSet({ signed }))
+        .execute();
+      return tree;
+    });
+  }
+
+  /** A copy: the transaction may be rolled back. */
+  async #grown(tx: Transaction<Tables>): Promise<GrowingTree> {
+    const tree = this.#tree.clone();
+    const rows = await tx
       .selectFrom("audit")
-      .select(["position", "leaf_hash"])
-      .where("position", ">=", this.#tree.size)
+      .select("leaf_hash")
+      .where("position", ">=", tree.size)
       .orderBy("position")
       .execute();
-    for (const row of rows) this.#tree.append(row.leaf_hash);
-    const fields = {
-      v: 1,
-      run_id: this.#runId,
-      size: this.#tree.size,
-      root: this.#tree.root(),
-      at: this.#clock.nowMs(),
-    };
+    for (const row of rows) tree.append(row.leaf_hash);
+    return tree;
+  }
+
+  #sign(tree: GrowingTree): Bytes {
+    const fields = { v: 1, run_id: this.#runId, size: tree.size, root: tree.root(), at: this.#clock.nowMs() };
     const checkpoint = checkpointMessage.encode(fields);
-    const signed = signedCheckpoint.encode({
-      checkpoint,
-      signature: signature("ML-DSA-44").sign(this.#secretKey, checkpoint, CONTEXTS.checkpoint),
-    });
-    await db
-      .insertInto("checkpoints")
-      .values({ size: fields.size, signed })
-      .onConflict((conflict) => conflict.column("size").doUpdateSet({ signed }))
-      .execute();
+    const signed = signature("ML-DSA-44").sign(this.#secretKey, checkpoint, CONTEXTS.checkpoint);
+    return signedCheckpoint.encode({ checkpoint, signature: signed });
   }
 }

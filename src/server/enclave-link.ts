@@ -106,8 +106,9 @@ export class EnclaveLink {
 
   /**
    * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
-   * the reply. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it
-   * all again.
+   * the reply; without `follow` they go to disk on their own while the next operation runs, always before any later
+   * write. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it all
+   * again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,
@@ -118,14 +119,25 @@ export class EnclaveLink {
     const child = this.#process;
     if (child === undefined || !child.isAlive) throw new QflareError("enclave.unavailable");
     const reply = await child.call(operation, request, blob);
+    const stored = this.#storeOrKill(child, reply, follow);
+    if (follow !== undefined) await stored;
+    else stored.catch(() => undefined);
+    return reply;
+  }
+
+  /** Where storing fails the process is ahead of the ledger: resuming from stored progress puts both in step again. */
+  async #storeOrKill<K extends EnclaveOperation>(
+    child: EnclaveProcess,
+    reply: EnclaveReply<K>,
+    follow: ((reply: EnclaveReply<K>) => Promise<Write<unknown>>) | undefined,
+  ): Promise<void> {
     try {
-      await this.#store(reply.answer, (await follow?.(reply)) ?? nothing);
+      await this.#store(reply.answer, follow === undefined ? nothing : await follow(reply));
     } catch (error) {
-      // The process is now ahead of what is stored. Resuming from the stored progress puts both in step again.
+      this.#ports.log.error({ error: String(error) }, "what the enclave answered cannot be stored");
       child.kill();
       throw error;
     }
-    return reply;
   }
 
   async #store(trace: { progress: Bytes; record: Bytes }, also: Write<unknown>): Promise<void> {

@@ -10,16 +10,18 @@ import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Limiter, LimitName } from "./limiter.ts";
 import type { Registry } from "./registry.ts";
-import type { Rounds } from "./rounds.ts";
+import type { RunState } from "./run-state.ts";
 import type { Sessions } from "./sessions.ts";
 import type { BlobStore } from "./store/blobs.ts";
+import type { WorkDesk } from "./work-desk.ts";
 
 export const CBOR_TYPE = "application/cbor";
 
 export interface GatewayPorts {
   readonly registry: Registry;
   readonly sessions: Sessions;
-  readonly rounds: Rounds;
+  readonly state: RunState;
+  readonly desk: WorkDesk;
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly enclave: EnclaveLink;

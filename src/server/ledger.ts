@@ -82,6 +82,10 @@ export class Ledger {
   }
 
   async openRound(base: ModelRow, round: number): Promise<RoundRow> {
+    return await this.#writer.write((tx) => this.#insertRound(tx, base, round));
+  }
+
+  async #insertRound(tx: Transaction<Tables>, base: ModelRow, round: number): Promise<RoundRow> {
     const row: RoundRow = {
       round,
       state: "selecting",
@@ -95,10 +99,8 @@ export class Ledger {
       failure: null,
       report: null,
     };
-    await this.#writer.write(async (tx) => {
-      await tx.insertInto("rounds").values(row).execute();
-      await this.#audit.append(tx, { type: "round.opened", subject: `round ${round}`, digest: base.digest });
-    });
+    await tx.insertInto("rounds").values(row).execute();
+    await this.#audit.append(tx, { type: "round.opened", subject: `round ${round}`, digest: base.digest });
     return row;
   }
 
@@ -123,15 +125,17 @@ export class Ledger {
     });
   }
 
-  /** Inside the transaction that stores the enclave's answer. */
-  async publish(tx: Transaction<Tables>, row: RoundRow, model: ModelRow, report: Bytes): Promise<RoundRow> {
+  /** Inside the transaction that stores the enclave's answer; opens the next round in the same one. */
+  async publish(
+    tx: Transaction<Tables>,
+    row: RoundRow,
+    { model, report, isLast }: { model: ModelRow; report: Bytes; isLast: boolean },
+  ): Promise<RoundRow> {
     await this.addModel(tx, model);
-    return await advance(tx, row, {
-      state: "published",
-      model_digest: model.digest,
-      report,
-      closed_at: model.published_at,
-    });
+    const change = { state: "published" as const, model_digest: model.digest, report, closed_at: model.published_at };
+    const closed = await advance(tx, row, change);
+    if (!isLast) await this.#insertRound(tx, model, row.round + 1);
+    return closed;
   }
 
   async addModel(tx: Transaction<Tables>, model: ModelRow): Promise<void> {

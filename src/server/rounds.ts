@@ -1,27 +1,23 @@
 // The coordinator: carries one round after the other from selecting to published or failed. One loop makes every
 // transition, so there is one writer of round state in a process; the ledger's compare-and-set guards against another.
 
-import type { Kysely } from "kysely";
-import { toHex } from "../core/bytes.ts";
+import { fromHex, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
-import type { Outcome, WorkAnswer, WorkRequest } from "../wire/work.ts";
+import type { Outcome } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
-import { Changes } from "./changes.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Events } from "./events.ts";
-import type { EvidenceDesk } from "./evidence.ts";
-import { cohortOf, type Ledger, type RoundRow, type UpdateRow } from "./ledger.ts";
+import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
 import { OpenRound } from "./open-round.ts";
-import type { Device, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { RunState } from "./run-state.ts";
 import type { BlobStore } from "./store/blobs.ts";
-import type { Tables } from "./store/schema.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { Writer } from "./store/writer.ts";
 
 export interface RoundSettings {
   /** Published rounds after which the run is over. */
@@ -38,20 +34,18 @@ export interface RoundSettings {
 }
 
 export interface RoundsPorts {
-  readonly db: Kysely<Tables>;
+  readonly writer: Writer;
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly blobs: BlobStore;
   readonly audit: AuditLog;
   readonly enclave: EnclaveLink;
-  readonly evidence: EvidenceDesk;
   readonly models: ModelVault;
   readonly events: Events;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly plan: string;
-  readonly policyHash: Bytes;
+  readonly state: RunState;
 }
 
 const RETRY_MS = 100;
@@ -61,52 +55,41 @@ const PAUSE_MS_MAX = 30_000;
 export class Rounds {
   readonly #ports: RoundsPorts;
   readonly #settings: RoundSettings;
-  /** Devices whose request for work is waiting, and how many such requests. */
-  readonly #ready = new Map<string, number>();
+  readonly #state: RunState;
   /** Who took part in the last round to its end, and so will be back for the next. */
   #expected: ReadonlySet<string> = new Set();
-  #outcomes: ReadonlyMap<string, Outcome> = new Map();
-  #open: OpenRound | undefined;
-  #isFinished = false;
-  #isStopped = false;
   #failuresInARow = 0;
-  /** For devices: the state of the round changed. For the loop: something it may be waiting for happened. */
-  readonly #forDevices = new Changes();
-  readonly #forLoop = new Changes();
+  #publishedCount = 0;
+  /** The newest checkpoint on its way to disk. */
+  #checkpointed: Promise<void> = Promise.resolve();
 
   constructor(ports: RoundsPorts, settings: RoundSettings) {
     this.#ports = ports;
     this.#settings = settings;
-  }
-
-  get current(): RoundRow | undefined {
-    return this.#open?.row;
-  }
-
-  get isFinished(): boolean {
-    return this.#isFinished;
+    this.#state = ports.state;
   }
 
   /** Runs until the planned rounds are published or stop() is called. */
   async run(): Promise<void> {
-    while (!this.#isStopped) {
-      const published = await this.#ports.ledger.countPublished();
-      if (published >= this.#settings.rounds) return this.#finish(published);
+    this.#publishedCount = await this.#ports.ledger.countPublished();
+    while (!this.#state.isStopped) {
+      if (this.#publishedCount >= this.#settings.rounds) return await this.#finish();
       await this.#carry(await this.#nextRow());
     }
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#forLoop.notify();
-    this.#forDevices.notify();
+    this.#state.isStopped = true;
+    this.#state.forLoop.notify();
+    this.#state.forDevices.notify();
   }
 
-  #finish(rounds: number): void {
-    this.#isFinished = true;
-    this.#open = undefined;
-    this.#forDevices.notify();
-    this.#ports.events.emit({ event: "run.finished", rounds });
+  async #finish(): Promise<void> {
+    await this.#checkpointed;
+    this.#state.isFinished = true;
+    this.#state.open = undefined;
+    this.#state.forDevices.notify();
+    this.#ports.events.emit({ event: "run.finished", rounds: this.#publishedCount });
   }
 
   async #nextRow(): Promise<RoundRow> {
@@ -122,25 +105,25 @@ export class Rounds {
   async #carry(row: RoundRow): Promise<void> {
     const base = await this.#ports.ledger.newestModel();
     const open = new OpenRound(this.#ports, row, base!);
-    this.#open = open;
+    this.#state.open = open;
     if (row.state === "selecting") await this.#select(open);
     else await this.#resume(open);
-    if (open.row.state === "collecting" && !this.#isStopped) await this.#collect(open);
-    if (open.row.state === "aggregating" && !this.#isStopped) await this.#aggregate(open);
+    if (open.row.state === "collecting" && !this.#state.isStopped) await this.#collect(open);
+    if (open.row.state === "aggregating" && !this.#state.isStopped) await this.#aggregate(open);
   }
 
   async #select(open: OpenRound): Promise<void> {
     const { clock, ledger, events } = this.#ports;
     const untilMs = clock.nowMs() + this.#settings.selectionMs;
-    while (!this.#isStopped && !this.#isSelected(untilMs)) {
+    while (!this.#state.isStopped && !this.#isSelected(untilMs)) {
       const leftMs = untilMs - clock.nowMs();
-      await this.#forLoop.wait(leftMs > 0 ? leftMs : undefined);
+      await this.#state.forLoop.wait(leftMs > 0 ? leftMs : undefined);
     }
-    if (this.#isStopped) return;
-    const ids = this.#sample([...this.#ready.keys()], this.#selectMax());
-    const cohort = ids.map((id) => Uint8Array.from(Buffer.from(id, "hex")));
+    if (this.#state.isStopped) return;
+    const ids = this.#sample([...this.#state.ready.keys()], this.#selectMax());
+    const cohort = ids.map((id) => fromHex(id)!);
     open.collects(await ledger.startCollecting(open.row, cohort, clock.nowMs() + this.#settings.deadlineMs));
-    this.#forDevices.notify();
+    this.#state.forDevices.notify();
     events.emit({ event: "round.started", round: open.row.round, devices: await this.#names(ids) });
   }
 
@@ -151,10 +134,10 @@ export class Rounds {
 
   /** Enough devices are there, or all that are likely to come, or the time is up. */
   #isSelected(untilMs: number): boolean {
-    const count = this.#ready.size;
+    const count = this.#state.ready.size;
     if (count >= this.#selectMax()) return true;
     if (count < this.#settings.quorum) return false;
-    const areAllBack = this.#expected.size > 0 && [...this.#expected].every((id) => this.#ready.has(id));
+    const areAllBack = this.#expected.size > 0 && [...this.#expected].every((id) => this.#state.ready.has(id));
     return areAllBack || this.#ports.clock.nowMs() >= untilMs;
   }
 
@@ -184,15 +167,16 @@ export class Rounds {
   async #collect(open: OpenRound): Promise<void> {
     const { clock, ledger } = this.#ports;
     const wanted = Math.min(this.#settings.target, open.cohortSize);
-    while (!this.#isStopped && open.acceptedCount < wanted) {
+    while (!this.#state.isStopped && open.acceptedCount < wanted) {
       const leftMs = open.row.deadline_at! - clock.nowMs();
       if (leftMs <= 0) break;
-      if (!open.hasUnfed) await this.#forLoop.wait(leftMs);
-      else if (!(await this.#tryEnclave(() => open.feedOne()))) await this.#forLoop.wait(Math.min(leftMs, RETRY_MS));
+      if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
+      else if (!(await this.#tryEnclave(() => open.feedOne())))
+        await this.#state.forLoop.wait(Math.min(leftMs, RETRY_MS));
     }
-    if (this.#isStopped) return;
+    if (this.#state.isStopped) return;
     open.row = await ledger.startAggregating(open.row);
-    this.#forDevices.notify();
+    this.#state.forDevices.notify();
     for (const update of await ledger.updatesOf(open.row.round)) open.add(update);
   }
 
@@ -200,9 +184,9 @@ export class Rounds {
     if (open.acceptedCount < this.#settings.quorum) {
       return await this.#fail(open, `expected at least ${this.#settings.quorum} updates, got ${open.acceptedCount}`);
     }
-    for (let waitMs = RETRY_MS; !this.#isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+    for (let waitMs = RETRY_MS; !this.#state.isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
       if (await this.#tryEnclave(() => this.#finishRound(open))) return;
-      await this.#forLoop.wait(waitMs);
+      await this.#state.forLoop.wait(waitMs);
     }
   }
 
@@ -210,16 +194,22 @@ export class Rounds {
     const { enclave, clock, ledger, models } = this.#ports;
     while (open.hasUnfed) await open.feedOne();
     const request = { round: open.row.round, at: clock.nowMs() };
+    const isLast = this.#publishedCount + 1 >= this.#settings.rounds;
+    let published = open.row;
     const { answer } = await enclave.call("aggregate", request, undefined, async ({ answer, blob }) => {
       const { result } = answer;
       if (result === null) return async () => undefined;
       const model = await models.store(result, open.row.round, blob);
       return async (tx) => {
-        open.row = await ledger.publish(tx, open.row, model, result.report);
+        published = await ledger.publish(tx, open.row, { model, report: result.report, isLast });
       };
     });
     if (answer.result === null) await this.#fail(open, answer.failure ?? "the enclave gave no reason");
-    else await this.#published(open, reportMessage.decode(answer.result.report));
+    else {
+      open.row = published;
+      this.#publishedCount += 1;
+      await this.#published(open, reportMessage.decode(answer.result.report));
+    }
   }
 
   async #published(open: OpenRound, report: Report): Promise<void> {
@@ -227,15 +217,16 @@ export class Rounds {
     this.#failuresInARow = 0;
     this.#settle(open, report);
     await open.removeBlobs();
-    await this.#ports.audit.checkpoint(this.#ports.db);
+    this.#checkpointed = this.#ports.audit.checkpoint(this.#ports.writer);
+    this.#checkpointed.catch(() => undefined);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
-    const reasons = await this.#names(rejected.map((update) => toHex(update.device_id)));
+    const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));
     this.#ports.events.emit({
       event: "round.published",
       round,
       accepted: await this.#names(accepted.map((update) => toHex(update.device_id))),
-      rejected: rejected.map((update, i) => ({ device: reasons[i]!, reason: update.reason ?? "" })),
+      rejected: rejected.map((update, i) => ({ device: rejectedNames[i]!, reason: update.reason ?? "" })),
       missing: await this.#names(open.missing),
       model_digest: toHex(model_digest!),
       seconds: (closed_at! - opened_at) / 1000,
@@ -255,8 +246,8 @@ export class Rounds {
     this.#failuresInARow += 1;
     const pauseMs = Math.min(RETRY_MS * 2 ** this.#failuresInARow, PAUSE_MS_MAX);
     const untilMs = this.#ports.clock.nowMs() + pauseMs;
-    while (!this.#isStopped && this.#ports.clock.nowMs() < untilMs) {
-      await this.#forLoop.wait(untilMs - this.#ports.clock.nowMs());
+    while (!this.#state.isStopped && this.#ports.clock.nowMs() < untilMs) {
+      await this.#state.forLoop.wait(untilMs - this.#ports.clock.nowMs());
     }
   }
 
@@ -267,7 +258,7 @@ export class Rounds {
       outcomes.set(toHex(device_id), { round, verdict, reason });
     }
     for (const id of open.missing) outcomes.set(id, { round, verdict: "missing", reason: null });
-    this.#outcomes = outcomes;
+    this.#state.outcomes = outcomes;
     const missing = new Set(open.missing);
     this.#expected = new Set(
       cohortOf(open.row)
@@ -289,60 +280,6 @@ export class Rounds {
   }
 
   async #names(ids: readonly string[]): Promise<string[]> {
-    const devices = await Promise.all(ids.map((id) => this.#ports.registry.findDevice(Buffer.from(id, "hex"))));
-    return devices.map((device, i) => device?.name ?? ids[i]!).sort();
-  }
-
-  /** Waits until there is work for this device, but no longer than it asked for or the connection lasts. */
-  async poll(device: Device, request: WorkRequest, signal: AbortSignal): Promise<WorkAnswer> {
-    const id = toHex(device.id);
-    const untilMs = this.#ports.clock.nowMs() + request.wait_ms;
-    this.#ready.set(id, (this.#ready.get(id) ?? 0) + 1);
-    this.#forLoop.notify();
-    try {
-      while (!this.#isStopped && !this.#isFinished && !signal.aborted && !this.#hasWork(id, request.after_round)) {
-        const leftMs = untilMs - this.#ports.clock.nowMs();
-        if (leftMs <= 0) break;
-        await this.#forDevices.wait(leftMs, signal);
-      }
-    } finally {
-      const others = this.#ready.get(id)! - 1;
-      if (others === 0) this.#ready.delete(id);
-      else this.#ready.set(id, others);
-    }
-    return await this.#answer(id, request);
-  }
-
-  #hasWork(id: string, afterRound: number): boolean {
-    const open = this.#open;
-    if (open === undefined || open.row.state !== "collecting" || open.row.round <= afterRound) return false;
-    return open.has(id) && !open.hasAccepted(id);
-  }
-
-  async #answer(id: string, request: WorkRequest): Promise<WorkAnswer> {
-    const outcome = this.#outcomes.get(id) ?? null;
-    if (this.#isFinished) return { state: "finished", task: null, evidence: null, outcome };
-    if (!this.#hasWork(id, request.after_round)) return { state: "wait", task: null, evidence: null, outcome };
-    const open = this.#open!;
-    const evidence = request.nonce === null ? null : await this.#ports.evidence.get(request.nonce);
-    const remaining = Math.max(0, open.row.deadline_at! - this.#ports.clock.nowMs());
-    const task = { ...open.task(this.#ports.plan, this.#ports.policyHash), remaining_ms: Math.floor(remaining) };
-    return { state: "train", task, evidence, outcome };
-  }
-
-  /** The open round while it takes updates of this device. Throws the coded reason where it does not. */
-  requireOpen(deviceId: Uint8Array, round: number): OpenRound {
-    const open = this.#open;
-    if (open === undefined || open.row.state !== "collecting") throw new QflareError("round.closed");
-    if (open.row.round !== round)
-      throw new QflareError("round.wrong", `expected round ${open.row.round}, got ${round}`);
-    if (!open.has(toHex(deviceId))) throw new QflareError("round.not_selected");
-    return open;
-  }
-
-  /** The gateway stored an update of the open round. */
-  accepted(update: UpdateRow): void {
-    if (this.#open?.row.round === update.round) this.#open.add(update);
-    this.#forLoop.notify();
+    return await Promise.all(ids.map(async (id) => (await this.#ports.registry.findDevice(fromHex(id)!))?.name ?? id));
   }
 }

@@ -23,11 +23,13 @@ import { Limiter, type RateLimits } from "./limiter.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
+import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
 import { BlobStore } from "./store/blobs.ts";
 import { openDatabase, storeError } from "./store/database.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
+import { WorkDesk } from "./work-desk.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -117,14 +119,15 @@ async function assemble(options: ServerOptions) {
   const models = new ModelVault(blobs, random, clock);
   const events = new Events();
   const evidence = new EvidenceDesk(enclave, clock, policyBytes);
-  const roundsPorts = { ...base, ledger, registry, enclave, evidence, models, events, plan, policyHash: hash };
-  const rounds = new Rounds(roundsPorts, options.rounds);
+  const state = new RunState();
+  const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
+  const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
-  const shared = { ...base, registry, sessions, rounds, ledger, enclave };
+  const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, models, events, gateway };
+  return { ...shared, rounds, models, events, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {

@@ -51,7 +51,7 @@ const START_MS = 60_000;
 const RAISED_LIMIT = "100000";
 
 export function addDemoCommand(program: Command): void {
-  const { batch_size, learning_rate } = DEFAULT_PLAN;
+  const { epochs, batch_size, learning_rate } = DEFAULT_PLAN;
   program
     .command("demo")
     .description("run server, enclave and devices on this machine and train a model, with a liar among them")
@@ -72,7 +72,7 @@ export function addDemoCommand(program: Command): void {
     .option("--deadline <time>", "how long a round waits for updates", "20s")
     .option("--data-dir <folder>", "where to put the run (default: a new folder below .qflare)")
     .option("--json", "one JSON object a line")
-    .addHelpText("after", `\nTraining: batches of ${batch_size}, step ${learning_rate}, one pass a round.`)
+    .addHelpText("after", `\nTraining: ${epochs} passes a round, batches of ${batch_size}, step ${learning_rate}.`)
     .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule cosine")
     .action(async (flags: Flags) => await new Demo(flags).run());
 }

@@ -11,7 +11,7 @@ export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const wanted = workRequest.decode(opened.plaintext);
     const gone = new AbortController();
     request.raw.once("close", () => gone.abort());
-    const answer = await ports.rounds.poll(opened.session.device, wanted, gone.signal);
+    const answer = await ports.desk.ask(opened.session.device, wanted, gone.signal);
     return sendProtected(reply, opened, workAnswer.encode(answer));
   });
 }

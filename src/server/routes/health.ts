@@ -3,14 +3,14 @@
 import type { FastifyInstance } from "fastify";
 import type { GatewayPorts } from "../gateway-ports.ts";
 
-export function healthRoute(app: FastifyInstance, { rounds, enclave, sessions }: GatewayPorts): void {
+export function healthRoute(app: FastifyInstance, { state, enclave, sessions }: GatewayPorts): void {
   app.get("/api/health", async (_request, reply) => {
-    const round = rounds.current;
+    const round = state.current;
     const body = {
       status: enclave.isAlive ? "ok" : "degraded",
       enclave: enclave.isAlive ? { isolation: enclave.facts.isolation, evidence: "simulated" } : null,
       round: round === undefined ? null : { number: round.round, state: round.state },
-      finished: rounds.isFinished,
+      finished: state.isFinished,
       sessions: sessions.count,
     };
     return await reply.code(enclave.isAlive ? 200 : 503).send(body);

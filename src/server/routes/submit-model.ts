@@ -89,11 +89,11 @@ async function duplicateOf(
 
 async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyReader): Promise<UpdateRow> {
   const { manifest } = signed;
-  const open = ports.rounds.requireOpen(manifest.device_id, manifest.round);
+  const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
   const row = await ports.ledger.accept(signed);
-  ports.rounds.accepted(row);
+  ports.state.accepted(row);
   return row;
 }
 

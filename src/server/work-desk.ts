@@ -1,0 +1,62 @@
+// Where devices ask for work and wait for it.
+
+import { toHex } from "../core/bytes.ts";
+import type { Clock } from "../core/ports.ts";
+import type { WorkAnswer, WorkRequest } from "../wire/work.ts";
+import type { EvidenceDesk } from "./evidence.ts";
+import type { Device } from "./registry.ts";
+import type { RunState } from "./run-state.ts";
+
+export interface WorkDeskPorts {
+  readonly state: RunState;
+  readonly evidence: EvidenceDesk;
+  readonly clock: Clock;
+  /** JSON text of the training plan. */
+  readonly plan: string;
+  readonly policyHash: Uint8Array<ArrayBuffer>;
+}
+
+export class WorkDesk {
+  readonly #ports: WorkDeskPorts;
+
+  constructor(ports: WorkDeskPorts) {
+    this.#ports = ports;
+  }
+
+  /** Waits until there is work for this device, but no longer than it asked for or its connection lasts. */
+  async ask(device: Device, request: WorkRequest, signal: AbortSignal): Promise<WorkAnswer> {
+    const { state, clock } = this.#ports;
+    const id = toHex(device.id);
+    const untilMs = clock.nowMs() + request.wait_ms;
+    state.enter(id);
+    try {
+      while (!this.#isSettled(id, request, signal)) {
+        const leftMs = untilMs - clock.nowMs();
+        if (leftMs <= 0) break;
+        await state.forDevices.wait(leftMs, signal);
+      }
+    } finally {
+      state.leave(id);
+    }
+    return await this.#answer(id, request);
+  }
+
+  #isSettled(id: string, request: WorkRequest, signal: AbortSignal): boolean {
+    const { state } = this.#ports;
+    return state.isStopped || state.isFinished || signal.aborted || state.hasWork(id, request.after_round);
+  }
+
+  async #answer(id: string, request: WorkRequest): Promise<WorkAnswer> {
+    const { state, evidence, clock, plan, policyHash } = this.#ports;
+    const outcome = state.outcomes.get(id) ?? null;
+    if (state.isFinished) return { state: "finished", task: null, evidence: null, outcome };
+    const open = state.open;
+    if (open === undefined || !state.hasWork(id, request.after_round)) {
+      return { state: "wait", task: null, evidence: null, outcome };
+    }
+    const shown = request.nonce === null ? null : await evidence.get(request.nonce);
+    const remainingMs = Math.max(0, Math.floor(open.row.deadline_at! - clock.nowMs()));
+    const task = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
+    return { state: "train", task, evidence: shown, outcome };
+  }
+}
