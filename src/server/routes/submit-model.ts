@@ -15,7 +15,7 @@ import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
 import { type Manifest, manifestMessage, submitMessage, updateBlobLength } from "../../wire/update.ts";
 import { BodyReader } from "../body.ts";
-import { type GatewayPorts, limited } from "../gateway-ports.ts";
+import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
 
@@ -24,7 +24,8 @@ const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
 
 export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): void {
   const bodyLimit = LENGTH_BYTES + RECORD_BYTES_MAX + LIMITS.updateBytesMax;
-  app.post("/api/submit_model", { bodyLimit, onRequest: limited(ports, "submit") }, async (request, reply) => {
+  const onRequest = [limited(ports, "submit"), only(SUBMIT_TYPE)];
+  app.post("/api/submit_model", { bodyLimit, onRequest }, async (request, reply) => {
     const body = new BodyReader(request.body as AsyncIterable<Uint8Array>);
     const { opened, blobLength } = await openSubmit(ports, request, body);
     const signed = readSigned(opened);
