@@ -216,7 +216,7 @@ export class Rounds {
     const { round, opened_at, closed_at, model_digest } = open.row;
     this.#failuresInARow = 0;
     this.#settle(open, report);
-    await open.removeBlobs();
+    await this.#removeBlobs();
     this.#checkpointed = this.#ports.audit.checkpoint(this.#ports.writer);
     this.#checkpointed.catch(() => undefined);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
@@ -236,7 +236,7 @@ export class Rounds {
   async #fail(open: OpenRound, reason: string): Promise<void> {
     open.row = await this.#ports.ledger.fail(open.row, reason);
     this.#settle(open, undefined);
-    await open.removeBlobs();
+    await this.#removeBlobs();
     this.#ports.events.emit({
       event: "round.failed",
       round: open.row.round,
@@ -249,6 +249,12 @@ export class Rounds {
     while (!this.#state.isStopped && this.#ports.clock.nowMs() < untilMs) {
       await this.#state.forLoop.wait(untilMs - this.#ports.clock.nowMs());
     }
+  }
+
+  /** Sealed updates are of no use once the round is closed, also those that came too late to be accepted. */
+  async #removeBlobs(): Promise<void> {
+    const { blobs, ledger } = this.#ports;
+    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
   }
 
   #settle(open: OpenRound, report: Report | undefined): void {

@@ -184,8 +184,8 @@ export class Sessions {
   }
 
   /**
-   * Older nonces fail by their timestamp, so they may be forgotten; one of exactly that age does not fail yet. Maps keep
-   * the order of insertion.
+   * Older nonces fail by their timestamp, so they may be forgotten; one of exactly that age does not yet. Maps keep the
+   * order of insertion.
    */
   #rememberNonce(nonce: string, nowMs: number): void {
     for (const [old, untilMs] of this.#nonces) {

@@ -1,8 +1,8 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, digest, then the one
-// transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, sequence, digest, then the
+// one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be } from "../../core/bytes.ts";
@@ -92,6 +92,7 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   const { manifest } = signed;
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
+  await ports.ledger.requireNewer(manifest);
   await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
   const row = await ports.ledger.accept(signed);
   ports.state.accepted(row);
