@@ -55,7 +55,7 @@ test("a device says nothing of its token to a server with another identity docum
   await impostor.close();
 });
 
-test("a device says nothing of its token to a relay that shows the right document under its own certificate", async () => {
+test("a device says nothing of its token to a relay that shows the right document alone", async () => {
   const genuine = identityOf((await makeCertificate(["127.0.0.1"])).certificate);
   const impostor = await startImpostor({ "GET /api/identity": genuine });
   const token = tokenFor(genuine, impostor.url);
