@@ -102,7 +102,7 @@ export async function openUpdate(
   return delta;
 }
 
-/** undefined for an X25519 part of small order, which no sealing gives: to be judged like any blob that does not open. */
+/** undefined for an X25519 part of small order, which no sealing gives: a blob that does not open, like any other. */
 async function decapsulate(
   kem: ExchangeKem,
   secretKey: Uint8Array,
