@@ -51,7 +51,7 @@ export async function sendRaw({ port }: Place, parts: readonly Uint8Array[], cut
   const pieces: Buffer[] = [];
   socket.on("data", (piece: Buffer) => pieces.push(piece));
   socket.on("error", () => socket.destroy());
-  await once(socket, "close");
+  await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   return Buffer.concat(pieces).toString("latin1");
 }
 
