@@ -10,6 +10,7 @@ import type { HttpAnswer } from "../../src/device/transport.ts";
 import { enrollMac, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
 import { formatToken, parseToken, type Token } from "../../src/wire/token.ts";
+import { assertRoundEnds } from "../support/client.ts";
 import { CBOR, exchange } from "../support/http.ts";
 import { assertCode, assertRefused } from "../support/refusal.ts";
 import { TestServer } from "../support/server.ts";
@@ -216,4 +217,8 @@ test("a name that is enrolled is refused under a second token, which stays open"
 test("an enrolled device stays pending until it has proved its KEM key", async () => {
   assert.equal((await post(draft(await newToken("pending"), await newKeys()))).status, 200);
   assert.ok((await server.state()).devices.some((device) => / pending pending 0$/.test(device)));
+});
+
+test("after all of that a round still ends with what honest devices send", async () => {
+  await assertRoundEnds(server);
 });

@@ -9,6 +9,7 @@ import { systemRandom } from "../../src/crypto/random.ts";
 import { enrollDevice } from "../../src/device/enroll.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
 import { challengeRequest } from "../../src/wire/challenge.ts";
+import { assertRoundEnds } from "../support/client.ts";
 import { CBOR, exchange, handshakeError, type RawCall, requestHead, sendRaw } from "../support/http.ts";
 import { assertRefused } from "../support/refusal.ts";
 import { TestServer } from "../support/server.ts";
@@ -225,4 +226,8 @@ test("the server still serves after all of that", async () => {
   const answer = await exchange(server, { method: "GET", path: "/api/health" });
   assert.equal(answer.status, 200);
   assert.equal((JSON.parse(Buffer.from(answer.body).toString()) as { status: string }).status, "ok");
+});
+
+test("after all of that a round still ends with what honest devices send", async () => {
+  await assertRoundEnds(server);
 });

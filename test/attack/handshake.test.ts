@@ -10,6 +10,7 @@ import { enrollDevice } from "../../src/device/enroll.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
 import { helloMessage } from "../../src/wire/challenge.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
+import { assertRoundEnds } from "../support/client.ts";
 import { CBOR, requestHead, sendRaw } from "../support/http.ts";
 import { assertCode, assertRefused } from "../support/refusal.ts";
 import { TestServer } from "../support/server.ts";
@@ -194,4 +195,8 @@ test("a device that opens many sessions at once keeps no more than its share", a
   const answers = await sendRaw(server, pipeline);
   assert.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, hellos.length);
   assert.ok((await server.sessions()) - before <= LIMITS.sessionsPerDeviceMax);
+});
+
+test("after all of that a round still ends with what honest devices send", async () => {
+  await assertRoundEnds(server);
 });

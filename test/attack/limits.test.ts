@@ -6,7 +6,7 @@ import { systemRandom } from "../../src/crypto/random.ts";
 import type { HttpAnswer } from "../../src/device/transport.ts";
 import { DEFAULT_RATE_LIMITS, type LimitName } from "../../src/server/limiter.ts";
 import { HEADERS } from "../../src/wire/record.ts";
-import { TestClient } from "../support/client.ts";
+import { assertRoundEnds, TestClient } from "../support/client.ts";
 import { CBOR, exchange, type RawCall } from "../support/http.ts";
 import { assertCode } from "../support/refusal.ts";
 import { TestServer } from "../support/server.ts";
@@ -111,4 +111,8 @@ test("a header that names another address does not give a client more than its s
     assertCode(await exchange(server, { ...call, headers: headers(i) }), "message.malformed");
   }
   assertLimited(await exchange(server, { ...call, headers: headers(99) }), "enroll");
+});
+
+test("after all of that a round still ends with what honest devices send", async () => {
+  await assertRoundEnds(server);
 });

@@ -7,7 +7,7 @@ import { toBase64Url, toHex } from "../../src/core/bytes.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { HEADERS, RECORD_TYPE, type RecordPlace } from "../../src/wire/record.ts";
 import { workRequest } from "../../src/wire/work.ts";
-import { TestClient } from "../support/client.ts";
+import { assertRoundEnds, TestClient } from "../support/client.ts";
 import { exchange } from "../support/http.ts";
 import { assertCode, assertRefused } from "../support/refusal.ts";
 import { TestServer } from "../support/server.ts";
@@ -266,4 +266,8 @@ test("every refused session looks the same from outside", async () => {
     return { status, rest, body: Buffer.from(body).toString() };
   };
   for (const answer of refused) assert.deepEqual(shape(answer), shape(refused[0]!));
+});
+
+test("after all of that a round still ends with what honest devices send", async () => {
+  await assertRoundEnds(server);
 });

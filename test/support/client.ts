@@ -152,3 +152,19 @@ export async function joinRound(clients: readonly TestClient[], afterRound = 0):
 export function meanModel(base: Float32Array, deltas: readonly (readonly number[])[]): number[] {
   return Array.from(base, (value, i) => value + deltas.reduce((sum, delta) => sum + delta[i]!, 0) / deltas.length);
 }
+
+const HONEST_DELTAS: readonly (readonly number[])[] = [
+  [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+  [0.2, 0.1, 0, -0.1, -0.2, -0.3],
+  [0, 0, 0.6, 0, 0, 0.3],
+];
+
+/** Three honest devices enrol and carry the one round of a run to its end, whatever was tried before. */
+export async function assertRoundEnds(server: TestServer): Promise<void> {
+  const base = await server.parameters();
+  const clients = await enrollClients(server, ["honest-1", "honest-2", "honest-3"]);
+  await joinRound(clients);
+  for (const [i, client] of clients.entries()) await client.contribute(HONEST_DELTAS[i]!);
+  await server.finished();
+  assertClose(await server.parameters(1), meanModel(base, HONEST_DELTAS), 1e-6);
+}

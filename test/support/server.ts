@@ -22,7 +22,7 @@ import { auditEntry, type EnclaveRecord, enclaveRecord } from "../../src/wire/au
 import { type Report, reportMessage } from "../../src/wire/report.ts";
 import { exchange } from "./http.ts";
 
-const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
+export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
 const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
 const QUIET_MS_MAX = 10_000;
