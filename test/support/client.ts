@@ -14,6 +14,7 @@ import { modelStatement } from "../../src/wire/model.ts";
 import { type Receipt, receiptAnswer, receiptMessage } from "../../src/wire/receipt.ts";
 import { epochKeyHash, type Manifest, sealUpdate, submitMessage, type UpdatePlace } from "../../src/wire/update.ts";
 import { type Task, type WorkAnswer, workAnswer, workRequest } from "../../src/wire/work.ts";
+import { assertClose } from "./rows.ts";
 import { type TestServer, TINY_PARAMETERS } from "./server.ts";
 import { HandSession, mldsa, type SealedRequest } from "./session.ts";
 

@@ -10,14 +10,7 @@ import { signature } from "../../src/crypto/signature.ts";
 import { exchangeKem, SUITES, type SuiteName } from "../../src/crypto/suite.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
 import type { HttpAnswer } from "../../src/device/transport.ts";
-import {
-  type Answer,
-  answerMessage,
-  challengeAnswer,
-  challengeRequest,
-  type Hello,
-  helloMessage,
-} from "../../src/wire/challenge.ts";
+import { type Answer, answerMessage, challengeAnswer, challengeRequest, type Hello } from "../../src/wire/challenge.ts";
 import { deriveSession, deviceConfirmation, type SessionKeys, transcriptHash } from "../../src/wire/handshake.ts";
 import { identityMessage } from "../../src/wire/identity.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
@@ -198,5 +191,3 @@ function altered(value: unknown): unknown {
 export function assertWholeWalk(walked: readonly string[], shape: { readonly fields: object }): void {
   assert.deepEqual([...walked].sort(), Object.keys(shape.fields).sort());
 }
-
-export const HELLO_SHAPE = helloMessage.shape;
