@@ -128,7 +128,7 @@ test("a body of another content type is refused", async () => {
   }
 });
 
-const A = (text: string): Uint8Array => Buffer.from(text, "hex");
+const hex = (text: string): Uint8Array => Buffer.from(text, "hex");
 
 test("CBOR that no deterministic encoder writes is refused, at whatever depth it stands", async () => {
   const hello = encodeHello(await draftHello(keystore, server.clock));
@@ -137,27 +137,27 @@ test("CBOR that no deterministic encoder writes is refused, at whatever depth it
     "bytes behind the end": concat(hello, new Uint8Array(1)),
     "the same twice": concat(hello, hello),
     "an end that is missing": hello.subarray(0, -1),
-    "a duplicate key": A("a2616101616102"),
-    "an indefinite map": A("bf616101ff"),
-    "an indefinite text": A("7f6161ff"),
-    "indefinite bytes": A("5f4161ff"),
-    "an indefinite list": A("9f01ff"),
-    "a number longer than needed": A("a161611801"),
-    "a length longer than needed": A("a16161580161"),
-    "keys in another order": A("a2616201616101"),
-    "a tag": A("a16161c101"),
-    undefined: A("a16161f7"),
-    "not a number": A("a16161f97e00"),
-    infinity: A("a16161f97c00"),
-    "a float for a whole number": A("a16161fb3ff0000000000000"),
-    "a number over 2^53": A("a161611bffffffffffffffff"),
-    "a key that is no text": A("a10101"),
-    "a list for a map": A("8101"),
-    "text that is not UTF-8": A("a161616180"),
-    "a length over the end": A("a161615affffffff"),
-    "a map of four thousand million": A("baffffffff"),
+    "a duplicate key": hex("a2616101616102"),
+    "an indefinite map": hex("bf616101ff"),
+    "an indefinite text": hex("7f6161ff"),
+    "indefinite bytes": hex("5f4161ff"),
+    "an indefinite list": hex("9f01ff"),
+    "a number longer than needed": hex("a161611801"),
+    "a length longer than needed": hex("a16161580161"),
+    "keys in another order": hex("a2616201616101"),
+    "a tag": hex("a16161c101"),
+    undefined: hex("a16161f7"),
+    "not a number": hex("a16161f97e00"),
+    infinity: hex("a16161f97c00"),
+    "a float for a whole number": hex("a16161fb3ff0000000000000"),
+    "a number over 2^53": hex("a161611bffffffffffffffff"),
+    "a key that is no text": hex("a10101"),
+    "a list for a map": hex("8101"),
+    "text that is not UTF-8": hex("a161616180"),
+    "a length over the end": hex("a161615affffffff"),
+    "a map of four thousand million": hex("baffffffff"),
     "ten thousand lists in one another": new Uint8Array(10_000).fill(0x81),
-    "ten thousand maps in one another": Buffer.from("a16161".repeat(5000), "hex"),
+    "ten thousand maps in one another": hex("a16161".repeat(5000)),
     noise: systemRandom.bytes(4000),
   };
   for (const [name, body] of Object.entries(forms)) {
@@ -168,7 +168,7 @@ test("CBOR that no deterministic encoder writes is refused, at whatever depth it
       });
     }
   }
-  const outer = encodeHello({ message: A("bf617601ff") as never, signature: new Uint8Array(2420) });
+  const outer = encodeHello({ message: hex("bf617601ff") as never, signature: new Uint8Array(2420) });
   await assertCallRefused("message.malformed", {
     method: "POST",
     path: "/api/challenge",

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { u32be } from "../../src/core/bytes.ts";
+import { encodeCbor } from "../../src/core/codec.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { blobDigest } from "../../src/crypto/merkle.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
@@ -98,10 +99,9 @@ test("a manifest with any one field altered is refused", async () => {
     manifestMessage.shape,
   );
   for (const [name, fields] of walk) {
-    const isShaped = name !== "v" && name !== "encoding";
-    const manifest = isShaped ? manifestMessage.encode(fields) : flipped(draft.manifest, draft.manifest.length >> 1);
-    const altered = { ...draft, manifest };
-    if (isShaped) await assertRefused(server, "update.signature", () => mallory.submit(altered));
+    const hasShape = name !== "v" && name !== "encoding";
+    const altered = { ...draft, manifest: encodeCbor(fields) };
+    await assertRefused(server, hasShape ? "update.signature" : "message.malformed", () => mallory.submit(altered));
   }
   await assertRefused(server, "update.signature", () =>
     mallory.submit({ ...draft, signature: flipped(draft.signature) as typeof draft.signature }),
@@ -287,7 +287,6 @@ test("of different updates that a device sends at once one counts", async () => 
 test("the round ends with the honest updates alone, and says who is missing", async () => {
   const [alice, bob, carol] = honest;
   await carol!.contribute(HONEST[2]!);
-  const closed = mallory.work(1, 0);
   await joinRound([alice!, bob!, carol!, mallory], 1);
   assertClose(await server.parameters(1), meanModel(base, HONEST), 1e-6);
   const { updates, missing } = await server.report(1);
@@ -296,7 +295,6 @@ test("the round ends with the honest updates alone, and says who is missing", as
     ["accepted", "accepted", "accepted"],
   );
   assert.deepEqual(missing, [mallory.keystore.device_id]);
-  await closed;
   const { outcome } = await mallory.work(2, 0);
   assert.deepEqual(outcome, { round: 1, verdict: "missing", reason: null });
 });
