@@ -18,7 +18,7 @@ import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
-import { parseDuration } from "../settings.ts";
+import { parseDuration, whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
 import { verifyFolder } from "./audit.ts";
@@ -75,12 +75,6 @@ export function addDemoCommand(program: Command): void {
     .addHelpText("after", `\nTraining: ${epochs} passes a round, batches of ${batch_size}, step ${learning_rate}.`)
     .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule cosine")
     .action(async (flags: Flags) => await new Demo(flags).run());
-}
-
-function whole(text: string, flag: string, min: number, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
 }
 
 function readPlan(flags: Flags): Plan {

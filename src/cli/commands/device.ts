@@ -13,6 +13,7 @@ import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
+import { whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
 
 interface Flags extends DataOptions {
@@ -96,12 +97,6 @@ function suitesOf(text: string): SuiteName[] {
   throw new UsageError(
     `--suites: expected a list such as ${DEFAULT_SUITE} out of ${SUITE_NAMES.join(", ")}, got ${text}`,
   );
-}
-
-function whole(text: string, flag: string, min: number, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
 }
 
 async function enroll(flags: Flags & { token?: string }): Promise<void> {
