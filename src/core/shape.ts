@@ -14,6 +14,8 @@ export interface Shape<T> {
   readonly schema: JsonSchema;
   /** In words, for the documentation: "16 bytes". */
   readonly words: string;
+  /** Of a list or a nullable: the shape of what is in it. */
+  readonly inner?: Shape<unknown>;
 }
 
 export type Of<S> = S extends Shape<infer T> ? T : never;
@@ -36,7 +38,8 @@ export function uint(min = 0, max: number = Number.MAX_SAFE_INTEGER): Shape<numb
 
 export function float(min: number = -Number.MAX_VALUE, max: number = Number.MAX_VALUE): Shape<number> {
   const bounded = min !== -Number.MAX_VALUE || max !== Number.MAX_VALUE;
-  const words = bounded ? `number from ${min} to ${max}` : "finite number";
+  const range = max === Number.MAX_VALUE ? `number from ${min}` : `number from ${min} to ${max}`;
+  const words = bounded ? range : "finite number";
   return {
     read: (value, path) =>
       typeof value === "number" && Number.isFinite(value) && value >= min && value <= max ? value : refuse(path, words),
@@ -88,6 +91,7 @@ export function list<T>(item: Shape<T>, min: number, max: number): Shape<T[]> {
         : refuse(path, words),
     schema: { type: "array", items: item.schema, minItems: min, maxItems: max },
     words,
+    inner: item,
   };
 }
 
@@ -97,6 +101,7 @@ export function nullable<T>(inner: Shape<T>): Shape<T | null> {
     read: (value, path) => (value === null ? null : inner.read(value, path)),
     schema: { oneOf: [inner.schema, { type: "null" }] },
     words: `null or ${inner.words}`,
+    inner,
   };
 }
 
