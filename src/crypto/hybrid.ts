@@ -53,11 +53,7 @@ export function hybridKem(pq: Kem): HybridKem {
   ): Uint8Array<ArrayBuffer> {
     const secrets = lengthPrefixed(shared, pqShared);
     const root = extract(new Uint8Array(0), secrets);
-    const secret = expand(
-      root,
-      lengthPrefixed(utf8(HYBRID_LABEL), utf8(name), ciphertext, publicKey),
-      SECRET_BYTES,
-    );
+    const secret = expand(root, lengthPrefixed(utf8(HYBRID_LABEL), utf8(name), ciphertext, publicKey), SECRET_BYTES);
     wipe(shared, pqShared, secrets, root);
     return secret;
   }

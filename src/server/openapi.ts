@@ -63,90 +63,100 @@ const sessionHeaders = [
   { in: "header", name: HEADERS.confirm, required: false, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
 ];
 
+function joiningPaths(): JsonSchema {
+  return {
+    "/api/identity": {
+      get: {
+        operationId: "readIdentity",
+        summary: "Who this server is",
+        responses: answers("Identity", cbor(identityMessage), []),
+      },
+    },
+    "/api/enroll": {
+      post: {
+        operationId: "enroll",
+        summary: "Enrol a device under a one-time token",
+        requestBody: { required: true, content: cbor(enrollRequest) },
+        responses: answers("Enrolled", cbor(enrollAnswer), [400, 401, 409, 410, 413, 415, 429]),
+      },
+    },
+    "/api/challenge": {
+      post: {
+        operationId: "challenge",
+        summary: "Open a session",
+        requestBody: { required: true, content: cbor(challengeRequest) },
+        responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429, 503]),
+      },
+    },
+  };
+}
+
+function roundPaths(): JsonSchema {
+  return {
+    "/api/global_model": {
+      get: {
+        operationId: "readGlobalModel",
+        summary: "Ask for work; waits until there is some",
+        parameters: [
+          ...sessionHeaders,
+          { in: "header", name: HEADERS.record, required: true, schema: { title: workRequest.name, type: "string" } },
+        ],
+        responses: answers("Work", sealed(RECORD_TYPE, workAnswer), [400, 401, 429, 503]),
+      },
+    },
+    "/api/models/{digest}": {
+      get: {
+        operationId: "readModel",
+        summary: "A sealed model by its digest",
+        parameters: [
+          { in: "path", name: "digest", required: true, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
+        ],
+        responses: answers("Sealed model", { "application/octet-stream": { schema: { type: "string" } } }, [404, 429]),
+      },
+    },
+    "/api/submit_model": {
+      post: {
+        operationId: "submitModel",
+        summary: "Submit a sealed update: u32 record length, record, blob",
+        parameters: sessionHeaders,
+        requestBody: { required: true, content: sealed(SUBMIT_TYPE, submitMessage) },
+        responses: answers(
+          "Receipt",
+          sealed(RECORD_TYPE, receiptAnswer),
+          [400, 401, 403, 409, 413, 415, 429, 503, 507],
+        ),
+      },
+    },
+  };
+}
+
+function servicePaths(): JsonSchema {
+  return {
+    "/api/health": {
+      get: {
+        operationId: "readHealth",
+        summary: "Whether the server works",
+        responses: {
+          ...answers("The enclave works", json(HEALTH_SCHEMA), []),
+          503: { description: "The enclave is away", content: json(HEALTH_SCHEMA) },
+        },
+      },
+    },
+    "/api/openapi.json": {
+      get: {
+        operationId: "readOpenapi",
+        summary: "This page",
+        responses: answers("OpenAPI", json({ type: "object" }), []),
+      },
+    },
+  };
+}
+
 export function openapiDocument(): JsonSchema {
   return {
     openapi: "3.1.0",
     info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
-    paths: {
-      "/api/identity": {
-        get: {
-          operationId: "readIdentity",
-          summary: "Who this server is",
-          responses: answers("Identity", cbor(identityMessage), []),
-        },
-      },
-      "/api/enroll": {
-        post: {
-          operationId: "enroll",
-          summary: "Enrol a device under a one-time token",
-          requestBody: { required: true, content: cbor(enrollRequest) },
-          responses: answers("Enrolled", cbor(enrollAnswer), [400, 401, 409, 410, 413, 415, 429]),
-        },
-      },
-      "/api/challenge": {
-        post: {
-          operationId: "challenge",
-          summary: "Open a session",
-          requestBody: { required: true, content: cbor(challengeRequest) },
-          responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429, 503]),
-        },
-      },
-      "/api/global_model": {
-        get: {
-          operationId: "readGlobalModel",
-          summary: "Ask for work; waits until there is some",
-          parameters: [
-            ...sessionHeaders,
-            { in: "header", name: HEADERS.record, required: true, schema: { title: workRequest.name, type: "string" } },
-          ],
-          responses: answers("Work", sealed(RECORD_TYPE, workAnswer), [400, 401, 429, 503]),
-        },
-      },
-      "/api/models/{digest}": {
-        get: {
-          operationId: "readModel",
-          summary: "A sealed model by its digest",
-          parameters: [
-            { in: "path", name: "digest", required: true, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
-          ],
-          responses: answers(
-            "Sealed model",
-            { "application/octet-stream": { schema: { type: "string" } } },
-            [404, 429],
-          ),
-        },
-      },
-      "/api/submit_model": {
-        post: {
-          operationId: "submitModel",
-          summary: "Submit a sealed update: u32 record length, record, blob",
-          parameters: sessionHeaders,
-          requestBody: { required: true, content: sealed(SUBMIT_TYPE, submitMessage) },
-          responses: answers(
-            "Receipt",
-            sealed(RECORD_TYPE, receiptAnswer),
-            [400, 401, 403, 409, 413, 415, 429, 503, 507],
-          ),
-        },
-      },
-      "/api/health": {
-        get: {
-          operationId: "readHealth",
-          summary: "Whether the server works",
-          responses: {
-            ...answers("The enclave works", json(HEALTH_SCHEMA), []),
-            503: { description: "The enclave is away", content: json(HEALTH_SCHEMA) },
-          },
-        },
-      },
-      "/api/openapi.json": {
-        get: {
-          operationId: "readOpenapi",
-          summary: "This page",
-          responses: answers("OpenAPI", json({ type: "object" }), []),
-        },
-      },
-    },
+    paths: { ...joiningPaths(), ...roundPaths(), ...servicePaths() },
     components: { schemas: { Error: ERROR_SCHEMA } },
   };
 }

@@ -22,6 +22,7 @@ import * as frodo from "./plain-frodo.ts";
 
 type Bytes = Uint8Array;
 type Members = Record<string, unknown>;
+type Fields = Record<string, Bytes>;
 
 // Conventions
 
@@ -42,26 +43,15 @@ const ZEROS_32 = new Uint8Array(32);
 const MIB = 2 ** 20;
 const CHUNK_BYTES = 262_144;
 
-function u32(value: number): Bytes {
-  const out = Buffer.alloc(4);
-  out.writeUInt32BE(value);
-  return out;
-}
-
-function u64(value: number): Bytes {
-  const out = Buffer.alloc(8);
-  out.writeBigUInt64BE(BigInt(value));
-  return out;
-}
+const u32 = (value: number): Bytes => Buffer.from(value.toString(16).padStart(8, "0"), "hex");
+const u64 = (value: number): Bytes => Buffer.from(value.toString(16).padStart(16, "0"), "hex");
 
 export function LP(...parts: (Bytes | string)[]): Bytes {
   const fields = parts.map((part) => (typeof part === "string" ? utf8(part) : part));
   return join(...fields.flatMap((field) => [u32(field.length), field]));
 }
 
-function extract(salt: Bytes, secret: Bytes): Bytes {
-  return hmac(salt, secret);
-}
+const extract = (salt: Bytes, secret: Bytes): Bytes => hmac(salt, secret);
 
 function expand(key: Bytes, info: Bytes, length: number): Bytes {
   let out: Bytes = new Uint8Array(0);
@@ -126,6 +116,10 @@ export function isIncluded(leaf: Bytes, index: number, size: number, path: Bytes
 
 // Signatures and key exchange
 
+function generatePair(type: string): Record<"publicKey" | "privateKey", KeyObject> {
+  return generateKeyPairSync(type as never) as never;
+}
+
 function rawPublic(key: KeyObject): Bytes {
   return key.export({ format: "raw-public" } as never) as unknown as Bytes;
 }
@@ -157,7 +151,7 @@ function combine(name: string, ssX: Bytes, ssK: Bytes, ciphertext: Bytes, public
 
 /** To a key of X25519+FrodoKEM-640-AES. */
 function encapsulate(publicKey: Bytes): { ciphertext: Bytes; secret: Bytes } {
-  const ephemeral = generateKeyPairSync("x25519");
+  const ephemeral = generatePair("x25519");
   const ssX = x25519(ephemeral.privateKey, publicKey.subarray(0, 32));
   const { ciphertext: ctK, sharedSecret: ssK } = frodo.encapsulate(publicKey.subarray(32));
   const ciphertext = join(rawPublic(ephemeral.publicKey), ctK);
@@ -170,8 +164,8 @@ function freshExchange(suite: string): { publicKey: Bytes; open(ciphertext: Byte
     const { publicKey, secretKey } = frodo.generateKeyPair();
     return { publicKey, open: (ciphertext) => frodo.decapsulate(secretKey, ciphertext) };
   }
-  const x = generateKeyPairSync("x25519");
-  const k = generateKeyPairSync("ml-kem-768" as never) as unknown as { publicKey: KeyObject; privateKey: KeyObject };
+  const x = generatePair("x25519");
+  const k = generatePair("ml-kem-768");
   const publicKey = join(rawPublic(x.publicKey), rawPublic(k.publicKey));
   return {
     publicKey,
@@ -232,15 +226,7 @@ export function open(secret: Bytes, context: Bytes, blob: Bytes): Bytes {
 
 // Token
 
-export interface Token {
-  readonly id: Bytes;
-  readonly secret: Bytes;
-  readonly fingerprint: Bytes;
-  readonly name: string;
-  readonly url: string;
-}
-
-export function parseToken(line: string): Token {
+export function parseToken(line: string) {
   const text = line.trim();
   check(text.startsWith("qflare1_"), "a token");
   const raw = Buffer.from(text.slice("qflare1_".length), "base64url");
@@ -262,14 +248,7 @@ export function deviceIdOf(kemPublicKey: Bytes, signaturePublicKey: Bytes): Byte
   return sha256(utf8("qflare/v1 device-id"), LP(sha256(kemPublicKey), sha256(signaturePublicKey))).subarray(0, 16);
 }
 
-export interface SessionKeys {
-  readonly c2s: { readonly key: Bytes; readonly iv: Bytes };
-  readonly s2c: { readonly key: Bytes; readonly iv: Bytes };
-  readonly confirmServer: Bytes;
-  confirmDevice(sig2: Bytes): Bytes;
-}
-
-export function keySchedule(th2: Bytes, ssE: Bytes, ssD: Bytes): SessionKeys {
+export function keySchedule(th2: Bytes, ssE: Bytes, ssD: Bytes) {
   const s0 = extract(new Uint8Array(0), ZEROS_32);
   const s1 = extract(expand(s0, utf8("qflare/v1 derived"), 48), ssE);
   const s2 = extract(expand(s1, utf8("qflare/v1 derived"), 48), ssD);
@@ -280,7 +259,7 @@ export function keySchedule(th2: Bytes, ssE: Bytes, ssD: Bytes): SessionKeys {
     c2s: { key: derive("c2s key", 32), iv: derive("c2s iv", 12) },
     s2c: { key: derive("s2c key", 32), iv: derive("s2c iv", 12) },
     confirmServer,
-    confirmDevice: (sig2) =>
+    confirmDevice: (sig2: Bytes) =>
       hmac(derive("confirm device", 48), hash("sha384", th2, LP(sig2, confirmServer))).subarray(0, 32),
   };
 }
@@ -307,17 +286,13 @@ export function recordNonce(iv: Bytes, sequence: number): Bytes {
   return Uint8Array.from(iv, (byte, i) => (i < 4 ? byte : byte ^ counter[i - 4]));
 }
 
-export function sealRecord(keys: SessionKeys["c2s"], place: Place, plaintext: Bytes): Bytes {
+export function sealRecord(keys: { readonly key: Bytes; readonly iv: Bytes }, place: Place, plaintext: Bytes): Bytes {
   return gcmSeal(keys.key, recordNonce(keys.iv, place.sequence), associated(place), plaintext);
 }
 
 // Evidence
 
-interface Enclave {
-  readonly kemPublicKey: Bytes;
-  readonly signaturePublicKey: Bytes;
-  readonly policy: Members;
-}
+type Enclave = { kemPublicKey: Bytes; signaturePublicKey: Bytes; policy: Members; policyHash: Bytes };
 
 export function reportDataOf(body: Members): Bytes {
   const { tee, nonce_root, kem_suite, kem_public_key, signature_suite, signature_public_key } = body as never;
@@ -346,23 +321,16 @@ function appraise(offered: Members, task: Members, nonce: Bytes, runId: Bytes): 
   check(isIncluded(leafOf(nonce), nonce_index, nonce_count, nonce_path, body.nonce_root), "fresh evidence");
   check(equal(sha256(body.kem_public_key), task.enclave_key_hash as Bytes), "the task's enclave");
   const names = "v run_id suite aggregation updates_min parameters encoding norm_max weight_cap";
-  return { kemPublicKey: body.kem_public_key, signaturePublicKey: key, policy: read(policy, names) };
+  const { kem_public_key: kemPublicKey, policy_hash: policyHash } = body;
+  return { kemPublicKey, signaturePublicKey: key, policy: read(policy, names), policyHash };
 }
 
 // HTTPS
 
-interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Record<string, string | string[] | undefined>;
-  readonly body: Bytes;
-}
+type HttpAnswer = { status: number; headers: Record<string, unknown>; body: Bytes };
+type HttpCall = { method: string; path: string; headers?: Record<string, string>; body?: Bytes };
 
-interface HttpCall {
-  readonly method: string;
-  readonly path: string;
-  readonly headers?: Record<string, string>;
-  readonly body?: Bytes;
-}
+const CBOR = { "content-type": "application/cbor" };
 
 /** An answer other than 200. */
 export class Refused extends Error {
@@ -377,7 +345,7 @@ export class Refused extends Error {
   }
 }
 
-/** A connection of its own for every request; pin: SHA-256 of the certificate, null for none yet. */
+/** A connection of its own for every request; pin: SHA-256 of the certificate, null for none yet. Throws Refused. */
 async function call(base: URL, pin: Bytes | null, { method, path, headers = {}, body }: HttpCall): Promise<HttpAnswer> {
   const socket = await connectTo(base);
   const { raw } = socket.getPeerCertificate();
@@ -400,7 +368,9 @@ async function call(base: URL, pin: Bytes | null, { method, path, headers = {}, 
       response.on("data", (piece: Bytes) => pieces.push(piece));
       response.on("error", reject);
       response.on("end", () => {
-        resolve({ status: response.statusCode!, headers: response.headers, body: join(...pieces) });
+        const answer = { status: response.statusCode!, headers: response.headers, body: join(...pieces) };
+        if (answer.status === 200) resolve(answer);
+        else reject(new Refused(answer));
       });
     });
     request.end(body);
@@ -433,12 +403,7 @@ export interface Work {
   readonly nonce: Bytes;
 }
 
-export interface Model {
-  readonly round: number;
-  readonly parameters: Float32Array;
-  readonly digest: Bytes;
-  readonly enclave: Enclave;
-}
+export type Model = { round: number; parameters: Float32Array; digest: Bytes; enclave: Enclave };
 
 export class Stranger {
   readonly deviceId: Bytes;
@@ -448,7 +413,16 @@ export class Stranger {
   readonly #serverKey: Bytes;
   readonly #kemSecretKey: Bytes;
   readonly #signingKey: KeyObject;
-  #session: { id: Bytes; keys: SessionKeys; confirm: Bytes; isConfirmed: boolean; sent: number } | undefined;
+  #session:
+    | {
+        id: Bytes;
+        keys: ReturnType<typeof keySchedule>;
+        confirm: Bytes;
+        isConfirmed: boolean;
+        sent: number;
+        seen: Set<number>;
+      }
+    | undefined;
 
   private constructor(base: URL, identity: Members, kemSecretKey: Bytes, signingKey: KeyObject, enrolled: Members) {
     this.#base = base;
@@ -464,13 +438,10 @@ export class Stranger {
     const token = parseToken(line);
     const base = new URL(token.url);
     const first = await call(base, null, { method: "GET", path: "/api/identity" });
-    check(first.status === 200 && equal(sha256(first.body), token.fingerprint), "the server in the token");
+    check(equal(sha256(first.body), token.fingerprint), "the server in the token");
     const identity = read(first.body, "v signature_public_key tls_certificate_sha256");
     const kem = frodo.generateKeyPair();
-    const signing = generateKeyPairSync("ml-dsa-44" as never) as unknown as Record<
-      "publicKey" | "privateKey",
-      KeyObject
-    >;
+    const signing = generatePair("ml-dsa-44");
     const message = write({
       v: 1,
       enrollment_token: token.id,
@@ -484,11 +455,9 @@ export class Stranger {
     const signature = sign(signing.privateKey, "qflare/v1 enroll", message);
     const mac = hmac(token.secret, utf8("qflare/v1 enroll mac"), LP(message, signature));
     const body = write({ message, signature, mac });
-    const headers = { "content-type": "application/cbor" };
     const pin = identity.tls_certificate_sha256 as Bytes;
-    const answer = await call(base, pin, { method: "POST", path: "/api/enroll", headers, body });
-    if (answer.status !== 200) throw new Refused(answer);
-    const outer = read(answer.body, "message signature") as Record<string, Bytes>;
+    const answer = await call(base, pin, { method: "POST", path: "/api/enroll", headers: CBOR, body });
+    const outer = read(answer.body, "message signature") as Fields;
     const serverKey = identity.signature_public_key as Bytes;
     check(verify(serverKey, "qflare/v1 enrolled", outer.message, outer.signature), "the server's signature");
     const enrolled = read(outer.message, "v request_digest device_id name run_id enrolled_at");
@@ -510,16 +479,11 @@ export class Stranger {
       ephemeral_public_key: exchange.publicKey,
     });
     const sig1 = sign(this.#signingKey, "qflare/v1 hs1", hello);
-    const answer = await call(this.#base, this.#pin, {
-      method: "POST",
-      path: "/api/challenge",
-      headers: { "content-type": "application/cbor" },
-      body: write({ message: hello, signature: sig1 }),
-    });
-    if (answer.status !== 200) throw new Refused(answer);
-    const outer = read(answer.body, "message signature confirmation") as Record<string, Bytes>;
+    const body = write({ message: hello, signature: sig1 });
+    const answer = await call(this.#base, this.#pin, { method: "POST", path: "/api/challenge", headers: CBOR, body });
+    const outer = read(answer.body, "message signature confirmation") as Fields;
     const names = "v suite session_id nonce expires_at ephemeral_ciphertext static_ciphertext enclave_key_hash";
-    const inner = read(outer.message, names) as Record<string, Bytes>;
+    const inner = read(outer.message, names) as Fields;
     const th1 = hash("sha384", LP("qflare/v1 m1", hello, sig1));
     const th2 = hash("sha384", th1, LP(outer.message, this.#serverKey));
     check(verify(this.#serverKey, "qflare/v1 hs2", th2, outer.signature), "the server's signature");
@@ -528,7 +492,7 @@ export class Stranger {
     const keys = keySchedule(th2, exchange.open(inner.ephemeral_ciphertext), ssD);
     check(equal(keys.confirmServer, outer.confirmation), "the server's confirmation");
     const confirm = keys.confirmDevice(outer.signature);
-    this.#session = { id: inner.session_id, keys, confirm, isConfirmed: false, sent: 0 };
+    this.#session = { id: inner.session_id, keys, confirm, isConfirmed: false, sent: 0, seen: new Set() };
   }
 
   /** One request of the session; with a blob it is a submit. */
@@ -553,17 +517,13 @@ export class Stranger {
       },
       ...(blob === undefined ? {} : { body: join(u32(record.length), record, blob) }),
     });
-    if (answer.status !== 200) throw new Refused(answer);
     const theirs = Number(answer.headers["qflare-sequence"]);
     const { key, iv } = session.keys.s2c;
-    const from: Place = {
-      ...common,
-      direction: "s2c",
-      sequence: theirs,
-      contentType: "application/qflare-record",
-      contentLength: 0,
-    };
+    const type = "application/qflare-record";
+    const from: Place = { ...common, direction: "s2c", sequence: theirs, contentType: type, contentLength: 0 };
     const opened = gcmOpen(key, recordNonce(iv, theirs), associated(from), answer.body);
+    check(!session.seen.has(theirs), "a record that has not been there before");
+    session.seen.add(theirs);
     session.isConfirmed = true;
     return opened;
   }
@@ -581,10 +541,9 @@ export class Stranger {
     const key = enclave.signaturePublicKey;
     check(verify(key, "qflare/v1 model", statement, statement_signature), "the enclave's signature");
     const names = "v run_id round model_digest model_length base_digest report_digest policy_hash epoch";
-    const signed = read(statement, names) as Record<string, Bytes>;
+    const signed = read(statement, names) as Fields;
     check(equal(signed.run_id, this.runId) && Number(signed.round) < Number(round), "a model of this run, from before");
     const answer = await call(this.#base, this.#pin, { method: "GET", path: `/api/models/${hex(model_blob)}` });
-    if (answer.status !== 200) throw new Refused(answer);
     check(answer.body.length === model_blob_length && equal(blobDigest(answer.body), model_blob), "the blob asked for");
     const file = open(content_key, LP("qflare/v1 sealed model", signed.model_digest), answer.body);
     check(equal(blobDigest(file), signed.model_digest), "the model in the statement");
@@ -599,22 +558,15 @@ export class Stranger {
     return Float32Array.from({ length: count }, (_, i) => view.getFloat32(start + 4 * i, true));
   }
 
-  /** The receipt, after what it says has been checked; send() is kept so that the same update can go again. */
+  /** send() gives the receipt, checked; the same update can go again. */
   async submit(model: Model, delta: Float32Array, examples: number): Promise<{ send(): Promise<Members> }> {
-    const { kemPublicKey, policy } = model.enclave;
+    const { kemPublicKey, policyHash } = model.enclave;
     const plaintext = Buffer.alloc(4 * delta.length);
     for (const [i, value] of delta.entries()) plaintext.writeFloatLE(value, 4 * i);
-    const place = {
-      run_id: this.runId,
-      round: model.round,
-      device_id: this.deviceId,
-      base_digest: model.digest,
-      policy_hash: sha256(write(policy)),
-      enclave_key_hash: sha256(kemPublicKey),
-    };
-    const { run_id, round, device_id, base_digest, policy_hash, enclave_key_hash } = place;
-    const ids = [base_digest, policy_hash, enclave_key_hash];
-    const context = LP("qflare/v1 sealed update", run_id, u64(round), device_id, ...ids);
+    const bound = { base_digest: model.digest, policy_hash: policyHash, enclave_key_hash: sha256(kemPublicKey) };
+    const place = { run_id: this.runId, round: model.round, device_id: this.deviceId, ...bound };
+    const ids = [this.deviceId, ...Object.values(bound)];
+    const context = LP("qflare/v1 sealed update", this.runId, u64(model.round), ...ids);
     const { ciphertext, secret } = encapsulate(kemPublicKey);
     const blob = join(ciphertext, seal(secret, context, plaintext));
     const manifest = write({
@@ -633,10 +585,10 @@ export class Stranger {
   }
 
   #checkReceipt(encoded: Bytes, manifest: Bytes): Members {
-    const outer = read(encoded, "receipt signature") as Record<string, Bytes>;
+    const outer = read(encoded, "receipt signature") as Fields;
     check(verify(this.#serverKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
     const names = "v run_id round device_id blob_digest manifest_digest accepted_at audit_index";
-    const receipt = read(outer.receipt, names) as Record<string, Bytes>;
+    const receipt = read(outer.receipt, names) as Fields;
     const blobDigestSigned = (decodeCbor(manifest) as Record<string, Bytes>).blob_digest;
     check(equal(receipt.manifest_digest, sha256(manifest)), "a receipt for this manifest");
     check(equal(receipt.blob_digest, blobDigestSigned), "a receipt for this blob");

@@ -1,4 +1,4 @@
-// A server in this process with its enclave process beside it, a softmax model of 15 parameters, one round of one device.
+// A server in this process and its enclave beside it: a softmax model of 15 parameters, one round of one device.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { createConnection } from "node:net";
