@@ -81,5 +81,5 @@ function isMap(shape: Shape<unknown>): shape is ObjectShape<unknown> {
 
 function wordsOf(shape: Shape<unknown>, leaf: Shape<unknown>): string {
   const words = isMap(leaf) ? shape.words.replace(leaf.words, "map") : shape.words;
-  return words.replace(/matching (.*)$/, "matching `$1`");
+  return words.replace(/matching (.*)$/, "matching `$1`").replace(` to ${Number.MAX_VALUE}`, "");
 }

@@ -38,8 +38,7 @@ export function uint(min = 0, max: number = Number.MAX_SAFE_INTEGER): Shape<numb
 
 export function float(min: number = -Number.MAX_VALUE, max: number = Number.MAX_VALUE): Shape<number> {
   const bounded = min !== -Number.MAX_VALUE || max !== Number.MAX_VALUE;
-  const range = max === Number.MAX_VALUE ? `number from ${min}` : `number from ${min} to ${max}`;
-  const words = bounded ? range : "finite number";
+  const words = bounded ? `number from ${min} to ${max}` : "finite number";
   return {
     read: (value, path) =>
       typeof value === "number" && Number.isFinite(value) && value >= min && value <= max ? value : refuse(path, words),
