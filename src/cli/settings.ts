@@ -84,6 +84,7 @@ const SETTINGS = {
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
   rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
   model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),

@@ -54,7 +54,7 @@ function common(command: Command): Command {
   return command
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
-    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "1")
+    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option(
       "--suites <names>",
       `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
