@@ -4,8 +4,8 @@
 //   node bench/rounds.ts [--partition iid] [--rule cosine] [--malicious 0] [--attack sign-flip] [--seeds 1,2,3,4,5]
 //                        [--hidden 64] [--plan '{"epochs":2}']
 //
-// Ten devices share 6,000 images; ten rounds; accuracy on 1,000 others. Besides the counts it prints the least cosine of
-// an honest update and the greatest of a liar's, between which a threshold must lie.
+// Ten devices share 6,000 images; ten rounds; accuracy on 1,000 others. Besides the counts it prints the least cosine
+// of an honest update and the greatest of a liar's, between which a threshold must lie.
 
 import { parseArgs } from "node:util";
 import { defend, type Report } from "../src/aggregation/defence.ts";

@@ -35,10 +35,10 @@ export const PRESETS = {
   mean: { ...COMMON, aggregation: { rule: "mean" } },
   /**
    * Against a minority of crude liars: boosted, flipped, opposed updates. The threshold is from bench/rounds.ts, ten
-   * devices with 600 images each. Like data, one flipping signs, seeds 1 to 5: honest cosines from -0.04, flipped ones up
-   * to -0.08, so 50 of 50 lies and 0 of 450 honest updates are rejected; of two flipping, 97 of 100; of one flipping
-   * labels, 38 of 50. Data that differ (dirichlet:0.5): 35 of 450 honest updates go too. Noise and zeros (cosine 0) pass
-   * while they are small: they slow the model down but do not steer it.
+   * devices with 600 images each. Like data, one flipping signs, seeds 1 to 5: honest cosines from -0.04, flipped
+   * ones up to -0.08, so 50 of 50 lies and 0 of 450 honest updates are rejected; of two flipping, 97 of 100; of one
+   * flipping labels, 38 of 50. Data that differ (dirichlet:0.5): 35 of 450 honest updates go too. Noise and zeros
+   * (cosine 0) pass while they are small: they slow the model down but do not steer it.
    */
   cosine: {
     ...COMMON,

@@ -8,14 +8,23 @@ export interface Output {
   readonly isJson: boolean;
   /** One JSON line with --json; else the text, where there is one. */
   emit(event: object, text?: string): void;
+  /** A line that the next one overwrites, on a terminal alone. */
+  progress(text: string): void;
 }
 
+const CLEAR_LINE = "\r\u001b[K";
+
 export function createOutput(isJson: boolean): Output {
+  const hasTerminal = !isJson && process.stdout.isTTY === true;
   return {
     isJson,
     emit(event, text) {
+      const start = hasTerminal ? CLEAR_LINE : "";
       if (isJson) process.stdout.write(`${JSON.stringify(event)}\n`);
-      else if (text !== undefined) process.stdout.write(`${text}\n`);
+      else if (text !== undefined) process.stdout.write(`${start}${text}\n`);
+    },
+    progress(text) {
+      if (hasTerminal) process.stdout.write(`${CLEAR_LINE}${text.slice(0, process.stdout.columns - 1)}`);
     },
   };
 }

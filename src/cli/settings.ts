@@ -8,6 +8,7 @@ import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
 import { DEFAULT_PLAN } from "../learning/defaults.ts";
 import { UsageError } from "./output.ts";
+import { parseDuration } from "./parse.ts";
 
 interface Setting<T> {
   readonly words: string;
@@ -17,15 +18,6 @@ interface Setting<T> {
   read(text: string): T | undefined;
   /** What read takes. */
   readonly expected: string;
-}
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** "500ms", "10s", "5m", "1h", "7d" in milliseconds; undefined for anything else. */
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  const value = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!]!;
-  return Number.isFinite(value) ? value : undefined;
 }
 
 function whole(words: string, fallback: number, min: number, max: number): Setting<number> {
@@ -92,6 +84,7 @@ const SETTINGS = {
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
   rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
   model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),

@@ -16,6 +16,7 @@ import { expand, extract } from "./hkdf.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const MAGIC = "QFS1";
+export const SEAL_LABEL = "qflare/v1 seal";
 const SALT_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 const PREFIX_BYTES = 7;
@@ -31,7 +32,7 @@ interface SealKeys {
 
 function deriveKeys(secret: Uint8Array, salt: Uint8Array, chunkBytes: number, context: Uint8Array): SealKeys {
   const root = extract(salt, secret);
-  const info = lengthPrefixed(utf8("qflare/v1 seal"), u32be(chunkBytes), context);
+  const info = lengthPrefixed(utf8(SEAL_LABEL), u32be(chunkBytes), context);
   const material = expand(root, info, AEAD_KEY_BYTES + COMMITMENT_BYTES + PREFIX_BYTES);
   const keys = {
     key: material.slice(0, AEAD_KEY_BYTES),

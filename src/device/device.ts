@@ -44,7 +44,7 @@ export interface DeviceOptions {
   readonly keystore: string;
   /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
   readonly allowSimulatedEnclave?: boolean;
-  /** An enclave that would aggregate fewer updates than this is refused. */
+  /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   readonly suites?: readonly SuiteName[];
   readonly onEvent?: (event: DeviceEvent) => void;
@@ -79,6 +79,7 @@ interface TrustedEnclave {
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const NONCE_BYTES = 32;
+const UPDATES_MIN = 2;
 
 /** The round is over or never was this device's: nothing to repeat. */
 const TOO_LATE: readonly string[] = ["round.closed", "round.wrong", "round.not_selected", "update.base_model"];
@@ -205,7 +206,7 @@ export class Device {
       noncePath: offered.nonce_path,
     });
     if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
-    const updatesMin = this.#options.updatesMin ?? 1;
+    const updatesMin = this.#options.updatesMin ?? UPDATES_MIN;
     if (policy.updates_min < updatesMin) {
       throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
     }

@@ -4,7 +4,7 @@
 //   node [--permission ...] main.ts <sealing key file> <code digest, hexadecimal>
 
 import { once } from "node:events";
-import { argv, permission, stderr, stdin, stdout } from "node:process";
+import { allowedNodeEnvironmentFlags, argv, permission, stderr, stdin, stdout } from "node:process";
 import type { IsolationLevel } from "../attestation/simulated.ts";
 import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -16,12 +16,16 @@ import { loadSealingKey } from "./sealing-key.ts";
 
 type Permission = { has(scope: string): boolean; drop?(scope: string): void };
 
-/** What the process cannot reach any more. Without the permission model: "none". */
+/**
+ * Gives up the file system and says what the process cannot reach any more. "none" before Node 26, whose permission
+ * model knows nothing of the network: it answers false for a scope that it does not govern.
+ */
 function dropFileSystem(): IsolationLevel {
   const model = permission as Permission | undefined;
-  if (model === undefined) return "none";
-  model.drop?.("fs.read");
-  model.drop?.("fs.write");
+  const governsNetwork = allowedNodeEnvironmentFlags.has("--allow-net");
+  if (model?.drop === undefined || !governsNetwork) return "none";
+  model.drop("fs.read");
+  model.drop("fs.write");
   const isClosed = ["fs.read", "fs.write", "child", "worker", "net"].every((scope) => !model.has(scope));
   return isClosed ? "permission" : "none";
 }

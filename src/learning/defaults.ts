@@ -1,6 +1,6 @@
-// The defaults of the demonstration. After ten rounds over ten devices of 600 Fashion-MNIST images, one of them flipping
-// signs, accuracy on 1,000 other images was 0.816 to 0.831 where the devices' data are alike (node bench/rounds.ts
-// --malicious 1, seeds 1 to 5).
+// The defaults of the demonstration. After ten rounds over ten devices of 600 Fashion-MNIST images, one of them
+// flipping signs, accuracy on 1,000 other images was 0.816 to 0.831 where the devices' data are alike (node
+// bench/rounds.ts --malicious 1, seeds 1 to 5).
 
 import type { ModelDescription } from "./model.ts";
 import type { TrainingPlan } from "./plan.ts";

@@ -17,8 +17,9 @@ import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
+import { readDefence, updatesNeeded } from "../defence.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
-import { parseDuration } from "../settings.ts";
+import { parseDuration, whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
 import { verifyFolder } from "./audit.ts";
@@ -26,9 +27,9 @@ import { verifyFolder } from "./audit.ts";
 interface Flags extends Pick<DataOptions, "data"> {
   readonly devices: string;
   readonly rounds: string;
-  readonly malicious: string;
+  readonly malicious?: string;
   readonly attack: string;
-  readonly rule: string;
+  readonly rule?: string;
   readonly suite: string;
   readonly partition: string;
   readonly seed: string;
@@ -43,6 +44,9 @@ interface Plan {
   readonly rounds: number;
   readonly malicious: number;
   readonly seed: number;
+  readonly rule: string;
+  /** One device alone cannot hide in a sum; more than one can. */
+  readonly updatesMin: number;
 }
 
 const DEVICES_MAX = 200;
@@ -57,9 +61,9 @@ export function addDemoCommand(program: Command): void {
     .description("run server, enclave and devices on this machine and train a model, with a liar among them")
     .option("--devices <n>", "devices, each a process", "10")
     .option("--rounds <n>", "rounds to publish", "10")
-    .option("--malicious <n>", "how many of the devices lie", "1")
+    .option("--malicious <n>", "how many of the devices lie (default: 1, of fewer than 4 devices none)")
     .option("--attack <name>", "how they lie: sign-flip, label-flip, noise or scale", "sign-flip")
-    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification", "cosine")
+    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
     .option("--partition <how>", "how the data is shared out: iid, dirichlet:<alpha>, shards:<n>", "iid")
     .option(
@@ -77,18 +81,15 @@ export function addDemoCommand(program: Command): void {
     .action(async (flags: Flags) => await new Demo(flags).run());
 }
 
-function whole(text: string, flag: string, min: number, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
-}
-
 function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
-  const malicious = whole(flags.malicious, "--malicious", 0, devices);
+  const malicious = whole(flags.malicious ?? (devices < 4 ? "0" : "1"), "--malicious", 0, devices);
+  const rule = flags.rule ?? (devices < 3 ? "mean" : "cosine");
   if (!isSuiteName(flags.suite)) {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
   }
+  const updatesMin = Math.min(2, devices);
+  checkRule(rule, devices, updatesMin);
   parseAttack(flags.attack);
   parsePartition(flags.partition);
   if (parseDuration(flags.deadline) === undefined)
@@ -98,7 +99,22 @@ function readPlan(flags: Flags): Plan {
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
     malicious,
     seed: whole(flags.seed, "--seed", 0, 2 ** 31),
+    rule,
+    updatesMin,
   };
+}
+
+/** Half the devices make a model, but no fewer than the default defence needs. */
+function quorumOf(devices: number): number {
+  return Math.max(Math.ceil(devices / 2), Math.min(devices, 3));
+}
+
+function checkRule(rule: string, devices: number, updatesMin: number): void {
+  const bounds = { norm_max: 1, weight_cap: 1, updates_min: updatesMin };
+  const needed = updatesNeeded(readDefence({ rule, ...bounds, quorum: DEVICES_MAX }).aggregation);
+  if (quorumOf(devices) < needed) {
+    throw new UsageError(`--devices: ${rule} needs at least ${needed} updates a round, got ${devices} devices`);
+  }
 }
 
 class Demo {
@@ -138,14 +154,15 @@ class Demo {
   }
 
   async #startServer(folder: string): Promise<Child> {
-    const { devices, rounds, seed } = this.#plan;
+    const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
     const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
     const server = new Child(
       [
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],
-        ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(Math.ceil(devices / 2))],
-        ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", this.#flags.rule],
+        ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(quorumOf(devices))],
+        ...["--updates-min", String(updatesMin)],
+        ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", rule],
         ...["--suites", this.#flags.suite, "--model", this.#flags.model, "--seed", String(seed), ...limits],
       ],
       (line) => {
@@ -160,8 +177,8 @@ class Demo {
     ended.catch(() => undefined);
     const { url, isolation } = line as { url: string; isolation: string };
     this.#output.emit(
-      { event: "started", url, isolation, data_dir: folder, suite: this.#flags.suite },
-      `server on ${url}, enclave simulated with isolation "${isolation}", suite ${this.#flags.suite}\n` +
+      { event: "started", url, isolation, data_dir: folder, suite: this.#flags.suite, rule },
+      `server on ${url}, enclave simulated with isolation "${isolation}", suite ${this.#flags.suite}, rule ${rule}\n` +
         "rate limits are raised for this demonstration: all devices share one address",
     );
     return server;
@@ -193,7 +210,7 @@ class Demo {
   }
 
   async #startDevices(admin: AdminClient, folder: string): Promise<void> {
-    const { devices, malicious, seed } = this.#plan;
+    const { devices, malicious, seed, updatesMin } = this.#plan;
     const { attack, partition, data, suite } = this.#flags;
     for (const [i, name] of this.#tally.names.entries()) {
       const { token } = await admin.call<{ token: string }>("token.create", { name, age_ms: START_MS });
@@ -202,6 +219,7 @@ class Demo {
         [
           ...["device", "run", "--json", "--token", token, "--keystore", join(folder, `${name}.key`)],
           ...["--allow-simulated-enclave", "--suites", suite, "--partition", partition],
+          ...["--updates-min", String(updatesMin)],
           ...["--part", `${i + 1}/${devices}`, "--seed", String(seed)],
           ...(data === undefined ? [] : ["--data", data]),
           ...(isLiar ? ["--attack", attack] : []),

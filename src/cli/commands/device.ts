@@ -13,6 +13,7 @@ import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
+import { whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
 
 interface Flags extends DataOptions {
@@ -53,7 +54,7 @@ function common(command: Command): Command {
   return command
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
-    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "1")
+    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option(
       "--suites <names>",
       `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
@@ -73,13 +74,20 @@ function training(command: Command): Command {
     .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale");
 }
 
-function deviceOptions(flags: Flags, output: Output): Parameters<typeof Device.open>[0] {
+function deviceOptions(
+  flags: Flags,
+  output: Output,
+  onEvent: (event: DeviceEvent) => void = () => undefined,
+): Parameters<typeof Device.open>[0] {
   return {
     keystore: flags.keystore,
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
-    onEvent: (event) => output.emit(event, describe(event)),
+    onEvent: (event) => {
+      onEvent(event);
+      output.emit(event, describe(event));
+    },
   };
 }
 
@@ -89,12 +97,6 @@ function suitesOf(text: string): SuiteName[] {
   throw new UsageError(
     `--suites: expected a list such as ${DEFAULT_SUITE} out of ${SUITE_NAMES.join(", ")}, got ${text}`,
   );
-}
-
-function whole(text: string, flag: string, min: number, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
 }
 
 async function enroll(flags: Flags & { token?: string }): Promise<void> {
@@ -120,15 +122,25 @@ async function run(flags: Flags): Promise<void> {
   const attack = flags.attack === undefined ? undefined : parseAttack(flags.attack);
   const own = shareOf(loadTraining(flags), flags.part, flags.partition, seed);
   const dataset = attack === undefined ? own : poisonDataset(attack, own);
-  const device = await openOrEnroll(flags, output);
+  const tally = { accepted: 0, rejected: 0 };
+  const device = await openOrEnroll(flags, output, (event) => {
+    if (event.event !== "outcome") return;
+    if (event.verdict === "accepted") tally.accepted += 1;
+    if (event.verdict === "rejected") tally.rejected += 1;
+  });
   void interrupted().then(() => device.close());
   const { name, id } = device;
-  output.emit(
-    { event: "ready", device_id: id, name, examples: dataset.count },
-    `${name}: ${dataset.count} examples, waiting for rounds`,
-  );
+  const count = dataset.count;
+  output.emit({ event: "ready", device_id: id, name, examples: count }, `${name}: ${count} examples, ready`);
+  const showProgress = (what: string): void =>
+    output.progress(`${name}: ${what}, ${tally.accepted} updates accepted, ${tally.rejected} rejected so far`);
   try {
-    for await (const round of device.rounds()) await takePart(round, dataset, attack, seed, output);
+    showProgress("waiting for a round");
+    for await (const round of device.rounds()) {
+      showProgress(`training for round ${round.number}`);
+      await takePart(round, dataset, attack, seed, output);
+      showProgress(`waiting after round ${round.number}`);
+    }
   } catch (error) {
     if (!(error instanceof QflareError && error.code === "server.unavailable")) throw error;
     return;
@@ -138,8 +150,8 @@ async function run(flags: Flags): Promise<void> {
   output.emit({ event: "finished" }, "the run is finished");
 }
 
-async function openOrEnroll(flags: Flags, output: Output): Promise<Device> {
-  const options = deviceOptions(flags, output);
+async function openOrEnroll(flags: Flags, output: Output, onEvent: (event: DeviceEvent) => void): Promise<Device> {
+  const options = deviceOptions(flags, output, onEvent);
   if (flags.token === undefined || existsSync(flags.keystore)) return Device.open(options);
   return await Device.enroll({ ...options, link: flags.token });
 }

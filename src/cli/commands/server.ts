@@ -2,7 +2,6 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { PRESETS, readPolicy } from "../../aggregation/policy.ts";
 import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
@@ -11,6 +10,7 @@ import { decodeModel, encodeModel } from "../../learning/model-file.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
+import { readDefence } from "../defence.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
@@ -117,23 +117,6 @@ function runDefinition(settings: Settings): RunDefinition {
     plan: JSON.stringify({ epochs, batch_size, learning_rate, momentum, proximal_mu }),
     firstModel: firstModel(settings),
   };
-}
-
-/** A preset by its name, or a specification in JSON. */
-function readDefence({ rule, norm_max, weight_cap, quorum }: Settings): ReturnType<typeof readPolicy> {
-  const bounds = { norm_max, weight_cap };
-  if (Object.hasOwn(PRESETS, rule)) {
-    const { updates_min } = PRESETS[rule as keyof typeof PRESETS];
-    return readPolicy({ preset: rule, ...bounds, updates_min: Math.min(updates_min, quorum) });
-  }
-  let aggregation: unknown;
-  try {
-    aggregation = JSON.parse(rule);
-  } catch {
-    const names = Object.keys(PRESETS).join(", ");
-    throw new UsageError(`--rule: expected one of ${names}, or JSON, got ${JSON.stringify(rule.slice(0, 80))}`);
-  }
-  return readPolicy({ aggregation, ...bounds, updates_min: Math.min(3, quorum) });
 }
 
 function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {

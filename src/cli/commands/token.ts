@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { AdminClient } from "../admin-client.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
-import { parseDuration } from "../settings.ts";
+import { parseDuration } from "../parse.ts";
 
 interface Flags {
   readonly dataDir: string;
