@@ -152,6 +152,8 @@ export class Device {
       if (answer.state === "wait" || answer.task === null) continue;
       if (answer.evidence !== null) this.#enclave = this.#trust(answer.evidence.package, answer.evidence.nonce);
       if (!this.#isTrusted(answer.task)) {
+        if (answer.evidence !== null)
+          throw new QflareError("evidence.refused", "the task is for another enclave or policy");
         this.#enclave = undefined;
         continue;
       }
