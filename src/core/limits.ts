@@ -8,6 +8,7 @@ export const LIMITS = {
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
   frameBytesMax: 4 * MIB,
+  messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
   suitesMax: 8,
