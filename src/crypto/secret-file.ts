@@ -16,7 +16,8 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
   try {
     const file = openSync(temporary, WRITE_FLAGS, 0o600);
     try {
-      writeSync(file, contents);
+      // A call may write less than it is given, without an error, when the space ends in the middle.
+      for (let at = 0; at < contents.length; ) at += writeSync(file, contents, at);
     } finally {
       closeSync(file);
     }
