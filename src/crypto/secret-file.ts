@@ -39,7 +39,9 @@ export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefine
     throw new QflareError("keystore.malformed", `${path} cannot be opened`, { cause: error });
   }
   try {
-    const { mode, size } = fstatSync(file);
+    const status = fstatSync(file);
+    const { mode, size } = status;
+    if (!status.isFile()) throw new QflareError("keystore.malformed", `${path} is no file`);
     if ((mode & OTHERS) !== 0) {
       throw new QflareError(
         "keystore.permissions",
