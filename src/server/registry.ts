@@ -209,7 +209,7 @@ export class Registry {
     return enrollAnswer.encode({ message, signature: signed });
   }
 
-  /** Key arrays stay the same objects, so that parsed keys can be cached by them. */
+  /** One device is one object: its parsed keys are cached by their arrays, and its sessions are counted by it. */
   async findDevice(id: Uint8Array): Promise<Device | undefined> {
     const known = this.#devices.get(toHex(id));
     if (known !== undefined) return known;
@@ -218,8 +218,11 @@ export class Registry {
       .selectAll()
       .where("id", "=", new Uint8Array(id))
       .executeTakeFirst();
-    if (row !== undefined) this.#devices.set(toHex(id), row);
-    return row;
+    if (row === undefined) return undefined;
+    // Of two that asked at once, the second takes what the first has put there.
+    const device = this.#devices.get(toHex(id)) ?? row;
+    this.#devices.set(toHex(id), device);
+    return device;
   }
 
   async listDevices(): Promise<Device[]> {
