@@ -65,7 +65,8 @@ export class AuditLog {
       .where("position", ">=", this.#tree.size)
       .orderBy("position")
       .execute();
-    for (const row of rows) this.#tree.append(row.leaf_hash);
+    // While this one waited for the rows, another checkpoint may have taken some of them.
+    for (const row of rows) if (row.position === this.#tree.size) this.#tree.append(row.leaf_hash);
     const fields = {
       v: 1,
       run_id: this.#runId,
