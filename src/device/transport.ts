@@ -94,7 +94,9 @@ export class Transport {
   readonly #base: URL;
   readonly #agent: PinnedAgent;
 
+  /** Throws config.invalid for what is no URL, though a token may hold it: the shape of a URL is no grammar of hosts. */
   constructor(url: string, pin: CertificatePin) {
+    if (!URL.canParse(url)) throw new QflareError("config.invalid", `expected the URL of a server, got ${url}`);
     this.#base = new URL(url);
     this.#agent = new PinnedAgent(pin);
   }
