@@ -72,7 +72,7 @@ test("ML-DSA-44 verifies the valid Wycheproof signatures and none of the others"
   assert.deepEqual(counts, { valid: 77, invalid: 98, acceptable: 0, tooLong: 5 });
 });
 
-test("ML-DSA-44 makes the public keys of the Wycheproof seeds, and signatures that verify where the given one does", () => {
+test("ML-DSA-44 makes the public keys of the Wycheproof seeds, and signatures that verify", () => {
   const counts = { valid: 0, seedsRefused: 0, tooLong: 0, external: 0, binary: 0 };
   for (const group of readGroups("mldsa_44_sign_seed_test")) {
     const seed = unhex(group.privateSeed);
@@ -103,7 +103,7 @@ test("ML-DSA-44 makes the public keys of the Wycheproof seeds, and signatures th
   assert.deepEqual(counts, { valid: 73, seedsRefused: 3, tooLong: 1, external: 8, binary: 1 });
 });
 
-test("ML-KEM-768 makes the keys of the Wycheproof seeds and opens every ciphertext to the secret expected", async () => {
+test("ML-KEM-768 makes the keys of the Wycheproof seeds and opens ciphertexts to the secrets expected", async () => {
   const { generateKeyPair, decapsulate, encapsulate } = kem("ML-KEM-768");
   const sizes = kemSizes("ML-KEM-768");
   const counts = { valid: 0, invalid: 0, acceptable: 0 };
@@ -127,7 +127,7 @@ test("ML-KEM-768 makes the keys of the Wycheproof seeds and opens every cipherte
 });
 
 /** FIPS 203 section 7.2: every coefficient must be under q = 3329. */
-test("ML-KEM-768 encapsulates to no public key with a single coefficient of q or more, wherever it stands", async () => {
+test("ML-KEM-768 encapsulates to no public key with one coefficient of q or more, wherever it is", async () => {
   const { publicKey } = await kem("ML-KEM-768").generateKeyPair();
   const coefficients = 3 * 256;
   for (const place of [0, 1, 255, 256, coefficients - 1]) {

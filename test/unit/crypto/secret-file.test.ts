@@ -32,7 +32,7 @@ test("a secret file has mode 0600 whatever the umask, and reads back", (context)
   assert.equal(existsSync(`${path}.new`), false);
 });
 
-test("a secret file that is not there is undefined, and one in a folder that is not there cannot be written", (context) => {
+test("a secret file that is not there is undefined, and one whose folder is not there is not written", (context) => {
   const folder = folderOf(context);
   assert.equal(readSecretFile(join(folder, "none")), undefined);
   assert.throws(() => writeSecretFile(join(folder, "no", "key"), contents), { code: "ENOENT" });
@@ -88,7 +88,8 @@ test("a secret file is whole or the one before: a write that stops short leaves 
   const module = new URL("../../../src/crypto/secret-file.ts", import.meta.url).href;
   const program = `import { writeSecretFile } from ${JSON.stringify(module)};
     process.on("SIGXFSZ", () => {});
-    try { writeSecretFile(process.argv[1], new Uint8Array(5000)); } catch (error) { process.exit(error.code === "EFBIG" ? 7 : 8); }`;
+    try { writeSecretFile(process.argv[1], new Uint8Array(5000)); }
+    catch (error) { process.exit(error.code === "EFBIG" ? 7 : 8); }`;
   // Files of this process may grow to one block: the first write stops there without an error, the second has none.
   const limited = ["-c", 'ulimit -f 1; exec "$@"', "sh", process.execPath, "--input-type=module-typescript", "-e"];
   const { status, stderr } = spawnSync("sh", [...limited, program, path], { encoding: "utf8" });

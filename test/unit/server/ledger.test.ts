@@ -106,7 +106,7 @@ describe("a round in the ledger", () => {
 });
 
 describe("an accepted update", () => {
-  it("gives the same row and receipt when it is sent again, also at the same time and after the round", async (context) => {
+  it("gives the same row and receipt when it is sent again, at once or after the round", async (context) => {
     const { server, ledger, devices, row } = await collecting(context);
     const signed = manifestOf(server, devices[0], 1, 1);
     const rows = await Promise.all(Array.from({ length: 20 }, () => ledger.accept(signed)));

@@ -99,7 +99,7 @@ const ask = (session: Awaited<ReturnType<typeof connect>>) =>
 
 describe("a handshake", () => {
   for (const suite of ["QF2-HYBRID", "QF1-FRODO"] as const) {
-    it(`of ${suite} ends in the same keys on both sides, and the first answer makes the device active`, async (context) => {
+    it(`of ${suite} ends in the same keys on both sides, and makes the device active`, async (context) => {
       const site = await siteOf(context);
       const session = await connect(site, [suite]);
       assert.equal((await site.server.registry.listDevices())[0].state, "pending");
@@ -112,7 +112,7 @@ describe("a handshake", () => {
     });
   }
 
-  it("is refused alike for a wrong clock, an unknown device, another's signature and a nonce seen before", async (context) => {
+  it("is refused alike for a wrong clock, an unknown device, another's signature, a nonce again", async (context) => {
     const site = await siteOf(context);
     const other = signature("ML-DSA-44").generateKeyPair();
     const clockAt = (ms: number): Clock => ({ nowMs: () => site.server.clock.nowMs() + ms });
@@ -147,7 +147,7 @@ describe("a handshake", () => {
     assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
   });
 
-  it("is refused where somebody cut the device's first choice off the list, or the list is not served", async (context) => {
+  it("is refused where the device's first choice was cut off, or nothing of its list is served", async (context) => {
     const site = await siteOf(context);
     const both = ["QF2-HYBRID", "QF1-FRODO"] as const;
     await assert.doesNotReject(connect(site, both));
@@ -168,7 +168,7 @@ describe("a handshake", () => {
     assert.equal(sessions.count, 0);
   });
 
-  it("is not believed by the device where the answer is not its server's, altered, or for another hello", async (context) => {
+  it("is not believed by the device where the answer is altered or not its server's", async (context) => {
     const site = await siteOf(context);
     const stranger = await siteOf(context);
     const mixed: Keystore = { ...site.keystore, identity: stranger.keystore.identity };
