@@ -16,7 +16,8 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
   try {
     const file = openSync(temporary, WRITE_FLAGS, 0o600);
     try {
-      writeSync(file, contents);
+      // A call may write less than it is given, without an error, when the space ends in the middle.
+      for (let at = 0; at < contents.length; ) at += writeSync(file, contents, at);
     } finally {
       closeSync(file);
     }
@@ -38,7 +39,9 @@ export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefine
     throw new QflareError("keystore.malformed", `${path} cannot be opened`, { cause: error });
   }
   try {
-    const { mode, size } = fstatSync(file);
+    const status = fstatSync(file);
+    const { mode, size } = status;
+    if (!status.isFile()) throw new QflareError("keystore.malformed", `${path} is no file`);
     if ((mode & OTHERS) !== 0) {
       throw new QflareError(
         "keystore.permissions",

@@ -94,7 +94,9 @@ export class Transport {
   readonly #base: URL;
   readonly #agent: PinnedAgent;
 
+  /** Throws config.invalid for what is no URL: a token's check of its URL knows no hosts and no ports. */
   constructor(url: string, pin: CertificatePin) {
+    if (!URL.canParse(url)) throw new QflareError("config.invalid", `expected the URL of a server, got ${url}`);
     this.#base = new URL(url);
     this.#agent = new PinnedAgent(pin);
   }

@@ -44,6 +44,8 @@ export interface Session {
   readonly confirmation: Bytes;
   readonly expiresAtMs: number;
   isLive: boolean;
+  /** Its keys are wiped. A request may still be on its way, for as long as a long poll lasts. */
+  isClosed: boolean;
   lastUsedMs: number;
   nextSequence: number;
 }
@@ -136,6 +138,7 @@ export class Sessions {
       confirmation: deviceConfirmation(sessionKeys, th2, signed, confirmation),
       expiresAtMs: nowMs + LIMITS.sessionAgeMsMax,
       isLive: false,
+      isClosed: false,
       lastUsedMs: nowMs,
       nextSequence: 0,
     });
@@ -179,6 +182,7 @@ export class Sessions {
 
   #remove(session: Session): void {
     this.#sessions.delete(toHex(session.id));
+    session.isClosed = true;
     wipeSession(session.keys);
     wipe(session.confirmation);
   }
