@@ -92,10 +92,14 @@ function iso(ms: number): string {
 }
 
 /** Throws config.invalid where the path is too long for a socket. */
-export async function openAdmin(path: string, ports: AdminPorts): Promise<Server> {
+export function checkAdminPath(path: string): void {
   if (Buffer.byteLength(path) > SOCKET_PATH_LENGTH_MAX) {
     throw new QflareError("config.invalid", `data-dir: ${path} is longer than ${SOCKET_PATH_LENGTH_MAX} bytes`);
   }
+}
+
+/** path: one that checkAdminPath takes. What a killed server left there is replaced. */
+export async function openAdmin(path: string, ports: AdminPorts): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((socket) => serve(socket, ports));
   await new Promise<void>((resolve, reject) => {

@@ -67,7 +67,7 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
     database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     const check = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
-    if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${check.quick_check}`);
+    if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${oneLine(check.quick_check)}`);
     const connection = new SqliteConnection(database);
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
     if (!readOnly) await createTables(db);
@@ -77,10 +77,16 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
   }
 }
 
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ", ");
+}
+
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 const SQLITE_IOERR = 10;
+/** No space on the disk, over a quota, over the process's limit of file size. */
+const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /** The coded form of what SQLite or the file system threw; anything else comes back as it is. */
 export function storeError(error: unknown, path?: string): unknown {
@@ -92,7 +98,7 @@ export function storeError(error: unknown, path?: string): unknown {
       cause: error,
     });
   }
-  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || code === "ENOSPC" || code === "EDQUOT") {
+  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || NO_SPACE.includes(code ?? "")) {
     return new QflareError("store.full", undefined, { cause: error });
   }
   return error;
