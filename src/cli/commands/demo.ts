@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../../crypto/suite.ts";
 import { parseAttack } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
@@ -18,10 +19,11 @@ import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
-import { parseDuration } from "../settings.ts";
+import { parseDuration, readSettings } from "../settings.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
 import { verifyFolder } from "./audit.ts";
+import { runDefinition } from "./server.ts";
 
 interface Flags extends Pick<DataOptions, "data"> {
   readonly devices: string;
@@ -46,6 +48,7 @@ interface Plan {
 }
 
 const DEVICES_MAX = 200;
+const DEADLINE_MS_MIN = 100;
 const START_MS = 60_000;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
@@ -91,8 +94,12 @@ function readPlan(flags: Flags): Plan {
   }
   parseAttack(flags.attack);
   parsePartition(flags.partition);
-  if (parseDuration(flags.deadline) === undefined)
-    throw new UsageError(`--deadline: expected such as 20s, got ${flags.deadline}`);
+  const deadlineMs = parseDuration(flags.deadline) ?? 0;
+  if (deadlineMs < DEADLINE_MS_MIN || deadlineMs > LIMITS.roundDeadlineMsMax) {
+    throw new UsageError(`--deadline: expected a time such as 20s, from 100ms to 24h, got ${flags.deadline}`);
+  }
+  // The server would refuse them too, but only once there is a folder for it.
+  runDefinition(readSettings({ rule: flags.rule, model: flags.model }, process.env));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
@@ -184,7 +191,9 @@ class Demo {
     void server.exited.then(() =>
       finished.reject(new QflareError("server.unavailable", `the server ended: ${server.ending}`)),
     );
-    stop.addEventListener("abort", () => finished.reject(new QflareError("server.unavailable", "stopped")));
+    const stopped = (): void => finished.reject(new QflareError("server.unavailable", "stopped"));
+    if (stop.aborted) stopped();
+    stop.addEventListener("abort", stopped);
     try {
       await finished.promise;
     } finally {
