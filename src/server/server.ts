@@ -1,7 +1,6 @@
 // A server: puts the parts together, starts them in order, stops them in reverse.
 
 import { existsSync, mkdirSync, statSync } from "node:fs";
-import type { Server as NetServer } from "node:net";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
@@ -10,7 +9,7 @@ import type { Clock, Log, Random } from "../core/ports.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
-import { ADMIN_SOCKET, checkAdminPath, openAdmin } from "./admin.ts";
+import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { EnclaveLink } from "./enclave-link.ts";
@@ -89,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function start(options: ServerOptions, lock: FolderLock): Promise<RunningServer> {
   const parts = await assemble(options);
   const closed = Promise.withResolvers<void>();
-  let admin: NetServer | undefined;
+  let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
   let isClosing = false;
   const close = (): Promise<void> => {
@@ -153,7 +152,7 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
 }
 
 /** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
-async function stop(parts: Parts, admin: NetServer | undefined, finished: Promise<void>): Promise<void> {
+async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void>): Promise<void> {
   parts.rounds.stop();
   admin?.close();
   await parts.gateway.close();
