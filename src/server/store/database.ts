@@ -7,6 +7,15 @@ import { createTables, type Tables } from "./schema.ts";
 
 const BUSY_MS = 5000;
 
+type Statement = Pick<SqliteStatement, "reader" | "all" | "run" | "iterate">;
+
+const NOTHING_TO_ROLL_BACK: Statement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [].values(),
+};
+
 class SqliteStatement {
   readonly reader: boolean;
   readonly #statement: StatementSync;
@@ -38,7 +47,9 @@ class SqliteConnection {
     this.#database = database;
   }
 
-  prepare(sql: string): SqliteStatement {
+  prepare(sql: string): Statement {
+    // On a full disk SQLite has rolled back by itself, and the error of a second rollback would hide the first.
+    if (sql === "rollback" && !this.#database.isTransaction) return NOTHING_TO_ROLL_BACK;
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
     const statement = new SqliteStatement(this.#database.prepare(sql));
