@@ -49,6 +49,8 @@ interface Plan {
 
 const DEVICES_MAX = 200;
 const DEADLINE_MS_MIN = 100;
+/** A longer timer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 const START_MS = 60_000;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
@@ -183,7 +185,7 @@ class Demo {
     await this.#startDevices(admin, folder);
     this.#output.emit({ event: "devices", devices: this.#plan.devices }, `\n${header()}`);
     const deadlineMs = parseDuration(this.#flags.deadline)!;
-    const longest = START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2);
+    const longest = Math.min(START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2), TIMER_MS_MAX);
     const timer = setTimeout(
       () => finished.reject(new QflareError("server.unavailable", "the run takes too long")),
       longest,
