@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -138,7 +138,12 @@ export function cleanEnvironment(also: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 
 /** Runs to the end. */
 export async function runCli(args: readonly string[], options: StartOptions = {}): Promise<Ending> {
-  return await new Cli(args, options).ending();
+  const child = new Cli(args, options);
+  try {
+    return await child.ending();
+  } finally {
+    if (!child.hasEnded) child.signal("SIGKILL");
+  }
 }
 
 async function withPatience<T>(work: Promise<T>, describe: () => string): Promise<T> {
@@ -162,6 +167,32 @@ export async function eventually<T>(ask: () => Promise<T | undefined> | T | unde
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`waiting for ${what}`);
+}
+
+/** Runs the work for each item, a few at a time. */
+export async function eachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+/** Process ids of its children and theirs. */
+export function descendants(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      // The second field is the program's name in brackets and may hold anything.
+      const fields = readFileSync(`/proc/${name}/stat`, "utf8").split(")").at(-1)!.trim().split(" ");
+      if (fields[0] !== "Z") parents.set(Number(name), Number(fields[1]));
+    } catch {
+      // It ended between the two calls.
+    }
+  }
+  const below = (parent: number): number[] =>
+    [...parents].filter(([, of]) => of === parent).flatMap(([child]) => [child, ...below(child)]);
+  return below(pid);
 }
 
 export function isRunning(pid: number): boolean {
