@@ -101,7 +101,8 @@ function readPlan(flags: Flags): Plan {
     throw new UsageError(`--deadline: expected a time such as 20s, from 100ms to 24h, got ${flags.deadline}`);
   }
   // The server would refuse them too, but only once there is a folder for it.
-  runDefinition(readSettings({ rule: flags.rule, model: flags.model }, process.env));
+  const target = String(devices);
+  runDefinition(readSettings({ rule: flags.rule, model: flags.model, target, quorum: "1" }, process.env));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import { PRESETS, readPolicy } from "../../aggregation/policy.ts";
+import { unmetNeed } from "../../aggregation/table.ts";
 import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
@@ -131,6 +132,8 @@ function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["r
 /** Throws UsageError or config.invalid where a run cannot be what the settings say. */
 export function runDefinition(settings: Settings): RunDefinition {
   const defence = readDefence(settings);
+  const unmet = unmetNeed(defence.aggregation, settings.target);
+  if (unmet !== undefined) throw new UsageError(`--rule: ${unmet}, but ${settings.target} updates close a round`);
   const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
   return {
     suite: settings.suites.split(",")[0] as SuiteName,
