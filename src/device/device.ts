@@ -6,7 +6,6 @@
 //     await round.submit(delta, examples);
 //   }
 
-import { existsSync } from "node:fs";
 import { appraise } from "../attestation/appraisal.ts";
 import type { SimulatedBody } from "../attestation/simulated.ts";
 import { equal, toHex } from "../core/bytes.ts";
@@ -27,7 +26,7 @@ import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
-import { type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
 import { errorOf } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -107,11 +106,9 @@ export class Device {
     this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
   }
 
-  /** link: the printed enrolment token. Throws config.invalid where the key file exists already. */
+  /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
-    if (existsSync(options.keystore)) {
-      throw new QflareError("config.invalid", `keystore: ${options.keystore} exists already`);
-    }
+    checkKeystorePlace(options.keystore);
     const keystore = await enrollDevice(options.link);
     saveKeystore(options.keystore, keystore);
     return new Device(keystore, options);

@@ -36,15 +36,17 @@ export class EnclaveProcess {
     | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
     | undefined;
   #isAlive = true;
+  /** Why the enclave ended, where it said so itself. */
+  #lastWords: string | undefined;
 
   constructor(child: EnclaveChild, log: Log) {
     this.#child = child;
     this.#log = log;
     child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
-    child.stderr.on("data", (chunk: Buffer) => log.warn({}, chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
+    child.stderr.on("data", (chunk: Buffer) => this.#hear(chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
     child.stdin.on("error", () => this.#end("its input is closed"));
     child.on("error", (error) => this.#end(error.message));
-    child.on("exit", (code, signal) => this.#end(`it ended with ${signal ?? code}`));
+    child.on("close", (code, signal) => this.#end(this.#lastWords ?? `it ended with ${signal ?? code}`));
   }
 
   get isAlive(): boolean {
@@ -89,6 +91,11 @@ export class EnclaveProcess {
     this.#end("it was stopped");
   }
 
+  #hear(text: string): void {
+    this.#log.warn({}, text);
+    this.#lastWords = /^enclave: (.+)$/m.exec(text)?.[1] ?? this.#lastWords;
+  }
+
   #receive(chunk: Uint8Array): void {
     try {
       this.#reader.push(chunk);
@@ -129,7 +136,9 @@ export class EnclaveProcess {
 }
 
 function remoteError(error: { code: string; detail: string }): QflareError {
-  return isErrorCode(error.code)
-    ? new QflareError(error.code, error.detail)
-    : new QflareError("enclave.unavailable", `unknown code ${error.code}`);
+  if (!isErrorCode(error.code)) return new QflareError("enclave.unavailable", `unknown code ${error.code}`);
+  const coded = new QflareError(error.code);
+  // The whole message already, as the enclave wrote it.
+  coded.message = error.detail;
+  return coded;
 }

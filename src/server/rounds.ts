@@ -69,12 +69,20 @@ export class Rounds {
     this.#state = ports.state;
   }
 
-  /** Runs until the planned rounds are published or stop() is called. */
+  /** Runs until the planned rounds are published or stop() is called. A full disk is waited out. */
   async run(): Promise<void> {
     this.#publishedCount = await this.#ports.ledger.countPublished();
-    while (!this.#state.isStopped) {
-      if (this.#publishedCount >= this.#settings.rounds) return await this.#finish();
-      await this.#carry(await this.#nextRow());
+    for (let waitMs = RETRY_MS; !this.#state.isStopped; ) {
+      try {
+        if (this.#publishedCount >= this.#settings.rounds) return await this.#finish();
+        await this.#carry(await this.#nextRow());
+        waitMs = RETRY_MS;
+      } catch (error) {
+        if (!(error instanceof QflareError) || error.code !== "store.full") throw error;
+        this.#ports.log.warn({ wait_ms: waitMs }, error.message);
+        await this.#pause(waitMs);
+        waitMs = Math.min(2 * waitMs, PAUSE_MS_MAX);
+      }
     }
   }
 
@@ -244,8 +252,11 @@ export class Rounds {
       missing: await this.#names(open.missing),
     });
     this.#failuresInARow += 1;
-    const pauseMs = Math.min(RETRY_MS * 2 ** this.#failuresInARow, PAUSE_MS_MAX);
-    const untilMs = this.#ports.clock.nowMs() + pauseMs;
+    await this.#pause(Math.min(RETRY_MS * 2 ** this.#failuresInARow, PAUSE_MS_MAX));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const untilMs = this.#ports.clock.nowMs() + ms;
     while (!this.#state.isStopped && this.#ports.clock.nowMs() < untilMs) {
       await this.#state.forLoop.wait(untilMs - this.#ports.clock.nowMs());
     }

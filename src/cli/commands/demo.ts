@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../../crypto/suite.ts";
 import { parseAttack } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
@@ -17,12 +18,13 @@ import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
-import { readDefence, updatesNeeded } from "../defence.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
+import { readSettings } from "../settings.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
 import { verifyFolder } from "./audit.ts";
+import { runDefinition } from "./server.ts";
 
 interface Flags extends Pick<DataOptions, "data"> {
   readonly devices: string;
@@ -50,6 +52,9 @@ interface Plan {
 }
 
 const DEVICES_MAX = 200;
+const DEADLINE_MS_MIN = 100;
+/** A longer timer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 const START_MS = 60_000;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
@@ -89,11 +94,15 @@ function readPlan(flags: Flags): Plan {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
   }
   const updatesMin = Math.min(2, devices);
-  checkRule(rule, devices, updatesMin);
   parseAttack(flags.attack);
   parsePartition(flags.partition);
-  if (parseDuration(flags.deadline) === undefined)
-    throw new UsageError(`--deadline: expected such as 20s, got ${flags.deadline}`);
+  const deadlineMs = parseDuration(flags.deadline) ?? 0;
+  if (deadlineMs < DEADLINE_MS_MIN || deadlineMs > LIMITS.roundDeadlineMsMax) {
+    throw new UsageError(`--deadline: expected a time such as 20s, from 100ms to 24h, got ${flags.deadline}`);
+  }
+  // The server would refuse them too, but only once there is a folder for it.
+  const counts = { target: String(devices), quorum: String(quorumOf(devices)), updatesMin: String(updatesMin) };
+  runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
@@ -107,14 +116,6 @@ function readPlan(flags: Flags): Plan {
 /** Half the devices make a model, but no fewer than the default defence needs. */
 function quorumOf(devices: number): number {
   return Math.max(Math.ceil(devices / 2), Math.min(devices, 3));
-}
-
-function checkRule(rule: string, devices: number, updatesMin: number): void {
-  const bounds = { norm_max: 1, weight_cap: 1, updates_min: updatesMin };
-  const needed = updatesNeeded(readDefence({ rule, ...bounds, quorum: DEVICES_MAX }).aggregation);
-  if (quorumOf(devices) < needed) {
-    throw new UsageError(`--devices: ${rule} needs at least ${needed} updates a round, got ${devices} devices`);
-  }
 }
 
 class Demo {
@@ -193,7 +194,7 @@ class Demo {
     await this.#startDevices(admin, folder);
     this.#output.emit({ event: "devices", devices: this.#plan.devices }, `\n${header()}`);
     const deadlineMs = parseDuration(this.#flags.deadline)!;
-    const longest = START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2);
+    const longest = Math.min(START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2), TIMER_MS_MAX);
     const timer = setTimeout(
       () => finished.reject(new QflareError("server.unavailable", "the run takes too long")),
       longest,
@@ -201,7 +202,9 @@ class Demo {
     void server.exited.then(() =>
       finished.reject(new QflareError("server.unavailable", `the server ended: ${server.ending}`)),
     );
-    stop.addEventListener("abort", () => finished.reject(new QflareError("server.unavailable", "stopped")));
+    const stopped = (): void => finished.reject(new QflareError("server.unavailable", "stopped"));
+    if (stop.aborted) stopped();
+    stop.addEventListener("abort", stopped);
     try {
       await finished.promise;
     } finally {

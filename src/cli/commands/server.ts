@@ -1,6 +1,7 @@
 // qflare server: coordinates rounds for the devices that enrol.
 
 import { existsSync, readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
@@ -69,7 +70,13 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   output.emit(where, `listening on ${url}, enclave simulated with isolation "${isolation}", data in ${flags.dataDir}`);
   server.events.listen((event) => output.emit(event, describe(event)));
   const stopped = interrupted().then(() => server.close());
-  await server.finished;
+  try {
+    await server.finished;
+  } catch (error) {
+    // Without its coordinator a server would only look alive.
+    await server.close();
+    throw error;
+  }
   if (flags.exitWhenFinished ?? false) await server.close();
   else await Promise.race([stopped, server.closed]);
 }
@@ -84,12 +91,28 @@ function publicUrl({ public_url }: Settings): string | undefined {
 function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
   if (tls_cert === undefined && tls_key === undefined) return undefined;
   if (tls_cert === undefined || tls_key === undefined) throw new UsageError("--tls-cert and --tls-key: expected both");
-  return { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+  const files = { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+  try {
+    createSecureContext({ cert: files.certificate, key: files.key });
+  } catch (error) {
+    throw new UsageError(
+      `--tls-cert and --tls-key: expected a certificate and its key, got ${(error as Error).message}`,
+    );
+  }
+  return files;
 }
 
 function readText(path: string, flag: string): string {
+  return readBytes(path, flag).toString("utf8");
+}
+
+function readBytes(path: string, flag: string): Buffer {
   if (!existsSync(path)) throw new UsageError(`${flag}: there is no ${path}`);
-  return readFileSync(path, "utf8");
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
 }
 
 function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["rounds"] {
@@ -105,7 +128,8 @@ function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["r
   };
 }
 
-function runDefinition(settings: Settings): RunDefinition {
+/** Throws UsageError or config.invalid where a run cannot be what the settings say. */
+export function runDefinition(settings: Settings): RunDefinition {
   const defence = readDefence(settings);
   const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
   return {
@@ -121,8 +145,7 @@ function runDefinition(settings: Settings): RunDefinition {
 
 function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
   if (settings.model.endsWith(".safetensors")) {
-    if (!existsSync(settings.model)) throw new UsageError(`--model: there is no ${settings.model}`);
-    const file = new Uint8Array(readFileSync(settings.model));
+    const file = new Uint8Array(readBytes(settings.model, "--model"));
     decodeModel(file);
     return file;
   }
