@@ -130,7 +130,9 @@ function serve(socket: Socket, ports: AdminPorts): void {
   let received = 0;
   const stopListening: (() => void)[] = [];
   const send = (value: unknown): void => void socket.write(`${JSON.stringify(value)}\n`);
-  socket.on("error", () => socket.destroy());
+  const lines = createInterface({ input: socket });
+  // The reader of lines passes the socket's errors on: a client that dies must not take the server with it.
+  for (const source of [socket, lines]) source.on("error", () => socket.destroy());
   socket.on("close", () => {
     for (const stop of stopListening) stop();
   });
@@ -138,7 +140,7 @@ function serve(socket: Socket, ports: AdminPorts): void {
     received = chunk.includes(10) ? 0 : received + chunk.length;
     if (received > LINE_LENGTH_MAX) socket.destroy();
   });
-  createInterface({ input: socket }).on("line", async (line) => {
+  lines.on("line", async (line) => {
     const { id, answer } = await handle(line, ports);
     if (answer === "watch") {
       stopListening.push(ports.events.listen(send));

@@ -46,6 +46,8 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     );
   }
   const output = createOutput(flags.json ?? false);
+  // Before anybody can know that there is a server to stop.
+  const stopped = interrupted();
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -69,7 +71,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };
   output.emit(where, `listening on ${url}, enclave simulated with isolation "${isolation}", data in ${flags.dataDir}`);
   server.events.listen((event) => output.emit(event, describe(event)));
-  const stopped = interrupted().then(() => server.close());
+  const closed = stopped.then(() => server.close());
   try {
     await server.finished;
   } catch (error) {
@@ -78,7 +80,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     throw error;
   }
   if (flags.exitWhenFinished ?? false) await server.close();
-  else await Promise.race([stopped, server.closed]);
+  else await Promise.race([closed, server.closed]);
 }
 
 function publicUrl({ public_url }: Settings): string | undefined {
