@@ -140,7 +140,7 @@ async function assemble(options: ServerOptions) {
   const limiter = new Limiter(options.rateLimits);
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rounds, models, events, gateway };
+  return { ...shared, rounds, models, events, policyHash: hash, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -216,7 +216,8 @@ async function openRun(
   return { policyBytes: policy, plan: stored?.plan ?? plan };
 }
 
-async function storeFirstModel({ run }: ServerOptions, { ledger, models, enclave, clock }: Parts): Promise<void> {
+async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<void> {
+  const { ledger, models, enclave, clock, audit, policyHash: digest } = parts;
   const newest = await ledger.newestModel();
   if (newest !== undefined) {
     // Read once, so that a lost or damaged model stops the server here and not in the middle of a round.
@@ -225,7 +226,10 @@ async function storeFirstModel({ run }: ServerOptions, { ledger, models, enclave
   }
   await enclave.call("genesis", { at: clock.nowMs() }, run.firstModel, async ({ answer }) => {
     const row = await models.store(answer, 0, run.firstModel);
-    return (tx) => ledger.addModel(tx, row);
+    return async (tx) => {
+      await audit.append(tx, { type: "run.opened", subject: "run", digest });
+      await ledger.addModel(tx, row);
+    };
   });
 }
 

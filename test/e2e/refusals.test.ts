@@ -10,6 +10,7 @@ import { delimiter, join } from "node:path";
 import { before, describe, test } from "node:test";
 import { UsageError } from "../../src/cli/output.ts";
 import { readSettings, SETTING_NAMES } from "../../src/cli/settings.ts";
+import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
 import { cleanEnvironment, eachOf, PROGRAM, runCli, temporaryFolder } from "../support/cli.ts";
 import { TestRun, tableOf } from "../support/run.ts";
 
@@ -71,7 +72,10 @@ describe("settings", () => {
     const config = join(temporaryFolder(), "qflare.toml");
     writeFileSync(config, "rounds = 3\ntarget = 4\nquorum = 2\n");
     const settings = readSettings({ config, rounds: "5" }, { QFLARE_ROUNDS: "6", QFLARE_TARGET: "7" });
-    assert.deepEqual([settings.rounds, settings.target, settings.quorum, settings.epochs], [5, 7, 2, 1]);
+    assert.deepEqual(
+      [settings.rounds, settings.target, settings.quorum, settings.epochs],
+      [5, 7, 2, DEFAULT_PLAN.epochs],
+    );
   });
 });
 

@@ -66,7 +66,7 @@ export function addDemoCommand(program: Command): void {
     .description("run server, enclave and devices on this machine and train a model, with a liar among them")
     .option("--devices <n>", "devices, each a process", "10")
     .option("--rounds <n>", "rounds to publish", "10")
-    .option("--malicious <n>", "how many of the devices lie (default: 1, of fewer than 4 devices none)")
+    .option("--malicious <n>", "how many of the devices lie (default: 1, below 3 devices none)")
     .option("--attack <name>", "how they lie: sign-flip, label-flip, noise or scale", "sign-flip")
     .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
@@ -88,7 +88,7 @@ export function addDemoCommand(program: Command): void {
 
 function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
-  const malicious = whole(flags.malicious ?? (devices < 4 ? "0" : "1"), "--malicious", 0, devices);
+  const malicious = whole(flags.malicious ?? (devices < 3 ? "0" : "1"), "--malicious", 0, devices);
   const rule = flags.rule ?? (devices < 3 ? "mean" : "cosine");
   if (!isSuiteName(flags.suite)) {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
