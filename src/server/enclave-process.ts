@@ -16,6 +16,8 @@ import type { EnclaveChild } from "./enclave-launch.ts";
 
 const EMPTY = new Uint8Array(0);
 const LOG_LINE_LENGTH_MAX = 500;
+const CLOSE_MS = 5000;
+const PATIENCE_MS = 60_000;
 
 export interface Reply {
   readonly body: Uint8Array;
@@ -35,13 +37,16 @@ export class EnclaveProcess {
   #reply:
     | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
     | undefined;
+  readonly #patienceMs: number;
   #isAlive = true;
   /** Why the enclave ended, where it said so itself. */
   #lastWords: string | undefined;
 
-  constructor(child: EnclaveChild, log: Log) {
+  /** patienceMs: longest that one operation may take. */
+  constructor(child: EnclaveChild, log: Log, patienceMs: number = PATIENCE_MS) {
     this.#child = child;
     this.#log = log;
+    this.#patienceMs = patienceMs;
     child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
     child.stderr.on("data", (chunk: Buffer) => this.#hear(chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
     child.stdin.on("error", () => this.#end("its input is closed"));
@@ -73,17 +78,27 @@ export class EnclaveProcess {
   #exchange(message: Uint8Array, blob: Uint8Array): Promise<Reply> {
     if (!this.#isAlive) return Promise.reject(new QflareError("enclave.unavailable"));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
+      // A process that hangs, or was stopped, holds up the round like a dead one, and is replaced like one.
+      const timer = setTimeout(() => this.kill(), this.#patienceMs);
+      const settle = <T>(settled: (value: T) => void): ((value: T) => void) => {
+        return (value) => {
+          clearTimeout(timer);
+          settled(value);
+        };
+      };
+      this.#waiting.push({ resolve: settle(resolve), reject: settle(reject) });
       for (const frame of framesOf(message, blob)) this.#child.stdin.write(frame);
     });
   }
 
-  /** Ends the process: it leaves at the end of its input. */
+  /** Ends the process: it leaves at the end of its input, or is made to. */
   async close(): Promise<void> {
     if (!this.#isAlive) return;
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), CLOSE_MS);
     this.#child.stdin.end();
     await gone;
+    clearTimeout(timer);
   }
 
   kill(): void {

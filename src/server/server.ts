@@ -6,6 +6,7 @@ import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
+import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
@@ -210,16 +211,20 @@ async function openRun(
       .insertInto("run")
       .values({ id: 1, run_id: runId, policy, plan, ...unset })
       .execute();
-  } else if (!equal(stored.policy, policy)) {
-    throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite or policy");
+  } else if (!equal(stored.policy, policy) || stored.plan !== plan) {
+    throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite, policy or plan");
   }
-  return { policyBytes: policy, plan: stored?.plan ?? plan };
+  return { policyBytes: policy, plan };
 }
 
 async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<void> {
   const { ledger, models, enclave, clock, audit, policyHash: digest } = parts;
   const newest = await ledger.newestModel();
   if (newest !== undefined) {
+    const first = await ledger.modelOfRound(0);
+    if (first === undefined || !equal(first.digest, blobDigest(run.firstModel))) {
+      throw new QflareError("config.invalid", "data-dir: it holds a run that started from another model");
+    }
     // Read once, so that a lost or damaged model stops the server here and not in the middle of a round.
     await models.read(newest);
     return;

@@ -95,14 +95,14 @@ const DAMAGES: readonly Damage[] = [
     damage: () => undefined,
     flags: ["--rule", "mean"],
     code: 2,
-    says: /it holds a run with another model, suite or policy/,
+    says: /it holds a run with another model, suite, policy or plan/,
   },
   {
     name: "a run with another model",
     damage: () => undefined,
     flags: ["--inputs", "5"],
     code: 2,
-    says: /it holds a run with another model, suite or policy/,
+    says: /it holds a run with another model, suite, policy or plan/,
   },
 ];
 

@@ -40,6 +40,8 @@ export function addServerCommand(program: Command): void {
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
+  // Nothing in the data folder is for others.
+  process.umask(0o077);
   if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
     throw new UsageError(
       `--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`,
