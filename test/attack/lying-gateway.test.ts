@@ -217,7 +217,7 @@ test("a device refuses an enclave that would aggregate fewer updates than the de
 
 test("a device trains for no other enclave or policy than those that it was shown", async () => {
   for (const name of ["enclave_key_hash", "policy_hash"] as const) {
-    await assertDeviceWaits((answer) => {
+    await assertDeviceRefuses("evidence.refused", (answer) => {
       return { ...answer, task: { ...answer.task, [name]: systemRandom.bytes(32) } };
     });
   }

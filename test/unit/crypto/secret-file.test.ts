@@ -89,7 +89,7 @@ test("a secret file is whole or the one before: a write that stops short leaves 
   const program = `import { writeSecretFile } from ${JSON.stringify(module)};
     process.on("SIGXFSZ", () => {});
     try { writeSecretFile(process.argv[1], new Uint8Array(5000)); }
-    catch (error) { process.exit(error.code === "EFBIG" ? 7 : 8); }`;
+    catch (error) { process.exit(error.code === "store.full" ? 7 : 8); }`;
   // Files of this process may grow to one block: the first write stops there without an error, the second has none.
   const limited = ["-c", 'ulimit -f 1; exec "$@"', "sh", process.execPath, "--input-type=module-typescript", "-e"];
   const { status, stderr } = spawnSync("sh", [...limited, program, path], { encoding: "utf8" });
