@@ -4,22 +4,29 @@ import { seal } from "../crypto/chunked-seal.ts";
 import { FrodoKem } from "../crypto/frodokem.ts";
 import type { FrodoName, MlKemName, SyncKem } from "../crypto/kem.ts";
 import { syncKem } from "../crypto/kem-table.ts";
+import { KernelPrimitives } from "../crypto/kernel-primitives.ts";
 import { blobDigest } from "../crypto/merkle.ts";
+import { NATIVE_PRIMITIVES } from "../crypto/native-primitives.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { type SignatureName, signature } from "../crypto/signature.ts";
 import type { Operation } from "./measure.ts";
 
 /** Cold: A is made anew for each operation. Hot: A of the key lies in the cache. */
 export function frodoOperations(name: FrodoName): Operation[] {
-  const cold = new FrodoKem(name, { cacheBytesMax: 0 });
-  return [...kemOperations(name, cold), ...kemOperations(`${name} hot`, new FrodoKem(name)).slice(1)];
+  const cold = new FrodoKem(name, NATIVE_PRIMITIVES, { cacheBytesMax: 0 });
+  return [...kemOperations(name, cold), ...kemOperations(`${name} hot`, syncKem(name)).slice(1)];
+}
+
+/** As in a browser: nothing of node:crypto. */
+export function frodoKernelOperations(name: FrodoName): Operation[] {
+  return kemOperations(`${name} kernel`, new FrodoKem(name, new KernelPrimitives(), { cacheBytesMax: 0 }));
 }
 
 export function mlKemOperations(name: MlKemName): Operation[] {
   return kemOperations(name, syncKem(name));
 }
 
-export function kemOperations(label: string, kem: SyncKem): Operation[] {
+function kemOperations(label: string, kem: SyncKem): Operation[] {
   const { publicKey, secretKey } = kem.generateKeyPair();
   const { ciphertext } = kem.encapsulate(publicKey);
   return [

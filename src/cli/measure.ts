@@ -20,7 +20,7 @@ export interface Figures {
 
 const WARM_UP_ROUNDS = 20;
 
-/** One element for each operation. Runs each twice a round and keeps the second time: its data are then in the caches. */
+/** One element for each operation. Runs each twice a round and keeps the second time: its data are then cached. */
 export function measure(operations: readonly Operation[], rounds: number): Figures[] {
   const times: number[][] = operations.map(() => []);
   for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {

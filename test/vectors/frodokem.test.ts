@@ -3,8 +3,11 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { FRODO } from "../../src/crypto/frodo-parameters.ts";
+import type { FrodoPrimitives } from "../../src/crypto/frodo-primitives.ts";
 import { FrodoKem } from "../../src/crypto/frodokem.ts";
 import type { FrodoName } from "../../src/crypto/kem.ts";
+import { KernelPrimitives } from "../../src/crypto/kernel-primitives.ts";
+import { NATIVE_PRIMITIVES } from "../../src/crypto/native-primitives.ts";
 import { ctrDrbg } from "./ctr-drbg.ts";
 
 interface Vector {
@@ -56,16 +59,21 @@ test("every FrodoKEM parameter set has known answers", () => {
   assert.deepEqual(files.map((name) => read(name).algorithm).sort(), Object.keys(FRODO).sort());
 });
 
-for (const file of files) {
-  const { algorithm, sizes, vectors, full } = read(file);
-  const kem = new FrodoKem(algorithm);
+const paths: readonly (readonly [string, FrodoPrimitives])[] = [
+  ["node:crypto", NATIVE_PRIMITIVES],
+  ["kernels alone", new KernelPrimitives()],
+];
 
-  test(`${algorithm} has the sizes of its known answers`, () => {
+for (const [file, [path, primitives]] of files.flatMap((file) => paths.map((path) => [file, path] as const))) {
+  const { algorithm, sizes, vectors, full } = read(file);
+  const kem = new FrodoKem(algorithm, primitives);
+
+  test(`${algorithm} has the sizes of its known answers by ${path}`, () => {
     const { publicKey, secretKey, ciphertext } = kem.sizes;
     assert.deepEqual(sizes, { pk_bytes: publicKey, sk_bytes: secretKey, ct_bytes: ciphertext });
   });
 
-  test(`${algorithm} gives all ${vectors.length} known answers`, () => {
+  test(`${algorithm} gives all ${vectors.length} known answers by ${path}`, () => {
     assert.ok(vectors.length >= 50, `expected 50 vectors or more, got ${vectors.length}`);
     for (const { count, seed, pk_sha256, sk_sha256, ct_sha256, ss } of vectors) {
       const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, seed);
@@ -75,7 +83,7 @@ for (const file of files) {
     }
   });
 
-  test(`${algorithm} answers an altered ciphertext with another secret, always the same, and never throws`, () => {
+  test(`${algorithm} answers an altered ciphertext with another secret, always the same, and never throws, by ${path}`, () => {
     for (const { count, seed, ss } of vectors) {
       const { secretKey, ciphertext } = replay(kem, seed);
       const forged = altered(ciphertext, count);
@@ -89,7 +97,7 @@ for (const file of files) {
   });
 
   for (const vector of full) {
-    test(`${algorithm} gives a whole known answer byte for byte`, () => {
+    test(`${algorithm} gives a whole known answer byte for byte by ${path}`, () => {
       const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, vector.seed);
       const { seed: _, ...expected } = Object.fromEntries(
         Object.entries(vector).map(([name, value]) => [name, String(value).toLowerCase()]),
