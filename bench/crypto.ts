@@ -1,8 +1,8 @@
 // Times of the key exchange and signatures beside two references of the same process. "openssl" is what one
 // encapsulation of FrodoKEM-640-AES cannot do without, through node:crypto alone: AES-128-ECB of the 819,200 bytes of
 // A and SHAKE128 of its 9,616 + 33 + 9,768 bytes. "liboqs" is the same operation by the npm package @oqs/liboqs-js.
-// Ratios are of p50, below 1 where ours takes less. Hot has A in its cache, kernel is the browser's path. Arguments: part
-// of a name, --rounds count, --json (one object a line).
+// Ratios are of p50, below 1 where ours takes less. Hot has A in its cache, kernel is the browser's path. Arguments:
+// part of a name, --rounds count, --json (one object a line).
 
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";

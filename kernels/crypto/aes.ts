@@ -1,5 +1,5 @@
-// A of FrodoKEM by bitsliced AES-128 (FIPS 197), for where the platform has no AES of single blocks. Eight blocks lie in
-// eight vectors, called planes: plane b holds bit b of each byte, and in a byte of it bit k is that of block k.
+// A of FrodoKEM by bitsliced AES-128 (FIPS 197), for where the platform has no AES of single blocks. Eight blocks lie
+// in eight vectors, called planes: plane b holds bit b of each byte, and in a byte of it bit k is that of block k.
 //
 // A block of A encrypts (row, column, 0 ...), two bytes each. ShiftRows of the first round moves these four bytes to
 // four different columns, and up to SubBytes of the third round no step lets one column meet another but by xor: so

@@ -1,4 +1,4 @@
-// FrodoKEM's primitives by WebAssembly kernels and WebCrypto alone: for browsers, and anywhere else without node:crypto.
+// FrodoKEM's primitives by WebAssembly kernels and WebCrypto alone: for browsers, and wherever node:crypto is missing.
 
 import { aesRows } from "./aes-rows.ts";
 import type { FrodoPrimitives, RowGenerator, RowSource, ShakeBits } from "./frodo-primitives.ts";
