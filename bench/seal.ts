@@ -1,6 +1,6 @@
-// Sealing and hashing of blobs beside the bare primitives of node:crypto in the same run: AES-256-GCM chunk by chunk into
-// one buffer, SHA-256 over the whole. Rates in GB/s, ratios of p50 times; above 1 ours is faster. Arguments: --rounds
-// count, --json (one object a line).
+// Sealing and hashing of blobs beside the bare primitives of node:crypto in the same run: AES-256-GCM chunk by chunk
+// into one buffer, SHA-256 over the whole. Rates in GB/s, ratios of p50 times; above 1 ours is faster. Arguments:
+// --rounds count, --json (one object a line).
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";

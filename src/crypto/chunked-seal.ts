@@ -113,7 +113,7 @@ function openChunks(keys: SealKeys, chunkBytes: number, body: Uint8Array): Bytes
     const chunk = body.subarray(i * stride, (i + 1) * stride);
     const isEmpty = chunk.length === AEAD_TAG_BYTES && count > 1;
     if (isEmpty || !openAeadInto(out.subarray(i * chunkBytes), keys.key, nonce, NOTHING, chunk)) {
-      wipe(keys.key, out);
+      wipe(out);
       return undefined;
     }
   }
