@@ -1,27 +1,26 @@
-// Times of the key exchange beside a reference of the same process: what one encapsulation of FrodoKEM-640-AES cannot
-// do without, through node:crypto alone, that is AES-128-ECB of the 819,200 bytes of A and SHAKE128 of its 9,616 + 33 +
-// 9,768 bytes. Rounds alternate between reference and operations, so that load on the machine hits both. Prints one
-// line an operation; --json prints one JSON object a line. A part of a name may follow: node bench/crypto.ts 640-AES
+// Times of the key exchange and signatures beside two references of the same process. "openssl" is what one
+// encapsulation of FrodoKEM-640-AES cannot do without, through node:crypto alone: AES-128-ECB of the 819,200 bytes of
+// A and SHAKE128 of its 9,616 + 33 + 9,768 bytes. "liboqs" is the same operation by the npm package @oqs/liboqs-js.
+// Ratios are of p50, below 1 where ours takes less. Hot has A in its cache, kernel is the browser's path. Arguments:
+// part of a name, --rounds count, --json (one object a line).
 
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { FRODO } from "../src/crypto/frodo-parameters.ts";
-import { FrodoKem } from "../src/crypto/frodokem.ts";
-import type { FrodoName, KemName, SyncKem } from "../src/crypto/kem.ts";
-import { syncKem } from "../src/crypto/kem-table.ts";
+import { parseArgs } from "node:util";
+import {
+  frodoKernelOperations,
+  frodoOperations,
+  mlKemOperations,
+  signatureOperations,
+} from "../src/cli/crypto-operations.ts";
+import { type Figures, measure, type Operation } from "../src/cli/measure.ts";
+import type { KemName } from "../src/crypto/kem.ts";
+import { kemNames } from "../src/crypto/kem-table.ts";
+import { LIBOQS_MISSING, type Liboqs, loadLiboqs } from "../test/support/liboqs.ts";
 
-const ROUNDS = 400;
+const OPENSSL = "openssl";
+const LIBOQS = "liboqs ";
 
-interface Operation {
-  readonly name: string;
-  readonly run: () => void;
-  readonly us: number[];
-}
-
-function operation(name: string, run: () => void): Operation {
-  return { name, run, us: [] };
-}
-
-function reference(): Operation {
+function openSslOperation(): Operation {
   const blocks = randomBytes(2 * 640 * 640);
   const key = randomBytes(16);
   const hashed = [
@@ -29,87 +28,85 @@ function reference(): Operation {
     { input: randomBytes(1 + 32), outputLength: 2 * (2 * 640 + 8) * 8 }, // S', E', E''
     { input: randomBytes(9752 + 16), outputLength: 16 }, // shared secret
   ];
-  return operation("reference", () => {
+  const run = (): void => {
     const encrypted = createCipheriv("aes-128-ecb", key, null).setAutoPadding(false).update(blocks);
     encrypted.buffer.transfer(0);
     for (const { input, outputLength } of hashed) createHash("shake128", { outputLength }).update(input).digest();
-  });
+  };
+  return { name: OPENSSL, run };
 }
 
-function operations(label: string, kem: SyncKem): Operation[] {
+function ourOperations(name: KemName): Operation[] {
+  if (name === "ML-KEM-768" || name === "ML-KEM-1024") return mlKemOperations(name);
+  return [...frodoOperations(name), ...frodoKernelOperations(name)];
+}
+
+async function liboqsKem(liboqs: Liboqs, name: KemName): Promise<Operation[]> {
+  const kem = await liboqs.kem(name);
   const { publicKey, secretKey } = kem.generateKeyPair();
   const { ciphertext } = kem.encapsulate(publicKey);
   return [
-    operation(`${label} encapsulate`, () => kem.encapsulate(publicKey)),
-    operation(`${label} decapsulate`, () => kem.decapsulate(secretKey, ciphertext)),
+    { name: `${LIBOQS}${name} generate key pair`, run: () => kem.generateKeyPair() },
+    { name: `${LIBOQS}${name} encapsulate`, run: () => kem.encapsulate(publicKey) },
+    { name: `${LIBOQS}${name} decapsulate`, run: () => kem.decapsulate(ciphertext, secretKey) },
   ];
 }
 
-function frodoOperations(name: FrodoName): Operation[] {
-  const cold = new FrodoKem(name, { cacheBytesMax: 0 });
+async function liboqsSignature(liboqs: Liboqs, name: string): Promise<Operation[]> {
+  const scheme = await liboqs.signature(name);
+  const { publicKey, secretKey } = scheme.generateKeyPair();
+  const message = new Uint8Array(64);
+  const signed = scheme.sign(message, secretKey);
   return [
-    operation(`${name} generate key pair`, () => cold.generateKeyPair()),
-    ...operations(`${name} cold`, cold),
-    ...operations(`${name} hot`, new FrodoKem(name)),
+    { name: `${LIBOQS}${name} generate key pair`, run: () => scheme.generateKeyPair() },
+    { name: `${LIBOQS}${name} sign`, run: () => scheme.sign(message, secretKey) },
+    { name: `${LIBOQS}${name} verify`, run: () => scheme.verify(message, signed, publicKey) },
   ];
 }
 
-function mlKemOperations(name: KemName): Operation[] {
-  const kem = syncKem(name);
-  return [operation(`${name} generate key pair`, () => kem.generateKeyPair()), ...operations(name, kem)];
+/** What an operation of ours is held against: the same verb of the same algorithm, hot or cold. */
+function counterpart(name: string): string {
+  return `${LIBOQS}${name.replace(/ (?:hot|kernel)\b/g, "")}`;
 }
 
-function timeUs(run: () => void): number {
-  const start = process.hrtime.bigint();
-  run();
-  return Number(process.hrtime.bigint() - start) / 1000;
-}
-
-/** Each round runs every operation twice and keeps the second time: its own data are then in the processor's caches. */
-function measure(all: readonly Operation[]): void {
-  for (let round = -20; round < ROUNDS; round++) {
-    for (const { run, us } of all) {
-      run();
-      const time = timeUs(run);
-      if (round >= 0) us.push(time);
-    }
-  }
-}
-
-function quantile(us: readonly number[], q: number): number {
-  const sorted = [...us].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-}
-
-function figures({ us }: Operation): { min: number; p50: number; p95: number } {
-  return { min: quantile(us, 0), p50: quantile(us, 0.5), p95: quantile(us, 0.95) };
-}
-
-function print(json: boolean, item: Operation, base: Operation): void {
-  const { min, p50, p95 } = figures(item);
-  const ratio = { min: min / figures(base).min, p50: p50 / figures(base).p50 };
+function print(json: boolean, item: Figures, all: readonly Figures[]): void {
+  const ratioTo = (name: string): number => item.p50 / (all.find((other) => other.name === name)?.p50 ?? Number.NaN);
+  const ratios = { openssl: ratioTo(OPENSSL), liboqs: ratioTo(counterpart(item.name)) };
   if (json) {
-    console.log(JSON.stringify({ name: item.name, unit: "us", min, p50, p95, ratio }));
+    console.log(JSON.stringify({ ...item, unit: "us", ratio: ratios }));
     return;
   }
-  const times = [min, p50, p95].map((us) => us.toFixed(1).padStart(8)).join("");
-  console.log(`${item.name.padEnd(40)}${times}${ratio.min.toFixed(2).padStart(8)}${ratio.p50.toFixed(2).padStart(8)}`);
+  const times = [item.min, item.p50, item.p95].map((us) => us.toFixed(1).padStart(9)).join("");
+  const rest = [item.spread, ratios.openssl, ratios.liboqs].map((ratio) => cell(ratio).padStart(9)).join("");
+  console.log(`${item.name.padEnd(44)}${times}${rest}`);
 }
 
-function main(args: readonly string[]): void {
-  const json = args.includes("--json");
-  const filter = args.find((arg) => !arg.startsWith("-")) ?? "";
-  if (!json) console.log(`${"microseconds".padEnd(40)}     min     p50     p95   ratio of min, p50 to reference`);
-  const groups: Operation[][] = [
-    ...(Object.keys(FRODO) as FrodoName[]).filter((name) => name.includes(filter)).map(frodoOperations),
-    ...(["ML-KEM-768", "ML-KEM-1024"] as const).filter((name) => name.includes(filter)).map(mlKemOperations),
-  ];
-  for (const group of groups) {
-    const base = reference();
-    const all = [base, ...group];
-    measure(all);
-    for (const item of all) print(json, item, base);
+function cell(ratio: number): string {
+  if (Number.isNaN(ratio)) return "";
+  return ratio < 0.1 ? ratio.toFixed(3) : ratio.toFixed(2);
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false }, rounds: { type: "string", default: "100" } },
+  });
+  const isWanted = (name: string): boolean => name.includes(positionals[0] ?? "");
+  const liboqs = await loadLiboqs();
+  if (liboqs === undefined) console.error(`no ratio to liboqs: ${LIBOQS_MISSING}`);
+  const titles = ["min", "p50", "p95", "p95/p50", "/openssl", "/liboqs"].map((title) => title.padStart(9)).join("");
+  if (!values.json) console.log(`${"microseconds".padEnd(44)}${titles}`);
+  const report = (operations: readonly Operation[]): void => {
+    const all = measure(operations, Number(values.rounds));
+    for (const item of all) print(values.json, item, all);
+  };
+  for (const name of kemNames().filter(isWanted)) {
+    const reference = name.includes("Frodo") ? [openSslOperation()] : [];
+    report([...reference, ...ourOperations(name), ...(liboqs ? await liboqsKem(liboqs, name) : [])]);
+  }
+  if (isWanted("ML-DSA-44")) {
+    report([...signatureOperations("ML-DSA-44"), ...(liboqs ? await liboqsSignature(liboqs, "ML-DSA-44") : [])]);
   }
 }
 
-main(process.argv.slice(2));
+await main();

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { addAuditCommand } from "./commands/audit.ts";
+import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
@@ -32,6 +33,7 @@ function createProgram(): Command {
   addModelCommand(program);
   addAuditCommand(program);
   addDoctorCommand(program);
+  addBenchCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

@@ -13,15 +13,26 @@ export function sealAead(
   associated: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(plaintext.length + AEAD_TAG_BYTES);
+  sealAeadInto(out, key, nonce, associated, plaintext);
+  return out;
+}
+
+/** Writes ciphertext, then tag, to the start of out: plaintext.length + 16 bytes. */
+export function sealAeadInto(
+  out: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plaintext: Uint8Array,
+): void {
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   cipher.setAAD(associated);
-  const out = new Uint8Array(plaintext.length + AEAD_TAG_BYTES);
   const body = cipher.update(plaintext);
   out.set(body);
   cipher.final();
   out.set(cipher.getAuthTag(), plaintext.length);
   release(body);
-  return out;
 }
 
 /** undefined where the tag does not hold; nothing of the plaintext is given away then. */
@@ -31,6 +42,26 @@ export function openAead(
   associated: Uint8Array,
   sealed: Uint8Array,
 ): Uint8Array<ArrayBuffer> | undefined {
+  const body = decrypt(key, nonce, associated, sealed);
+  return body && new Uint8Array(body.buffer as ArrayBuffer, body.byteOffset, body.length);
+}
+
+/** Writes sealed.length - 16 bytes to the start of out. False where the tag does not hold: out stays as it was. */
+export function openAeadInto(
+  out: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  sealed: Uint8Array,
+): boolean {
+  const body = decrypt(key, nonce, associated, sealed);
+  if (body === undefined) return false;
+  out.set(body);
+  release(body);
+  return true;
+}
+
+function decrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Buffer | undefined {
   if (sealed.length < AEAD_TAG_BYTES) return undefined;
   const bodyLength = sealed.length - AEAD_TAG_BYTES;
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: AEAD_TAG_BYTES });
@@ -43,7 +74,7 @@ export function openAead(
     body.fill(0);
     return undefined;
   }
-  return new Uint8Array(body.buffer as ArrayBuffer, body.byteOffset, body.length);
+  return body;
 }
 
 /**

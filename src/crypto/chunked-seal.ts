@@ -10,7 +10,7 @@
 import { concat, equal, lengthPrefixed, readU32be, u32be, utf8, wipe } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
-import { AEAD_KEY_BYTES, AEAD_TAG_BYTES, openAead, sealAead } from "./aead.ts";
+import { AEAD_KEY_BYTES, AEAD_TAG_BYTES, openAeadInto, sealAeadInto } from "./aead.ts";
 import { expand, extract } from "./hkdf.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -25,6 +25,8 @@ const CHUNK_BYTES_MIN = 4096;
 const CHUNK_BYTES_MAX = 2 ** 20;
 
 const SEAL_HEADER_BYTES: number = 4 + 4 + SALT_BYTES + COMMITMENT_BYTES; // 72
+
+const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 
 interface SealKeys {
   readonly key: Bytes;
@@ -78,12 +80,11 @@ export function seal(
   const out = new Uint8Array(sealedLength(plaintext.length, chunkBytes));
   out.set(concat(utf8(MAGIC), u32be(chunkBytes), salt, keys.commitment));
   const count = chunkCount(plaintext.length, chunkBytes);
-  let offset = SEAL_HEADER_BYTES;
   for (let i = 0; i < count; i++) {
+    const nonce = chunkNonce(keys.prefix, i, i === count - 1);
     const chunk = plaintext.subarray(i * chunkBytes, (i + 1) * chunkBytes);
-    const sealed = sealAead(keys.key, chunkNonce(keys.prefix, i, i === count - 1), new Uint8Array(0), chunk);
-    out.set(sealed, offset);
-    offset += sealed.length;
+    const place = out.subarray(SEAL_HEADER_BYTES + i * (chunkBytes + AEAD_TAG_BYTES));
+    sealAeadInto(place, keys.key, nonce, NOTHING, chunk);
   }
   wipe(keys.key);
   return out;
@@ -109,9 +110,12 @@ function openChunks(keys: SealKeys, chunkBytes: number, body: Uint8Array): Bytes
   const out = new Uint8Array(body.length - count * AEAD_TAG_BYTES);
   for (let i = 0; i < count; i++) {
     const nonce = chunkNonce(keys.prefix, i, i === count - 1);
-    const chunk = openAead(keys.key, nonce, new Uint8Array(0), body.subarray(i * stride, (i + 1) * stride));
-    if (chunk === undefined || (chunk.length === 0 && count > 1)) return undefined;
-    out.set(chunk, i * chunkBytes);
+    const chunk = body.subarray(i * stride, (i + 1) * stride);
+    const isEmpty = chunk.length === AEAD_TAG_BYTES && count > 1;
+    if (isEmpty || !openAeadInto(out.subarray(i * chunkBytes), keys.key, nonce, NOTHING, chunk)) {
+      wipe(out);
+      return undefined;
+    }
   }
   return out;
 }

@@ -4,11 +4,10 @@
 // one. Slots lie in linear memory, are bounded in bytes, and the one unused for longest goes first. All of it is
 // public.
 
-import { toHex } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import type { FrodoMemory } from "./frodo-kernel.ts";
 import type { FrodoMatrix, StripeVisitor } from "./frodo-matrix.ts";
 import { SEED_A_BYTES } from "./frodo-parameters.ts";
-import { equalPublic } from "./native.ts";
 
 const SEEN_MAX = 256;
 
@@ -58,7 +57,7 @@ export class FrodoCache {
   hash(publicKey: Uint8Array): Uint8Array {
     const slot = this.#slots.get(slotName(publicKey));
     // Another key can carry the same seedA: it has the same A and another hash.
-    return slot !== undefined && equalPublic(slot.publicKey, publicKey) ? slot.hash : this.#hash(publicKey);
+    return slot !== undefined && equal(slot.publicKey, publicKey) ? slot.hash : this.#hash(publicKey);
   }
 
   #use(publicKey: Uint8Array): Slot | undefined {

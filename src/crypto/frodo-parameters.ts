@@ -3,8 +3,8 @@
 // "FrodoKEM" is the salted variant of the 2023 ISO proposal; "eFrodoKEM" is the unsalted one, equal to NIST round 3 and
 // safe for fewer than 2^8 ciphertexts a key. They do not interoperate. ISO/IEC 18033-2 has 976 and 1344 only.
 
+import type { RowGenerator, ShakeBits } from "./frodo-primitives.ts";
 import type { FrodoName, KemSizes } from "./kem.ts";
-import type { ShakeBits } from "./native.ts";
 
 export interface FrodoParameters {
   /** A is n x n; a multiple of 16. */
@@ -16,7 +16,7 @@ export interface FrodoParameters {
   /** Cumulative distribution of the error's magnitude, in units of 2^-15. */
   readonly cdf: readonly number[];
   readonly shakeBits: ShakeBits;
-  readonly generator: "AES" | "SHAKE";
+  readonly generator: RowGenerator;
   readonly salted: boolean;
 }
 

@@ -11,8 +11,8 @@ import { FrodoCache } from "./frodo-cache.ts";
 import { FrodoMemory } from "./frodo-kernel.ts";
 import { FrodoMatrix } from "./frodo-matrix.ts";
 import { FRODO, type FrodoParameters, type FrodoSizes, frodoSizes, NBAR, SEED_A_BYTES } from "./frodo-parameters.ts";
+import type { FrodoPrimitives } from "./frodo-primitives.ts";
 import { checkOwn, checkReceived, type Encapsulation, type FrodoName, type KemKeyPair, type SyncKem } from "./kem.ts";
-import { randomBytes, shake } from "./native.ts";
 
 const KEYGEN_DOMAIN = 0x5f;
 const ENCAPS_DOMAIN = 0x96;
@@ -57,31 +57,33 @@ export class FrodoKem implements SyncKem {
   readonly matrix: FrodoMatrix;
   readonly cache: FrodoCache;
   readonly #p: FrodoParameters;
+  readonly #primitives: FrodoPrimitives;
   readonly #rooms: Rooms;
 
-  constructor(name: FrodoName, options: FrodoOptions = {}) {
+  constructor(name: FrodoName, primitives: FrodoPrimitives, options: FrodoOptions = {}) {
     const p = FRODO[name];
     this.name = name;
     this.sizes = frodoSizes(p);
     this.memory = new FrodoMemory();
     this.#p = p;
-    this.matrix = new FrodoMatrix(this.memory, p);
+    this.#primitives = primitives;
+    this.matrix = new FrodoMatrix(this.memory, p, primitives);
     this.#rooms = layRooms(this.memory, p, this.matrix.stripeRowsMax);
-    const hash = (publicKey: Uint8Array): Uint8Array => shake(p.shakeBits, publicKey, this.sizes.message);
+    const hash = (publicKey: Uint8Array): Uint8Array => primitives.shake(p.shakeBits, publicKey, this.sizes.message);
     this.cache = new FrodoCache(this.memory, this.matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
     this.memory.words(this.#rooms.cdf, p.cdf.length).set(p.cdf);
   }
 
   /** randomness: s, seedSE, z. */
   generateKeyPair(randomness?: Uint8Array): KemKeyPair {
-    const drawn = draw(randomness, this.sizes.keygenRandomness);
+    const drawn = this.#draw(randomness, this.sizes.keygenRandomness);
     return this.#leavingNothing(drawn, () => this.#generateKeyPair(drawn));
   }
 
   /** randomness: mu, salt. */
   encapsulate(publicKey: Uint8Array, randomness?: Uint8Array): Encapsulation {
     checkReceived(publicKey, this.sizes.publicKey, `${this.name} public key`);
-    const drawn = draw(randomness, this.sizes.encapsRandomness);
+    const drawn = this.#draw(randomness, this.sizes.encapsRandomness);
     return this.#leavingNothing(drawn, () => this.#encapsulate(publicKey, drawn));
   }
 
@@ -178,9 +180,16 @@ export class FrodoKem implements SyncKem {
 
   #shake(length: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     const input = concat(...parts);
-    const out = shake(this.#p.shakeBits, input, length);
+    const out = this.#primitives.shake(this.#p.shakeBits, input, length);
     wipe(input);
     return out;
+  }
+
+  /** A copy of its own, or fresh bytes. */
+  #draw(randomness: Uint8Array | undefined, length: number): Uint8Array {
+    if (randomness === undefined) return this.#primitives.randomBytes(length);
+    checkOwn(randomness, length, "randomness");
+    return new Uint8Array(randomness); // slice() of a Buffer would be the caller's own bytes
   }
 
   #leavingNothing<T>(randomness: Uint8Array | undefined, operation: () => T): T {
@@ -192,13 +201,6 @@ export class FrodoKem implements SyncKem {
       wipe(this.memory.view(secret, end - secret));
     }
   }
-}
-
-/** A copy of its own, or fresh bytes. */
-function draw(randomness: Uint8Array | undefined, length: number): Uint8Array {
-  if (randomness === undefined) return randomBytes(length);
-  checkOwn(randomness, length, "randomness");
-  return new Uint8Array(randomness); // slice() of a Buffer would be the caller's own bytes
 }
 
 function layRooms(memory: FrodoMemory, { n, B, D, cdf }: FrodoParameters, stripeRowsMax: number): Rooms {

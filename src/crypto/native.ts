@@ -1,5 +1,4 @@
-// The key exchange's way to node:crypto: SHAKE, AES-128-ECB, ML-KEM and randomness. The one file to replace where there
-// is no Node.
+// The key exchange's way to node:crypto: SHAKE, AES-128-ECB, ML-KEM and randomness.
 
 import {
   createCipheriv,
@@ -12,8 +11,7 @@ import {
   randomFillSync,
 } from "node:crypto";
 import { QflareError } from "../core/error.ts";
-
-export type ShakeBits = 128 | 256;
+import type { ShakeBits } from "./frodo-primitives.ts";
 
 /** FIPS 202 SHAKE128 or SHAKE256: length bytes, the caller's to wipe. One-shot, so that no sponge waits for the GC. */
 export function shake(bits: ShakeBits, input: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
@@ -23,11 +21,6 @@ export function shake(bits: ShakeBits, input: Uint8Array, length: number): Uint8
 
 export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
   return randomFillSync(new Uint8Array(length));
-}
-
-/** For public bytes: stops at the first difference. */
-export function equalPublic(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
 
 /** Encrypts whole blocks of 16 bytes into out. For public keys and public blocks: it expands a seed. */

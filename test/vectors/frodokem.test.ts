@@ -1,34 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { FRODO } from "../../src/crypto/frodo-parameters.ts";
+import type { FrodoPrimitives } from "../../src/crypto/frodo-primitives.ts";
 import { FrodoKem } from "../../src/crypto/frodokem.ts";
-import type { FrodoName } from "../../src/crypto/kem.ts";
+import { KernelPrimitives } from "../../src/crypto/kernel-primitives.ts";
+import { NATIVE_PRIMITIVES } from "../../src/crypto/native-primitives.ts";
+import { readFrodoVectors, VECTORS_MIN } from "../support/frodokem-vectors.ts";
 import { ctrDrbg } from "./ctr-drbg.ts";
 
-interface Vector {
-  readonly count: number;
-  readonly seed: string;
-  readonly pk_sha256: string;
-  readonly sk_sha256: string;
-  readonly ct_sha256: string;
-  readonly ss: string;
-}
-
-interface VectorFile {
-  readonly algorithm: FrodoName;
-  readonly sizes: { readonly pk_bytes: number; readonly sk_bytes: number; readonly ct_bytes: number };
-  readonly vectors: readonly Vector[];
-  readonly full: readonly Record<"seed" | "pk" | "sk" | "ct" | "ss", string>[];
-}
-
-const folder = new URL("data/frodokem/", import.meta.url);
-const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
-
-function read(name: string): VectorFile {
-  return JSON.parse(readFileSync(new URL(name, folder), "utf8"));
-}
+const files = readFrodoVectors();
 
 function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -53,20 +34,25 @@ function altered(ciphertext: Uint8Array, count: number): Uint8Array {
 }
 
 test("every FrodoKEM parameter set has known answers", () => {
-  assert.deepEqual(files.map((name) => read(name).algorithm).sort(), Object.keys(FRODO).sort());
+  assert.deepEqual(files.map((file) => file.algorithm).sort(), Object.keys(FRODO).sort());
 });
 
-for (const file of files) {
-  const { algorithm, sizes, vectors, full } = read(file);
-  const kem = new FrodoKem(algorithm);
+const paths: readonly (readonly [string, FrodoPrimitives])[] = [
+  ["node:crypto", NATIVE_PRIMITIVES],
+  ["kernels alone", new KernelPrimitives()],
+];
 
-  test(`${algorithm} has the sizes of its known answers`, () => {
+for (const [file, [path, primitives]] of files.flatMap((file) => paths.map((path) => [file, path] as const))) {
+  const { algorithm, sizes, vectors, full } = file;
+  const kem = new FrodoKem(algorithm, primitives);
+
+  test(`${algorithm} has the sizes of its known answers by ${path}`, () => {
     const { publicKey, secretKey, ciphertext } = kem.sizes;
     assert.deepEqual(sizes, { pk_bytes: publicKey, sk_bytes: secretKey, ct_bytes: ciphertext });
   });
 
-  test(`${algorithm} gives all ${vectors.length} known answers`, () => {
-    assert.ok(vectors.length >= 50, `expected 50 vectors or more, got ${vectors.length}`);
+  test(`${algorithm} gives all ${vectors.length} known answers by ${path}`, () => {
+    assert.ok(vectors.length >= VECTORS_MIN, `expected ${VECTORS_MIN} vectors or more, got ${vectors.length}`);
     for (const { count, seed, pk_sha256, sk_sha256, ct_sha256, ss } of vectors) {
       const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, seed);
       const got = [sha256(publicKey), sha256(secretKey), sha256(ciphertext), hex(sharedSecret)];
@@ -75,7 +61,7 @@ for (const file of files) {
     }
   });
 
-  test(`${algorithm} answers an altered ciphertext with another secret, always the same, and never throws`, () => {
+  test(`${algorithm} by ${path} answers an altered ciphertext with another secret, always the same`, () => {
     for (const { count, seed, ss } of vectors) {
       const { secretKey, ciphertext } = replay(kem, seed);
       const forged = altered(ciphertext, count);
@@ -89,7 +75,7 @@ for (const file of files) {
   });
 
   for (const vector of full) {
-    test(`${algorithm} gives a whole known answer byte for byte`, () => {
+    test(`${algorithm} gives a whole known answer byte for byte by ${path}`, () => {
       const { publicKey, secretKey, ciphertext, sharedSecret } = replay(kem, vector.seed);
       const { seed: _, ...expected } = Object.fromEntries(
         Object.entries(vector).map(([name, value]) => [name, String(value).toLowerCase()]),

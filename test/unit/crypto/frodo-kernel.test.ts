@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { FrodoMemory } from "../../../src/crypto/frodo-kernel.ts";
 import { FrodoMatrix } from "../../../src/crypto/frodo-matrix.ts";
 import { FRODO } from "../../../src/crypto/frodo-parameters.ts";
+import { KernelPrimitives } from "../../../src/crypto/kernel-primitives.ts";
+import { NATIVE_PRIMITIVES } from "../../../src/crypto/native-primitives.ts";
 import { decode, encode, type Matrix, mod, mulAdd, pack, rowsOf, sample, transpose } from "./frodo-twin.ts";
 
 const memory = new FrodoMemory();
@@ -147,16 +149,21 @@ function slowRow(generator: "AES" | "SHAKE", seedA: Uint8Array, n: number, row: 
   return Buffer.concat(Array.from({ length: n / 8 }, (_, j) => block(8 * j)));
 }
 
-for (const name of ["FrodoKEM-640-AES", "FrodoKEM-976-AES", "FrodoKEM-1344-AES", "FrodoKEM-640-SHAKE"] as const) {
-  test(`the stripes of A of ${name} are its rows, each once and in order`, () => {
+const PATHS = { "node:crypto": NATIVE_PRIMITIVES, "kernels alone": new KernelPrimitives() };
+const NAMES = ["FrodoKEM-640-AES", "FrodoKEM-976-AES", "FrodoKEM-1344-AES", "FrodoKEM-640-SHAKE"] as const;
+
+for (const [name, [path, primitives]] of NAMES.flatMap((name) =>
+  Object.entries(PATHS).map((path) => [name, path] as const),
+)) {
+  test(`the stripes of A of ${name} by ${path} are its rows, each once and in order`, () => {
     const { n, generator } = FRODO[name];
     const own = new FrodoMemory();
-    const matrix = new FrodoMatrix(own, FRODO[name]);
+    const matrix = new FrodoMatrix(own, FRODO[name], primitives);
     const seedA = randomFillSync(new Uint8Array(16));
     const seen: Buffer[] = [];
     matrix.visitOnce(seedA, (address, rowFirst, rows) => {
       assert.equal(rowFirst, seen.length);
-      assert.ok(rows % 2 === 0 && rows <= matrix.stripeRowsMax);
+      assert.ok(rows % 4 === 0 && rows <= matrix.stripeRowsMax);
       for (let i = 0; i < rows; i++) seen.push(Buffer.from(own.view(address + 2 * n * i, 2 * n)));
     });
     assert.equal(seen.length, n);

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { FRODO } from "../../../src/crypto/frodo-parameters.ts";
 import { FrodoKem } from "../../../src/crypto/frodokem.ts";
 import type { FrodoName } from "../../../src/crypto/kem.ts";
+import { KernelPrimitives } from "../../../src/crypto/kernel-primitives.ts";
+import { NATIVE_PRIMITIVES } from "../../../src/crypto/native-primitives.ts";
 import { sample } from "./frodo-twin.ts";
 import { hex, hexes } from "./hex.ts";
 
@@ -31,8 +33,7 @@ function secretRows(name: FrodoName, domain: number, seedSE: Uint8Array): Record
   };
 }
 
-function assertAbsent(kem: FrodoKem, secrets: Record<string, Uint8Array>): void {
-  const memory = Buffer.from(kem.memory.bytes);
+function assertAbsent(memory: Buffer, secrets: Record<string, Uint8Array>): void {
   for (const [what, secret] of Object.entries(secrets)) {
     for (let at = 0; at + 12 <= secret.length; at += 12) {
       assert.equal(memory.indexOf(secret.subarray(at, at + 12)), -1, `${what}, byte ${at}`);
@@ -42,10 +43,12 @@ function assertAbsent(kem: FrodoKem, secrets: Record<string, Uint8Array>): void 
 
 for (const name of NAMES) {
   const { shakeBits } = FRODO[name];
-  const { message, seedSE, keygenRandomness, encapsRandomness } = new FrodoKem(name).sizes;
+  const { message, seedSE, keygenRandomness, encapsRandomness } = new FrodoKem(name, NATIVE_PRIMITIVES).sizes;
 
   test(`${name} leaves no secret in linear memory`, () => {
-    const kem = new FrodoKem(name);
+    const primitives = new KernelPrimitives();
+    const kem = new FrodoKem(name, primitives);
+    const memory = (): Buffer => Buffer.concat([kem.memory.bytes, primitives.keccak.room.bytes]);
     const [keygen, encaps] = [randomBytes(keygenRandomness), randomBytes(encapsRandomness)];
     const { publicKey, secretKey } = kem.generateKeyPair(keygen);
     const keySecrets = {
@@ -54,7 +57,7 @@ for (const name of NAMES) {
       "S^T": secretKey.subarray(message + publicKey.length, message + publicKey.length + 240),
       ...secretRows(name, 0x5f, keygen.subarray(message, message + seedSE)),
     };
-    assertAbsent(kem, keySecrets);
+    assertAbsent(memory(), keySecrets);
 
     const { ciphertext, sharedSecret } = kem.encapsulate(publicKey, encaps);
     const seeds = shake(shakeBits, seedSE + message, shake(shakeBits, message, publicKey), encaps);
@@ -64,13 +67,13 @@ for (const name of NAMES) {
       "seedSE and k": seeds,
       ...secretRows(name, 0x96, seeds.subarray(0, seedSE)),
     };
-    assertAbsent(kem, encapsSecrets);
+    assertAbsent(memory(), encapsSecrets);
 
     const forged = ciphertext.slice();
     forged[100] ^= 1;
     for (const received of [ciphertext, forged, ciphertext]) {
       const secret = kem.decapsulate(secretKey, received);
-      assertAbsent(kem, { ...keySecrets, ...encapsSecrets, "decapsulated secret": secret });
+      assertAbsent(memory(), { ...keySecrets, ...encapsSecrets, "decapsulated secret": secret });
     }
     // The search works: A of a key in the cache is there to be found.
     assert.equal(kem.cache.size, 1);
@@ -81,7 +84,10 @@ for (const name of NAMES) {
   });
 
   test(`${name} gives the same results with and without its cache`, () => {
-    const [cold, hot] = [new FrodoKem(name, { cacheBytesMax: 0 }), new FrodoKem(name)];
+    const [cold, hot] = [
+      new FrodoKem(name, NATIVE_PRIMITIVES, { cacheBytesMax: 0 }),
+      new FrodoKem(name, NATIVE_PRIMITIVES),
+    ];
     const { publicKey, secretKey } = cold.generateKeyPair();
     for (let i = 0; i < 4; i++) {
       const randomness = randomBytes(encapsRandomness);
@@ -92,10 +98,22 @@ for (const name of NAMES) {
     }
     assert.deepEqual([cold.cache.size, hot.cache.size], [0, 1]);
   });
+
+  test(`${name} gives the same results by node:crypto and by kernels alone`, () => {
+    const [native, kernel] = [new FrodoKem(name, NATIVE_PRIMITIVES), new FrodoKem(name, new KernelPrimitives())];
+    const { publicKey, secretKey } = native.generateKeyPair();
+    for (let i = 0; i < 4; i++) {
+      const { ciphertext, sharedSecret } = kernel.encapsulate(publicKey);
+      assert.equal(hex(native.decapsulate(secretKey, ciphertext)), hex(sharedSecret));
+      const other = kernel.generateKeyPair();
+      const sealed = native.encapsulate(other.publicKey);
+      assert.equal(hex(kernel.decapsulate(other.secretKey, sealed.ciphertext)), hex(sealed.sharedSecret));
+    }
+  });
 }
 
 function firstBlock(seedA: Uint8Array): Buffer {
-  const kem = new FrodoKem("FrodoKEM-640-AES"); // any set: A(0, 0..7) is AES of the zero block
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES); // any set: A(0, 0..7) is AES of the zero block
   let block = Buffer.alloc(0);
   kem.matrix.visitOnce(seedA, (address, rowFirst) => {
     if (rowFirst === 0) block = Buffer.from(kem.memory.view(address, 16));
@@ -108,7 +126,7 @@ function firstRow(seedA: Uint8Array): Buffer {
 }
 
 test("a key gets a place in the cache when it is seen for the second time", () => {
-  const kem = new FrodoKem("FrodoKEM-640-AES");
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES);
   const { publicKey, secretKey } = kem.generateKeyPair();
   const { ciphertext } = kem.encapsulate(publicKey);
   assert.equal(kem.cache.size, 0);
@@ -117,7 +135,7 @@ test("a key gets a place in the cache when it is seen for the second time", () =
 });
 
 test("the cache stays within its bytes and drops the key unused for longest", () => {
-  const kem = new FrodoKem("FrodoKEM-640-AES", { cacheBytesMax: 3 * A_BYTES_640 + 100 });
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES, { cacheBytesMax: 3 * A_BYTES_640 + 100 });
   assert.equal(kem.cache.slotsMax, 3);
   const keys = Array.from({ length: 5 }, () => kem.generateKeyPair());
   const empty = kem.memory.bytes.length;
@@ -138,13 +156,16 @@ test("the cache stays within its bytes and drops the key unused for longest", ()
 });
 
 test("keys of one session do not enter the cache, however many there are", () => {
-  const kem = new FrodoKem("FrodoKEM-640-AES");
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES);
   for (let i = 0; i < 300; i++) kem.encapsulate(randomBytes(9616));
   assert.equal(kem.cache.size, 0);
 });
 
 test("a key with the seedA of another one keeps its own hash", () => {
-  const [cold, hot] = [new FrodoKem("FrodoKEM-640-AES", { cacheBytesMax: 0 }), new FrodoKem("FrodoKEM-640-AES")];
+  const [cold, hot] = [
+    new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES, { cacheBytesMax: 0 }),
+    new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES),
+  ];
   const { publicKey } = cold.generateKeyPair();
   for (let i = 0; i < 3; i++) hot.encapsulate(publicKey);
   const other = publicKey.slice();
@@ -154,7 +175,7 @@ test("a key with the seedA of another one keeps its own hash", () => {
 });
 
 test("arguments stay as they are, and results are copies of their own", () => {
-  const kem = new FrodoKem("FrodoKEM-640-AES");
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES);
   const [keygen, encaps] = [randomBytes(64), randomBytes(48)];
   const copies = [hex(keygen), hex(encaps)];
   const first = kem.generateKeyPair(keygen);
@@ -174,13 +195,13 @@ test("arguments stay as they are, and results are copies of their own", () => {
 });
 
 test("fresh randomness gives another result every time", () => {
-  const kem = new FrodoKem("FrodoKEM-640-AES");
+  const kem = new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES);
   const { publicKey } = kem.generateKeyPair();
   assert.notEqual(hex(kem.generateKeyPair().publicKey), hex(publicKey));
   assert.notEqual(hex(kem.encapsulate(publicKey).sharedSecret), hex(kem.encapsulate(publicKey).sharedSecret));
 });
 
 test("a cache of less than 0 bytes is refused", () => {
-  assert.throws(() => new FrodoKem("FrodoKEM-640-AES", { cacheBytesMax: -1 }), RangeError);
-  assert.throws(() => new FrodoKem("FrodoKEM-640-AES", { cacheBytesMax: Number.NaN }), RangeError);
+  assert.throws(() => new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES, { cacheBytesMax: -1 }), RangeError);
+  assert.throws(() => new FrodoKem("FrodoKEM-640-AES", NATIVE_PRIMITIVES, { cacheBytesMax: Number.NaN }), RangeError);
 });

@@ -1,0 +1,91 @@
+// Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped.
+
+import { existsSync, readFileSync } from "node:fs";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { stripTypeScriptTypes } from "node:module";
+import type { AddressInfo } from "node:net";
+import { delimiter, join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The part of a page of playwright-core that tests use. */
+export interface Page {
+  goto(url: string): Promise<unknown>;
+  evaluate<A, R>(run: (argument: A) => R | Promise<R>, argument: A): Promise<R>;
+  on(event: "pageerror", listener: (error: Error) => void): void;
+}
+
+export interface Browser {
+  version(): string;
+  newPage(): Promise<Page>;
+  close(): Promise<void>;
+}
+
+interface Playwright {
+  readonly chromium: {
+    launch(options: { executablePath: string; args: readonly string[] }): Promise<Browser>;
+  };
+}
+
+const PACKAGE: string = "playwright-core";
+
+/** Offline and quiet. Each launch has a new profile; the sandbox needs rights that containers lack. */
+const FLAGS: readonly string[] = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Why there is no browser here; undefined where there is one. */
+export async function browserMissing(): Promise<string | undefined> {
+  if ((await loadPlaywright()) === undefined) return `${PACKAGE} is not installed`;
+  return findChromium() === undefined ? "chromium is not installed" : undefined;
+}
+
+export async function startBrowser(): Promise<Browser> {
+  const playwright = await loadPlaywright();
+  const executablePath = findChromium();
+  if (playwright === undefined || executablePath === undefined) throw new Error("Cannot start browser: none here");
+  return await playwright.chromium.launch({ executablePath, args: FLAGS });
+}
+
+async function loadPlaywright(): Promise<Playwright | undefined> {
+  try {
+    return (await import(PACKAGE)) as Playwright;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+function findChromium(): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, "chromium")).find((path) => existsSync(path));
+}
+
+const SOURCES = fileURLToPath(new URL("../../src", import.meta.url));
+
+/** Serves an empty page at / and src/ below /src/. Listens on a free port of the loopback address. */
+export async function serveSources(): Promise<{ server: Server; url: string }> {
+  const server = createServer((request, response) =>
+    serve(new URL(request.url!, "http://loopback").pathname, response),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+function serve(path: string, response: ServerResponse): void {
+  const file = join(SOURCES, path.replace(/^\/src/, ""));
+  if (path === "/") {
+    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>qflare</title>");
+  } else if (path.startsWith("/src/") && file.startsWith(SOURCES + sep) && existsSync(file)) {
+    const script = stripTypeScriptTypes(readFileSync(file, "utf8"));
+    response.writeHead(200, { "content-type": "text/javascript" }).end(script);
+  } else {
+    response.writeHead(404).end();
+  }
+}
