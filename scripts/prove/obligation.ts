@@ -6,10 +6,10 @@ import type { Tables } from "./tables.ts";
 import { type Clause, clause, type Term, term } from "./term.ts";
 
 /**
- * property  must hold
- * limit     does not hold by design, and docs/formal.md says so
- * control   a piece is taken out of the protocol, and the property that rests on it must fall
- * sanity    what honest parties do must be possible, else the rest would hold emptily
+ * property  the attacker cannot reach the goal
+ * limit     he can, by design, and docs/formal.md says so
+ * control   he can once a piece is taken out of the protocol: a model in which he could not would be worth nothing
+ * sanity    what honest parties do is possible, else the rest would hold emptily
  */
 export type Kind = "property" | "limit" | "control" | "sanity";
 
@@ -25,7 +25,7 @@ export interface Question {
 export interface Obligation {
   readonly name: string;
   readonly kind: Kind;
-  /** In words, as in docs/formal.md. */
+  /** What the expected answer says, in the words of docs/formal.md. */
   readonly claim: string;
   question(tables: Tables): Question;
 }
@@ -45,12 +45,6 @@ export function expected({ kind }: Obligation): Answer {
 
 /** The atom that stands for success of the attacker. */
 export const GOAL: Term = term("reached");
-
-/** The claim as a sentence that is true if the provers answer as expected. */
-export function sentence({ kind, claim }: Obligation): string {
-  if (kind === "limit") return `it is not so that ${claim}`;
-  return kind === "control" ? `the attacker breaks ${claim}` : claim;
-}
 
 /** Everything that the provers are given. The attacker has a constant that nobody else ever uses. */
 export function clausesOf({ question }: Obligation, tables: Tables): Clause[] {

@@ -1,5 +1,5 @@
-// ProVerif's view of the handshake (Blanchet, https://proverif.inria.fr): what Horn clauses cannot say, that each end of
-// a session answers exactly one session of the other, and that each request is taken once.
+// The handshake for ProVerif (Blanchet, https://proverif.inria.fr), which can say what Horn clauses cannot: that each
+// end of a session answers exactly one session of the other, and that each request is taken once.
 
 import { type Input, isLabel } from "../../src/wire/transcript.ts";
 import type { MessageName, Tables } from "./tables.ts";
@@ -93,6 +93,7 @@ function schedule(tables: Tables, ephemeralSecret: string, staticSecret: string)
     const salt = last === "" ? "zero" : `hkdf_expand(${last}, ${parts(tables.step, {})})`;
     return `hkdf_extract(${salt}, ${values[name]})`;
   }, "");
+  const confirmed: Values = { th2: "th2", answerSignature: "sig2", serverConfirmation: "confirm_s" };
   const key = (name: keyof Tables["keys"]): string =>
     `hkdf_expand(master, ${parts(tables.keys[name], { th2: "th2" })})`;
   return `
@@ -100,7 +101,7 @@ function schedule(tables: Tables, ephemeralSecret: string, staticSecret: string)
   let client_key = (${key("clientKey")}, ${key("clientIv")}) in
   let server_key = (${key("serverKey")}, ${key("serverIv")}) in
   let confirm_s = mac(${key("confirmServer")}, ${parts(tables.confirmations.server, { th2: "th2" })}) in
-  let th3 = hash(${parts(tables.transcript.th3, { th2: "th2", answerSignature: "sig2", serverConfirmation: "confirm_s" })}) in
+  let th3 = hash(${parts(tables.transcript.th3, confirmed)}) in
   let confirm_d = mac(${key("confirmDevice")}, ${parts(tables.confirmations.device, { th3: "th3" })}) in`;
 }
 
@@ -182,6 +183,7 @@ function serverProcess(tables: Tables, broken: Scenario["broken"] = []): string 
     ...{ suite: "suite", session_id: "sid", nonce: "ns" },
     ...{ ephemeral_ciphertext: "kem_ct(e, r1)", static_ciphertext: "kem_ct(p, r2)" },
   });
+  const keys = schedule(tables, "kem_secret(e, r1)", "kem_secret(p, r2)");
   const opened = { ephemeral: "out(c, kem_secret(e, r1));", static: "out(c, kem_secret(p, r2));" };
   return `
 let Server(ss: bitstring, server: bitstring) =
@@ -192,7 +194,7 @@ let Server(ss: bitstring, server: bitstring) =
   if (suites, suite) = (strong_then_weak, strong) || (suites, suite) = (weak_only, weak) then
   new sid: bitstring; new ns: bitstring; new r1: bitstring; new r2: bitstring;
   let answer = ${answer} in${hashes(tables)}
-  let sig2 = sign(ss, ${labelName(tables.contexts.answer)}, th2) in${schedule(tables, "kem_secret(e, r1)", "kem_secret(p, r2)")}
+  let sig2 = sign(ss, ${labelName(tables.contexts.answer)}, th2) in${keys}
   event server_answered(id, client_key);
   ${broken.map((kem) => opened[kem]).join(" ")}
   out(c, (answer, sig2, confirm_s));

@@ -1,6 +1,6 @@
-// The two provers: E (Schulz, https://www.eprover.org) and SPASS (Weidenbach et al.), both packages of Debian. Each gets
-// the same clauses in its own format and answers "reached" (a derivation of the goal) or "unreachable" (all that follows from
-// the clauses is listed, for any number of sessions, and the goal is not among it), or neither in time.
+// The two provers, both packages of Debian: E (Schulz, https://www.eprover.org) and SPASS (Weidenbach et al.). Each
+// gets the same clauses in its own format and answers "reached" (a derivation of the goal), "unreachable" (all that
+// follows from the clauses is listed, for any number of sessions, and the goal is not among it), or neither in time.
 
 import { spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

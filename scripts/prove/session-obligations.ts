@@ -58,15 +58,16 @@ function bothWays(
   rest: Pick<Question, "leaks" | "leaksLater"> = {},
 ): Obligation[] {
   const knows = rest.leaksLater === undefined ? att : later;
+  const fate = kind === "property" ? "stay secret" : "can be read";
   return [
-    obligation(kind, `${name}-requests`, `requests stay secret ${claim}`, asks([knows(UP)], model, rest)),
-    obligation(kind, `${name}-answers`, `answers stay secret ${claim}`, asks([knows(DOWN)], model, rest)),
+    obligation(kind, `${name}-requests`, `requests ${fate} ${claim}`, asks([knows(UP)], model, rest)),
+    obligation(kind, `${name}-answers`, `answers ${fate} ${claim}`, asks([knows(DOWN)], model, rest)),
   ];
 }
 
 const SECRECY: readonly Obligation[] = [
   ...bothWays("property", "secret", "on a network that the attacker owns", {}),
-  ...bothWays("property", "forward-secret", "when every long-term key leaks later", {}, { leaksLater: ALL_KEYS }),
+  ...bothWays("property", "forward-secret", "although every long-term key leaks later", {}, { leaksLater: ALL_KEYS }),
   ...bothWays("property", "ephemeral-broken", "although the ephemeral KEM is broken", { broken: ["ephemeral"] }),
   ...bothWays("property", "static-broken", "although the static KEM is broken", { broken: ["static"] }),
   ...bothWays("property", "psk", "although both KEMs are broken, under a key held beforehand", {
@@ -212,19 +213,19 @@ const LIMITS: readonly Obligation[] = [
   obligation(
     "limit",
     "device-keys-leaked-answers",
-    "answers stay secret when both keys of the device leaked before",
+    "answers can be read when both keys of the device leaked before",
     asks(READ_DOWN, {}, { leaks: [DEVICE_KEM, DEVICE_SIGNER] }),
   ),
   obligation(
     "limit",
     "server-signer-leaked-requests",
-    "requests stay secret when the server's signing key leaked before",
+    "requests can be read when the server's signing key leaked before",
     asks(READ_UP, {}, { leaks: [SERVER_KEY] }),
   ),
   obligation(
     "limit",
     "server-signer-leaked-alive",
-    "no device completes without the server when its signing key leaked before",
+    "a device completes without the server when the server's signing key leaked before",
     asks([deviceReady(I, S, Ns, Exp)], { absent: "server" }, { leaks: [SERVER_KEY] }),
   ),
 ];
@@ -255,61 +256,61 @@ const CONTROLS: readonly Obligation[] = [
   obligation(
     "control",
     "unsigned-answer",
-    "requests, if the device did not check the server's signature",
+    "requests can be read if the device does not check the server's signature",
     asks(READ_UP, { unchecked: "answerSignature" }),
   ),
   obligation(
     "control",
     "unsigned-hello",
-    "answers, if the server did not check the device's signature and its KEM key leaked",
+    "answers can be read if the server does not check the device's signature and its KEM key leaked",
     asks(READ_DOWN, { unchecked: "helloSignature" }, { leaks: [DEVICE_KEM] }),
   ),
   obligation(
     "control",
     "unsigned-wishes",
-    "the suite, if the server did not check the device's signature",
+    "a session in a weaker suite begins if the server does not check the device's signature",
     asks([serverBegan(I, WEAK)], { unchecked: "helloSignature" }),
   ),
   obligation(
     "control",
     "unsigned-wishes-weak-suite",
-    "answers, if the server did not check the device's signature and a weak suite is broken",
+    "answers can be read if the server does not check the device's signature and a weak suite is broken",
     asks(READ_DOWN, { unchecked: "helloSignature", broken: ["weakSuite"] }),
   ),
   obligation(
     "control",
     "answer-not-hashed",
-    "the answer, if the transcript left it out",
+    "a device takes an altered answer if the transcript leaves it out",
     asks([deviceReady(I, S, Ns, EVIL)], {}, {}, withoutAnswer),
   ),
   obligation(
     "control",
     "no-static-secret",
-    "requests, if the schedule left out the static secret and the ephemeral KEM is broken",
+    "requests can be read if the schedule leaves out the static secret and the ephemeral KEM is broken",
     asks(READ_UP, { broken: ["ephemeral"] }, {}, withoutSecret("staticSecret")),
   ),
   obligation(
     "control",
     "no-ephemeral-secret",
-    "forward secrecy, if the schedule left out the ephemeral secret",
+    "requests can be read later if the schedule leaves out the ephemeral secret",
     asks([later(UP)], {}, { leaksLater: ALL_KEYS }, withoutSecret("ephemeralSecret")),
   ),
   obligation(
     "control",
     "no-psk",
-    "requests, if the schedule left out the key held beforehand and both KEMs are broken",
+    "requests can be read if the schedule leaves out the key held beforehand and both KEMs are broken",
     asks(READ_UP, { broken: ["ephemeral", "static"], isPskSecret: true }, {}, withoutSecret("psk")),
   ),
   obligation(
     "control",
     "record-without-path",
-    "the place of a request, if its path were not authenticated",
+    "a request opens at another path if the record does not name its path",
     asks([serverGot(I, H, term("c_path_a"), up(J, S, Ns, term("c_path_b"), Q))], {}, {}, withoutInRecords("path")),
   ),
   obligation(
     "control",
     "record-without-answers",
-    "the request of an answer, if its number were not authenticated",
+    "an answer passes for that to another request if the record does not name its request",
     asks(
       [deviceGot(I, S, Path, term("c_first"), down(J, H, Other, term("c_second")))],
       {},
@@ -320,7 +321,7 @@ const CONTROLS: readonly Obligation[] = [
   obligation(
     "control",
     "one-key-both-ways",
-    "no reflection, if both directions shared keys and context",
+    "a device takes its own request for an answer if both directions share keys and context",
     asks([deviceGot(I, S, Path, Q, up(J, H2, Ns, Other, Q2))], {}, {}, oneWay),
   ),
 ];

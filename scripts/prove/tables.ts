@@ -65,10 +65,11 @@ function fieldsOf<T>({ shape }: Message<T>): string[] {
 
 /** The input without the named part. Throws RangeError where it has no such part. */
 export function without(input: Input, name: string): Input {
-  const rest = input.flatMap((part) => {
-    if (typeof part === "string") return part === name ? [] : [part];
-    return [part.filter((inner) => inner !== name)];
-  });
+  const rest: (string | readonly string[])[] = [];
+  for (const part of input) {
+    if (typeof part !== "string") rest.push(part.filter((inner) => inner !== name));
+    else if (part !== name) rest.push(part);
+  }
   if (rest.flat().length === input.flat().length) throw new RangeError(`expected a part ${name} in ${input.flat()}`);
   return rest;
 }
@@ -78,15 +79,15 @@ export function messageTerm(tables: Tables, name: MessageName, values: Values, n
   const fields = tables.fields[name];
   const missing = needed.find((field) => !fields.includes(field));
   if (missing !== undefined) throw new RangeError(`Cannot model ${name}: expected a field ${missing}`);
-  return term(`m_${name}`, ...fields.map((field) => valueOf(values, field, name)));
+  return term(`m_${name}`, ...fields.map((field) => termOf(values, field, name)));
 }
 
 /** What a hash, MAC or seal reads. Throws RangeError where the input names a value that the model does not know. */
 export function partsOf(input: Input, values: Values): Term[] {
-  return input.flat().map((part) => (isLabel(part) ? labelTerm(part) : valueOf(values, part, "an input")));
+  return input.flat().map((part) => (isLabel(part) ? labelTerm(part) : termOf(values, part, "an input")));
 }
 
-function valueOf(values: Values, name: string, where: string): Term {
+function termOf(values: Values, name: string, where: string): Term {
   const value = values[name];
   if (value === undefined) throw new RangeError(`Cannot model ${where}: the model does not know ${name}`);
   return value;
@@ -104,7 +105,7 @@ export function scheduleTerms(tables: Tables, secrets: Values, th2: Term): Sessi
   let root: Term | undefined;
   for (const name of tables.secrets) {
     const salt = root === undefined ? term("c_empty") : expand(root, partsOf(tables.step, {}));
-    root = extract(salt, valueOf(secrets, name, "the key schedule"));
+    root = extract(salt, termOf(secrets, name, "the key schedule"));
   }
   if (root === undefined) throw new RangeError("Cannot model the key schedule: expected a secret, got none");
   const master = expand(root, partsOf(tables.master, { th2 }));

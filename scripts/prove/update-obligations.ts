@@ -52,7 +52,12 @@ const moved = (tables: Tables): Term[] => [
 const copied = (tables: Tables): Term[] => [counted(deviceIdOf(tables, H, K), R, delta(I, S)), att(K)];
 
 export const UPDATE_OBLIGATIONS: readonly Obligation[] = [
-  obligation("property", "update-secret", "an update stays secret from the gateway", asks(read)),
+  obligation(
+    "property",
+    "update-secret",
+    "an update stays secret from the gateway, which holds the server's keys and those of every session",
+    asks(read),
+  ),
   obligation(
     "property",
     "update-classical-broken",
@@ -94,61 +99,61 @@ export const UPDATE_OBLIGATIONS: readonly Obligation[] = [
   obligation(
     "limit",
     "epoch-key-leaked",
-    "an update stays secret when the whole epoch key leaked",
+    "an update can be read when the whole epoch key leaked",
     asks(read, {}, [EPOCH.classical, EPOCH.frodo]),
   ),
   obligation(
     "limit",
     "simulated-evidence",
-    "an update stays secret from the gateway under simulated evidence",
+    "an update can be read by the gateway under simulated evidence",
     asks(read, { evidence: "simulated" }),
   ),
   obligation(
     "limit",
     "update-both-broken",
-    "an update stays secret when both KEMs are broken",
+    "an update can be read when both KEMs are broken",
     asks(read, { broken: ["classical", "frodo"] }),
   ),
   obligation(
     "limit",
     "update-signer-leaked-forged",
-    "the gateway cannot forge an update when the device's signing key leaked",
+    "the gateway forges an update when the device's signing key leaked",
     asks(forged, {}, [signerOf(I)]),
   ),
   obligation(
     "control",
     "no-measurement",
-    "secrecy, if the device did not compare the enclave's program",
+    "an update can be read if the device does not compare the enclave's program",
     asks(read, { unchecked: "measurement" }),
   ),
   obligation(
     "control",
     "unsigned-manifest",
-    "authenticity, if the enclave did not check the manifest's signature",
+    "the gateway forges an update if the enclave does not check the manifest's signature",
     asks(forged, { unchecked: "manifest" }),
   ),
   obligation(
     "control",
     "borrowed-id",
-    "authenticity, if the enclave did not compare a device's id with its keys",
+    "the gateway forges an update if the enclave does not compare a device's id with its keys",
     asks(forged, { unchecked: "cohort" }),
   ),
   obligation(
     "control",
     "manifest-without-digest",
-    "authenticity, if the manifest did not name the blob",
+    "the gateway forges an update if the manifest does not name the blob",
     asks(forged, {}, [], { manifest: ["blob_digest"] }),
   ),
   obligation(
     "control",
     "nothing-names-the-round",
-    "the round, if neither manifest nor seal named it",
+    "an update counts in another round if neither manifest nor seal names the round",
     asks(moved, {}, [], { manifest: ["round"], context: ["round"] }),
   ),
   obligation(
     "control",
     "seal-without-device",
-    "no copies, if the seal did not name the device",
+    "a device of the attacker has another's update counted as its own if the seal does not name the device",
     asks(copied, {}, [], { context: ["device_id"] }),
   ),
   obligation(

@@ -1,4 +1,4 @@
-// Key schedule of a session. Both sides run the same function over the same bytes; the tables of transcript.ts say which.
+// Key schedule of a session. Both sides run the same function over the same bytes, which transcript.ts lists.
 //
 //   th1    = SHA-384(LP(label) LP(M1) LP(sig1))
 //   th2    = SHA-384(th1 LP(M2) LP(server signature key))          the server signs th2

@@ -7,9 +7,9 @@ import { LABELS } from "./labels.ts";
 type Label = `qflare/v1 ${string}`;
 
 /**
- * Parts in their order: a label, which stands for its own text, or the name of a value. The parts of an inner list stand
- * each behind its length (LP); a part outside is as it is, so its length must be fixed, else two inputs could meet in
- * the same bytes.
+ * Parts in their order: a label, which stands for its own text, or the name of a value. The parts of an inner list
+ * stand each behind its length (LP); a part outside is as it is, so its length must be fixed, else two inputs could
+ * meet in the same bytes.
  */
 export type Input = readonly (string | readonly string[])[];
 
