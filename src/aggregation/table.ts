@@ -63,3 +63,14 @@ export function ruleOf(specification: Specification): Rule<object> {
 export function preAggregatorOf(step: Step): PreAggregator<object> {
   return PRE_AGGREGATORS[step.rule] as unknown as PreAggregator<object>;
 }
+
+/** The step that can never run on so few updates and what it needs; undefined where every one can. */
+export function unmetNeed(specification: Specification, updates: number): string | undefined {
+  const before = (specification.before ?? []).map((step) => ({
+    name: step.rule,
+    ...preAggregatorOf(step).requirement(step),
+  }));
+  const steps = [...before, { name: specification.rule, ...ruleOf(specification).requirement(specification) }];
+  const unmet = steps.find(({ updatesMin }) => updatesMin > updates);
+  return unmet === undefined ? undefined : `${unmet.name} needs ${unmet.words}`;
+}

@@ -8,7 +8,7 @@
 import { lengthPrefixed, u64be, utf8 } from "../core/bytes.ts";
 import { sha512 } from "../crypto/hash.ts";
 
-const LABEL = "qflare/v1 enclave binding";
+export const BINDING_LABEL = "qflare/v1 enclave binding";
 
 export interface Binding {
   readonly tee: string;
@@ -33,7 +33,7 @@ export interface Binding {
 export function reportData(binding: Binding): Uint8Array<ArrayBuffer> {
   return sha512(
     lengthPrefixed(
-      utf8(LABEL),
+      utf8(BINDING_LABEL),
       utf8(binding.tee),
       binding.nonceRoot,
       utf8(binding.kemSuite),

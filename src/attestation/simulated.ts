@@ -9,14 +9,14 @@ import { exchangeSizes, SUITES } from "../crypto/suite.ts";
 import { type Binding, reportData } from "./binding.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
-const EVIDENCE_CONTEXT = "qflare/v1 simulated evidence";
+export const EVIDENCE_CONTEXT = "qflare/v1 simulated evidence";
 const REPORT_DATA_BYTES = 64;
 const KEM_KEY_BYTES = exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey;
 
 const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
 export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];
 
-const body = message("simulated evidence body", 32_768, {
+export const simulatedBody = message("simulated evidence body", 32_768, {
   tee: oneOf("simulated"),
   isolation: oneOf(...ISOLATION_LEVELS),
   nonce_root: bytes(32),
@@ -34,12 +34,12 @@ const body = message("simulated evidence body", 32_768, {
   report_data: bytes(REPORT_DATA_BYTES),
 });
 
-const simulatedEvidence = message("simulated evidence", 40_960, {
-  body: bytes(1, body.bytesMax),
+export const simulatedEvidence = message("simulated evidence", 40_960, {
+  body: bytes(1, simulatedBody.bytesMax),
   signature: bytes(MLDSA.signature),
 });
 
-export type SimulatedBody = Of<typeof body.shape>;
+export type SimulatedBody = Of<typeof simulatedBody.shape>;
 
 function bindingOf(fields: Omit<SimulatedBody, "report_data" | "isolation">): Binding {
   return {
@@ -63,7 +63,7 @@ export function makeSimulatedEvidence(
   fields: Omit<SimulatedBody, "report_data">,
   signatureSecretKey: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const encoded = body.encode({ ...fields, report_data: reportData(bindingOf(fields)) });
+  const encoded = simulatedBody.encode({ ...fields, report_data: reportData(bindingOf(fields)) });
   const signed = signature("ML-DSA-44").sign(signatureSecretKey, encoded, EVIDENCE_CONTEXT);
   return simulatedEvidence.encode({ body: encoded, signature: signed });
 }
@@ -71,7 +71,7 @@ export function makeSimulatedEvidence(
 /** undefined where the signature or the binding does not hold. Throws message.malformed for what is not evidence. */
 export function readSimulatedEvidence(evidence: Uint8Array): SimulatedBody | undefined {
   const outer = simulatedEvidence.decode(evidence);
-  const fields = body.decode(outer.body);
+  const fields = simulatedBody.decode(outer.body);
   const scheme = signature("ML-DSA-44");
   if (!scheme.verify(fields.signature_public_key, outer.body, outer.signature, EVIDENCE_CONTEXT)) return undefined;
   return equal(reportData(bindingOf(fields)), fields.report_data) ? fields : undefined;

@@ -22,11 +22,12 @@ export class AdminClient {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on("line", (line) => this.#take(JSON.parse(line) as Answer));
-    socket.on("error", () => socket.destroy());
+    const lines = createInterface({ input: socket });
+    lines.on("line", (line) => this.#take(JSON.parse(line) as Answer));
+    // The reader of lines passes the socket's errors on.
+    for (const source of [socket, lines]) source.on("error", () => socket.destroy());
     socket.on("close", () => {
-      const gone = new QflareError("server.unavailable", "it closed the connection");
-      for (const waiting of this.#waiting.values()) waiting.reject(gone);
+      for (const waiting of this.#waiting.values()) waiting.reject(gone());
     });
   }
 
@@ -42,6 +43,7 @@ export class AdminClient {
   }
 
   async call<T>(method: string, params: object = {}): Promise<T> {
+    if (this.#socket.destroyed) throw gone();
     const id = this.#nextId++;
     const answered = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
@@ -68,6 +70,10 @@ export class AdminClient {
     if (answer.error === undefined) waiting?.resolve(answer.result);
     else waiting?.reject(errorOf(answer.error, answer.message ?? ""));
   }
+}
+
+function gone(): QflareError {
+  return new QflareError("server.unavailable", "it closed the connection");
 }
 
 function errorOf(code: string, text: string): QflareError {

@@ -11,10 +11,18 @@ import { addTokenCommand } from "./commands/token.ts";
 import { report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
+const EXIT_CODES = `
+Exit code: 0 done, 1 failed, 2 used wrongly. Ctrl-C or SIGTERM ends a server or device with 0, since stopping is how
+they are done; a demo that is stopped has not reached its end: 1.
+
+Example:
+  qflare demo --devices 10 --rounds 10`;
+
 function createProgram(): Command {
   const program = new Command("qflare")
     .description("federated learning over mutually distrusting devices, post-quantum secured end to end")
     .version(readVersion())
+    .addHelpText("after", EXIT_CODES)
     .showHelpAfterError("(add --help for what it takes)")
     .exitOverride();
   addDemoCommand(program);

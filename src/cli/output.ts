@@ -38,10 +38,15 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Says one line and sets the exit code; anything that is not coded is a fault of ours and keeps its trace. */
+/** What the machine refused: a file, a folder, a process. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+/** Says one line and sets the exit code; anything else is a fault of ours and keeps its trace. */
 export function report(error: unknown): void {
   const isUsage = error instanceof UsageError || (error instanceof QflareError && error.code === "config.invalid");
-  if (error instanceof UsageError || error instanceof QflareError) {
+  if (error instanceof UsageError || error instanceof QflareError || isSystemError(error)) {
     process.stderr.write(`qflare: ${error.message}\n`);
   } else {
     process.stderr.write(`qflare: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

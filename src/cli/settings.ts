@@ -84,6 +84,7 @@ const SETTINGS = {
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
   rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
   model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
@@ -101,10 +102,10 @@ const SETTINGS = {
   model_per_minute: perMinute("model requests", 60),
 } as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
 
-type Name = keyof typeof SETTINGS;
+export type Name = keyof typeof SETTINGS;
 export type Settings = { readonly [K in Name]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
 
-const NAMES = Object.keys(SETTINGS) as Name[];
+export const SETTING_NAMES: readonly Name[] = Object.keys(SETTINGS) as Name[];
 const CONFIG_FILE = "qflare.toml";
 
 function flagOf(name: string): string {
@@ -114,7 +115,7 @@ function flagOf(name: string): string {
 /** Flags without defaults, so that a missing one can be told from a given one. */
 export function addSettings(command: Command): Command {
   command.addOption(new Option("--config <file>", `configuration file, by default ${CONFIG_FILE} if it is there`));
-  for (const name of NAMES) {
+  for (const name of SETTING_NAMES) {
     const { words, placeholder, fallback } = SETTINGS[name];
     const shown = fallback === undefined ? words : `${words} (default: ${shownDefault(name)})`;
     command.addOption(new Option(`--${flagOf(name)} <${placeholder}>`, shown));
@@ -133,7 +134,7 @@ type Flags = Readonly<Record<string, unknown>>;
 export function readSettings(flags: Flags, environment: NodeJS.ProcessEnv): Settings {
   const file = readConfigFile(flags.config as string | undefined);
   const out: Record<string, unknown> = {};
-  for (const name of NAMES) {
+  for (const name of SETTING_NAMES) {
     const given = givenText(name, flags, environment, file);
     out[name] = given === undefined ? SETTINGS[name].fallback : readOne(name, given);
   }

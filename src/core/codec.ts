@@ -3,15 +3,17 @@
 import { decode, encode, rfc8949EncodeOptions } from "cborg";
 import { equal } from "./bytes.ts";
 import { QflareError } from "./error.ts";
+import { LIMITS } from "./limits.ts";
 
-/** Values are whole numbers, finite floats, booleans, null, text, Uint8Array, arrays and plain objects. */
+/** Values are whole numbers, finite floats, booleans, null, text, Uint8Array, arrays, and maps or objects of them. */
 export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(encode(value, rfc8949EncodeOptions));
 }
 
 /**
  * Maps come back as Map, so that no key can reach a prototype. Refuses what is longer than lengthMax, trailing bytes,
- * duplicate keys, indefinite lengths, tags, undefined, and every form that encodeCbor would not have written.
+ * duplicate keys and keys that are not text, deep nesting, indefinite lengths, tags, undefined, and every form that
+ * encodeCbor would not have written.
  */
 export function decodeCbor(bytes: Uint8Array, lengthMax: number): unknown {
   if (bytes.length > lengthMax) {
@@ -32,6 +34,19 @@ export function decodeCbor(bytes: Uint8Array, lengthMax: number): unknown {
   } catch (cause) {
     throw new QflareError("message.malformed", undefined, { cause });
   }
+  requireShallow(value, LIMITS.messageDepthMax);
   if (!equal(encodeCbor(value), bytes)) throw new QflareError("message.malformed", "expected deterministic CBOR");
   return value;
+}
+
+/** Whatever walks the value later does so by recursion: nesting must not reach the end of its stack. */
+function requireShallow(value: unknown, levels: number): void {
+  if (!Array.isArray(value) && !(value instanceof Map)) return;
+  if (levels === 0) throw new QflareError("message.malformed", `expected at most ${LIMITS.messageDepthMax} levels`);
+  if (value instanceof Map) {
+    for (const key of value.keys()) {
+      if (typeof key !== "string") throw new QflareError("message.malformed", "expected keys of text");
+    }
+  }
+  for (const entry of value.values()) requireShallow(entry, levels - 1);
 }

@@ -7,7 +7,8 @@ export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
-  frameBytesMax: 4 * MIB,
+  frameBytesMax: 16 * MIB,
+  messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
   suitesMax: 8,

@@ -14,6 +14,8 @@ export interface Shape<T> {
   readonly schema: JsonSchema;
   /** In words, for the documentation: "16 bytes". */
   readonly words: string;
+  /** Of a list or a nullable: the shape of what is in it. */
+  readonly inner?: Shape<unknown>;
 }
 
 export type Of<S> = S extends Shape<infer T> ? T : never;
@@ -88,6 +90,7 @@ export function list<T>(item: Shape<T>, min: number, max: number): Shape<T[]> {
         : refuse(path, words),
     schema: { type: "array", items: item.schema, minItems: min, maxItems: max },
     words,
+    inner: item,
   };
 }
 
@@ -97,6 +100,7 @@ export function nullable<T>(inner: Shape<T>): Shape<T | null> {
     read: (value, path) => (value === null ? null : inner.read(value, path)),
     schema: { oneOf: [inner.schema, { type: "null" }] },
     words: `null or ${inner.words}`,
+    inner,
   };
 }
 

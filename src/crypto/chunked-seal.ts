@@ -16,9 +16,12 @@ import { expand, extract } from "./hkdf.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const MAGIC = "QFS1";
+export const SEAL_LABEL = "qflare/v1 seal";
 const SALT_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 const PREFIX_BYTES = 7;
+/** Tiny chunks would let a sender make the opener pay a cipher call and a tag for every few bytes. */
+const CHUNK_BYTES_MIN = 4096;
 const CHUNK_BYTES_MAX = 2 ** 20;
 
 const SEAL_HEADER_BYTES: number = 4 + 4 + SALT_BYTES + COMMITMENT_BYTES; // 72
@@ -31,7 +34,7 @@ interface SealKeys {
 
 function deriveKeys(secret: Uint8Array, salt: Uint8Array, chunkBytes: number, context: Uint8Array): SealKeys {
   const root = extract(salt, secret);
-  const info = lengthPrefixed(utf8("qflare/v1 seal"), u32be(chunkBytes), context);
+  const info = lengthPrefixed(utf8(SEAL_LABEL), u32be(chunkBytes), context);
   const material = expand(root, info, AEAD_KEY_BYTES + COMMITMENT_BYTES + PREFIX_BYTES);
   const keys = {
     key: material.slice(0, AEAD_KEY_BYTES),
@@ -46,6 +49,10 @@ function chunkNonce(prefix: Uint8Array, index: number, isLast: boolean): Bytes {
   return concat(prefix, u32be(index), Uint8Array.of(isLast ? 1 : 0));
 }
 
+function isChunkLength(chunkBytes: number): boolean {
+  return Number.isInteger(chunkBytes) && chunkBytes >= CHUNK_BYTES_MIN && chunkBytes <= CHUNK_BYTES_MAX;
+}
+
 function chunkCount(plaintextLength: number, chunkBytes: number): number {
   return Math.max(1, Math.ceil(plaintextLength / chunkBytes));
 }
@@ -55,7 +62,9 @@ export function sealedLength(plaintextLength: number, chunkBytes: number = LIMIT
   return SEAL_HEADER_BYTES + plaintextLength + AEAD_TAG_BYTES * chunkCount(plaintextLength, chunkBytes);
 }
 
-/** secret: fresh for each blob or at least 32 random bytes; stays the caller's to wipe. */
+/**
+ * secret: fresh for each blob or at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB.
+ */
 export function seal(
   secret: Uint8Array,
   context: Uint8Array,
@@ -63,6 +72,7 @@ export function seal(
   random: Random,
   chunkBytes: number = LIMITS.chunkBytes,
 ): Bytes {
+  if (!isChunkLength(chunkBytes)) throw new RangeError(`chunk length out of range: ${chunkBytes}`);
   const salt = random.bytes(SALT_BYTES);
   const keys = deriveKeys(secret, salt, chunkBytes, context);
   const out = new Uint8Array(sealedLength(plaintext.length, chunkBytes));
@@ -85,26 +95,30 @@ export function open(secret: Uint8Array, context: Uint8Array, sealed: Uint8Array
   if (header === undefined) return undefined;
   const { chunkBytes, salt, commitment } = header;
   const keys = deriveKeys(secret, salt, chunkBytes, context);
-  if (!equal(keys.commitment, commitment)) return undefined;
   const body = sealed.subarray(SEAL_HEADER_BYTES);
+  const out = equal(keys.commitment, commitment) ? openChunks(keys, chunkBytes, body) : undefined;
+  wipe(keys.key);
+  return out;
+}
+
+function openChunks(keys: SealKeys, chunkBytes: number, body: Uint8Array): Bytes | undefined {
   const stride = chunkBytes + AEAD_TAG_BYTES;
   const count = Math.max(1, Math.ceil(body.length / stride));
-  const plaintextLength = body.length - count * AEAD_TAG_BYTES;
-  if (plaintextLength < 0) return undefined;
-  const out = new Uint8Array(plaintextLength);
+  // Cut inside its last tag, the chunks before it would hold more than the lengths promise.
+  if (body.length - (count - 1) * stride < AEAD_TAG_BYTES) return undefined;
+  const out = new Uint8Array(body.length - count * AEAD_TAG_BYTES);
   for (let i = 0; i < count; i++) {
     const nonce = chunkNonce(keys.prefix, i, i === count - 1);
     const chunk = openAead(keys.key, nonce, new Uint8Array(0), body.subarray(i * stride, (i + 1) * stride));
     if (chunk === undefined || (chunk.length === 0 && count > 1)) return undefined;
     out.set(chunk, i * chunkBytes);
   }
-  wipe(keys.key);
   return out;
 }
 
 function readHeader(sealed: Uint8Array): { chunkBytes: number; salt: Uint8Array; commitment: Uint8Array } | undefined {
   if (sealed.length < SEAL_HEADER_BYTES || !equal(sealed.subarray(0, 4), utf8(MAGIC))) return undefined;
   const chunkBytes = readU32be(sealed, 4);
-  if (chunkBytes < 1 || chunkBytes > CHUNK_BYTES_MAX) return undefined;
+  if (!isChunkLength(chunkBytes)) return undefined;
   return { chunkBytes, salt: sealed.subarray(8, 8 + SALT_BYTES), commitment: sealed.subarray(8 + SALT_BYTES, 72) };
 }

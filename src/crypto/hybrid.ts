@@ -7,6 +7,7 @@ import type { Kem, KemName, KemSizes } from "./kem.ts";
 import { generateX25519, sharedX25519, X25519_BYTES } from "./x25519.ts";
 
 const SECRET_BYTES = 32;
+export const HYBRID_LABEL = "qflare/v1 hybrid";
 
 export type HybridName = `X25519+${KemName}`;
 
@@ -52,11 +53,7 @@ export function hybridKem(pq: Kem): HybridKem {
   ): Uint8Array<ArrayBuffer> {
     const secrets = lengthPrefixed(shared, pqShared);
     const root = extract(new Uint8Array(0), secrets);
-    const secret = expand(
-      root,
-      lengthPrefixed(utf8("qflare/v1 hybrid"), utf8(name), ciphertext, publicKey),
-      SECRET_BYTES,
-    );
+    const secret = expand(root, lengthPrefixed(utf8(HYBRID_LABEL), utf8(name), ciphertext, publicKey), SECRET_BYTES);
     wipe(shared, pqShared, secrets, root);
     return secret;
   }

@@ -7,7 +7,7 @@ const OTHERS = 0o077;
 const BYTES_MAX = 2 ** 20;
 /** O_SYNC: Node's permission model, under which the enclave runs, has no fsync. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_SYNC;
-const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT"];
+const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /** Throws store.full where there is no space; the file that was there before is then untouched. */
 export function writeSecretFile(path: string, contents: Uint8Array): void {
@@ -16,7 +16,8 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
   try {
     const file = openSync(temporary, WRITE_FLAGS, 0o600);
     try {
-      writeSync(file, contents);
+      // A call may write less than it is given, without an error, when the space ends in the middle.
+      for (let at = 0; at < contents.length; ) at += writeSync(file, contents, at);
     } finally {
       closeSync(file);
     }
@@ -26,6 +27,14 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
     const isFull = NO_SPACE.includes((cause as NodeJS.ErrnoException).code ?? "");
     throw isFull ? new QflareError("store.full", path, { cause }) : cause;
   }
+}
+
+/** Throws what writing there would throw, so that nothing is asked of others for a key that has no place. */
+export function checkSecretPlace(path: string): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  closeSync(openSync(temporary, WRITE_FLAGS, 0o600));
+  rmSync(temporary);
 }
 
 /** undefined where there is no such file. Throws keystore.permissions where its group or others may touch it. */
@@ -38,7 +47,9 @@ export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefine
     throw new QflareError("keystore.malformed", `${path} cannot be opened`, { cause: error });
   }
   try {
-    const { mode, size } = fstatSync(file);
+    const status = fstatSync(file);
+    const { mode, size } = status;
+    if (!status.isFile()) throw new QflareError("keystore.malformed", `${path} is no file`);
     if ((mode & OTHERS) !== 0) {
       throw new QflareError(
         "keystore.permissions",

@@ -6,7 +6,6 @@
 //     await round.submit(delta, examples);
 //   }
 
-import { existsSync } from "node:fs";
 import { appraise } from "../attestation/appraisal.ts";
 import type { SimulatedBody } from "../attestation/simulated.ts";
 import { equal, toHex } from "../core/bytes.ts";
@@ -27,7 +26,7 @@ import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
-import { type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
 import { errorOf } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -44,7 +43,7 @@ export interface DeviceOptions {
   readonly keystore: string;
   /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
   readonly allowSimulatedEnclave?: boolean;
-  /** An enclave that would aggregate fewer updates than this is refused. */
+  /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   readonly suites?: readonly SuiteName[];
   readonly onEvent?: (event: DeviceEvent) => void;
@@ -79,6 +78,7 @@ interface TrustedEnclave {
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const NONCE_BYTES = 32;
+const UPDATES_MIN = 2;
 
 /** The round is over or never was this device's: nothing to repeat. */
 const TOO_LATE: readonly string[] = ["round.closed", "round.wrong", "round.not_selected", "update.base_model"];
@@ -106,11 +106,9 @@ export class Device {
     this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
   }
 
-  /** link: the printed enrolment token. Throws config.invalid where the key file exists already. */
+  /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
-    if (existsSync(options.keystore)) {
-      throw new QflareError("config.invalid", `keystore: ${options.keystore} exists already`);
-    }
+    checkKeystorePlace(options.keystore);
     const keystore = await enrollDevice(options.link);
     saveKeystore(options.keystore, keystore);
     return new Device(keystore, options);
@@ -151,6 +149,8 @@ export class Device {
       if (answer.state === "wait" || answer.task === null) continue;
       if (answer.evidence !== null) this.#enclave = this.#trust(answer.evidence.package, answer.evidence.nonce);
       if (!this.#isTrusted(answer.task)) {
+        if (answer.evidence !== null)
+          throw new QflareError("evidence.refused", "the task is for another enclave or policy");
         this.#enclave = undefined;
         continue;
       }
@@ -205,7 +205,7 @@ export class Device {
       noncePath: offered.nonce_path,
     });
     if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
-    const updatesMin = this.#options.updatesMin ?? 1;
+    const updatesMin = this.#options.updatesMin ?? UPDATES_MIN;
     if (policy.updates_min < updatesMin) {
       throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
     }

@@ -18,7 +18,7 @@ import { type Identity, identityFingerprint, identityMessage } from "../wire/ide
 import { CONTEXTS } from "../wire/labels.ts";
 import { parseToken, type Token } from "../wire/token.ts";
 import type { Keystore } from "./keystore.ts";
-import { type CertificatePin, errorOf, Transport } from "./transport.ts";
+import { type CertificatePin, errorOf, type HttpAnswer, type HttpCall, Transport, Unreachable } from "./transport.ts";
 
 const CBOR = { "content-type": "application/cbor" };
 
@@ -39,7 +39,7 @@ export async function enrollDevice(link: string): Promise<Keystore> {
     const keys = await freshKeys();
     const request = signedRequest(token, keys);
     wipe(token.secret);
-    const answer = await transport.call({
+    const answer = await callOnce(transport, token.url, {
       method: "POST",
       path: "/api/enroll",
       headers: CBOR,
@@ -54,10 +54,20 @@ export async function enrollDevice(link: string): Promise<Keystore> {
   }
 }
 
+/** Enrolling is not repeated: a lost answer leaves it open whether the token has been used. */
+async function callOnce(transport: Transport, url: string, call: HttpCall): Promise<HttpAnswer> {
+  try {
+    return await transport.call(call);
+  } catch (cause) {
+    if (!(cause instanceof Unreachable)) throw cause;
+    throw new QflareError("server.unavailable", `${url} does not answer (${cause.message})`, { cause });
+  }
+}
+
 async function readIdentity(token: Token): Promise<Uint8Array<ArrayBuffer>> {
   const transport = new Transport(token.url, "any");
   try {
-    const answer = await transport.call({
+    const answer = await callOnce(transport, token.url, {
       method: "GET",
       path: "/api/identity",
       bodyBytesMax: identityMessage.bytesMax,

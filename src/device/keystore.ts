@@ -1,11 +1,12 @@
 // The device's key file: its long-term keys and what it pinned at enrolment. Mode 0600; looser permissions are refused.
 
+import { existsSync } from "node:fs";
 import { wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, text, uint } from "../core/shape.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
-import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
+import { checkSecretPlace, readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { DEVICE_ID_BYTES } from "../wire/enroll.ts";
 import { identityMessage } from "../wire/identity.ts";
@@ -35,6 +36,17 @@ export function saveKeystore(path: string, keystore: Keystore): void {
   const encoded = keystoreMessage.encode(keystore);
   writeSecretFile(path, encoded);
   wipe(encoded);
+}
+
+/** Throws config.invalid where no key file can be made. */
+export function checkKeystorePlace(path: string): void {
+  if (existsSync(path)) throw new QflareError("config.invalid", `keystore: ${path} exists already`);
+  try {
+    checkSecretPlace(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new QflareError("config.invalid", `keystore: ${path} cannot be made (${code})`, { cause });
+  }
 }
 
 /** undefined where there is no file. Throws keystore.permissions, keystore.malformed. */

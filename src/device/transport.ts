@@ -94,7 +94,9 @@ export class Transport {
   readonly #base: URL;
   readonly #agent: PinnedAgent;
 
+  /** Throws config.invalid for what is no URL: a token's check of its URL knows no hosts and no ports. */
   constructor(url: string, pin: CertificatePin) {
+    if (!URL.canParse(url)) throw new QflareError("config.invalid", `expected the URL of a server, got ${url}`);
     this.#base = new URL(url);
     this.#agent = new PinnedAgent(pin);
   }
@@ -135,9 +137,10 @@ function answerOf(request: ClientRequest, bytesMax: number): Promise<HttpAnswer>
       let length = 0;
       response.on("data", (piece: Buffer) => {
         length += piece.length;
-        if (length > bytesMax)
-          request.destroy(new QflareError("message.too_large", `expected at most ${bytesMax} bytes`));
-        else pieces.push(piece);
+        if (length <= bytesMax) return void pieces.push(piece);
+        // Not by destroying alone: an answer that has come whole ends first, and would be taken without this piece.
+        fail(new QflareError("message.too_large", `expected at most ${bytesMax} bytes`));
+        request.destroy();
       });
       response.on("error", fail);
       response.on("aborted", () => fail(new Error("the answer broke off")));

@@ -2,7 +2,7 @@
 // line: {"id", "method", "params"} in, {"id", "result"} or {"id", "error", "message"} out; after "watch" also events.
 
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fromHex, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -29,6 +29,11 @@ export interface AdminPorts {
   /** Where devices reach this server: stands in every token. */
   readonly url: string;
   stop(): void;
+}
+
+export interface Admin {
+  /** Takes no more requests and ends the connections. */
+  close(): void;
 }
 
 type Params = Readonly<Record<string, unknown>>;
@@ -92,25 +97,42 @@ function iso(ms: number): string {
 }
 
 /** Throws config.invalid where the path is too long for a socket. */
-export async function openAdmin(path: string, ports: AdminPorts): Promise<Server> {
+export function checkAdminPath(path: string): void {
   if (Buffer.byteLength(path) > SOCKET_PATH_LENGTH_MAX) {
     throw new QflareError("config.invalid", `data-dir: ${path} is longer than ${SOCKET_PATH_LENGTH_MAX} bytes`);
   }
+}
+
+/** path: one that checkAdminPath takes. What a killed server left there is replaced. */
+export async function openAdmin(path: string, ports: AdminPorts): Promise<Admin> {
   rmSync(path, { force: true });
-  const server = createServer((socket) => serve(socket, ports));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    serve(socket, ports);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, resolve);
   });
   chmodSync(path, 0o600);
-  return server;
+  return {
+    close: () => {
+      server.close();
+      // Who only watches would keep the process alive; what is being answered still gets out.
+      for (const socket of sockets) socket.destroySoon();
+    },
+  };
 }
 
 function serve(socket: Socket, ports: AdminPorts): void {
   let received = 0;
   const stopListening: (() => void)[] = [];
   const send = (value: unknown): void => void socket.write(`${JSON.stringify(value)}\n`);
-  socket.on("error", () => socket.destroy());
+  const lines = createInterface({ input: socket });
+  // The reader of lines passes the socket's errors on: a client that dies must not take the server with it.
+  for (const source of [socket, lines]) source.on("error", () => socket.destroy());
   socket.on("close", () => {
     for (const stop of stopListening) stop();
   });
@@ -118,7 +140,7 @@ function serve(socket: Socket, ports: AdminPorts): void {
     received = chunk.includes(10) ? 0 : received + chunk.length;
     if (received > LINE_LENGTH_MAX) socket.destroy();
   });
-  createInterface({ input: socket }).on("line", async (line) => {
+  lines.on("line", async (line) => {
     const { id, answer } = await handle(line, ports);
     if (answer === "watch") {
       stopListening.push(ports.events.listen(send));

@@ -2,11 +2,12 @@
 // empty environment, no network, no child processes, no workers, no add-ons, no database, no code from strings.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { toHex, utf8 } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
 
 export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -27,6 +28,15 @@ function locate(): Place {
   const floors = dirname(dirname(here));
   const entry = join(floors, "enclave", here.endsWith(".ts") ? "main.ts" : "main.js");
   return { floors, root: dirname(floors), entry };
+}
+
+/** The one package that the program imports. It may lie beside this package instead of in it. */
+function packageFolder(root: string): string {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const found = join(folder, "node_modules", "cborg");
+    if (existsSync(found)) return found;
+    if (folder === dirname(folder)) throw new QflareError("enclave.unavailable", "the package cborg is not installed");
+  }
 }
 
 /** SHA-256 over names and contents of the program's files, hexadecimal. */
@@ -50,13 +60,15 @@ export function launchEnclave(keyFolder: string): EnclaveChild {
   const readable = [
     ...PROGRAM.map((floor) => join(floors, floor, "*")),
     join(root, "package.json"),
-    join(root, "node_modules", "cborg", "*"),
+    join(packageFolder(root), "*"),
     join(keyFolder, "*"),
   ];
   const flags = [
     "--permission",
     ...readable.map((path) => `--allow-fs-read=${path}`),
     `--allow-fs-write=${join(keyFolder, "*")}`,
+    // To resolve a link, Node would have to read folders outside of these.
+    "--preserve-symlinks",
     "--disallow-code-generation-from-strings",
     "--disable-proto=delete",
     "--disable-sigusr1",

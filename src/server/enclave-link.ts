@@ -86,22 +86,24 @@ export class EnclaveLink {
     const progress = row.enclave_progress;
     const child = new EnclaveProcess(launchEnclave(keyFolder), log);
     const resume = keys === null || progress === null ? null : { keys, progress };
-    const { answer } = await child.call("open", { policy, resume, at: clock.nowMs() });
-    await this.#store(answer, (tx) =>
-      tx
-        .updateTable("run")
-        .set({ enclave_keys: answer.keys, enclave_public_key: answer.signature_public_key })
-        .execute(),
-    );
-    this.#facts = {
-      signaturePublicKey: answer.signature_public_key,
-      kemKeyHash: epochKeyHash(answer.kem_public_key),
-      epoch: answer.epoch,
-      isolation: answer.isolation,
-    };
+    try {
+      this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+    } catch (error) {
+      child.kill();
+      throw error;
+    }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: child.pid, isolation: answer.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: child.pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+  }
+
+  async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
+    const { answer } = await child.call("open", request);
+    const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
+    await this.#store(answer, (tx) =>
+      tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute(),
+    );
+    return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
   }
 
   /**

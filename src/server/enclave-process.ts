@@ -16,6 +16,8 @@ import type { EnclaveChild } from "./enclave-launch.ts";
 
 const EMPTY = new Uint8Array(0);
 const LOG_LINE_LENGTH_MAX = 500;
+const CLOSE_MS = 5000;
+const PATIENCE_MS = 60_000;
 
 export interface Reply {
   readonly body: Uint8Array;
@@ -35,16 +37,21 @@ export class EnclaveProcess {
   #reply:
     | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
     | undefined;
+  readonly #patienceMs: number;
   #isAlive = true;
+  /** Why the enclave ended, where it said so itself. */
+  #lastWords: string | undefined;
 
-  constructor(child: EnclaveChild, log: Log) {
+  /** patienceMs: longest that one operation may take. */
+  constructor(child: EnclaveChild, log: Log, patienceMs: number = PATIENCE_MS) {
     this.#child = child;
     this.#log = log;
+    this.#patienceMs = patienceMs;
     child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
-    child.stderr.on("data", (chunk: Buffer) => log.warn({}, chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
+    child.stderr.on("data", (chunk: Buffer) => this.#hear(chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
     child.stdin.on("error", () => this.#end("its input is closed"));
     child.on("error", (error) => this.#end(error.message));
-    child.on("exit", (code, signal) => this.#end(`it ended with ${signal ?? code}`));
+    child.on("close", (code, signal) => this.#end(this.#lastWords ?? `it ended with ${signal ?? code}`));
   }
 
   get isAlive(): boolean {
@@ -71,22 +78,37 @@ export class EnclaveProcess {
   #exchange(message: Uint8Array, blob: Uint8Array): Promise<Reply> {
     if (!this.#isAlive) return Promise.reject(new QflareError("enclave.unavailable"));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
+      // A process that hangs, or was stopped, holds up the round like a dead one, and is replaced like one.
+      const timer = setTimeout(() => this.kill(), this.#patienceMs);
+      const settle = <T>(settled: (value: T) => void): ((value: T) => void) => {
+        return (value) => {
+          clearTimeout(timer);
+          settled(value);
+        };
+      };
+      this.#waiting.push({ resolve: settle(resolve), reject: settle(reject) });
       for (const frame of framesOf(message, blob)) this.#child.stdin.write(frame);
     });
   }
 
-  /** Ends the process: it leaves at the end of its input. */
+  /** Ends the process: it leaves at the end of its input, or is made to. */
   async close(): Promise<void> {
     if (!this.#isAlive) return;
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), CLOSE_MS);
     this.#child.stdin.end();
     await gone;
+    clearTimeout(timer);
   }
 
   kill(): void {
     this.#child.kill("SIGKILL");
     this.#end("it was stopped");
+  }
+
+  #hear(text: string): void {
+    this.#log.warn({}, text);
+    this.#lastWords = /^enclave: (.+)$/m.exec(text)?.[1] ?? this.#lastWords;
   }
 
   #receive(chunk: Uint8Array): void {
@@ -129,7 +151,9 @@ export class EnclaveProcess {
 }
 
 function remoteError(error: { code: string; detail: string }): QflareError {
-  return isErrorCode(error.code)
-    ? new QflareError(error.code, error.detail)
-    : new QflareError("enclave.unavailable", `unknown code ${error.code}`);
+  if (!isErrorCode(error.code)) return new QflareError("enclave.unavailable", `unknown code ${error.code}`);
+  const coded = new QflareError(error.code);
+  // The whole message already, as the enclave wrote it.
+  coded.message = error.detail;
+  return coded;
 }

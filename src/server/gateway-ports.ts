@@ -2,6 +2,7 @@
 
 import type { FastifyRequest } from "fastify";
 import { fromHex, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
@@ -31,6 +32,14 @@ export interface GatewayPorts {
   readonly policyHash: Uint8Array<ArrayBuffer>;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** onRequest hook of a route with a body. The gateway's parsers serve all routes: each must say which one it means. */
+export function only(mediaType: string) {
+  return async (request: FastifyRequest): Promise<void> => {
+    const [essence] = (request.headers["content-type"] ?? "").split(";");
+    if (essence!.trim().toLowerCase() !== mediaType) throw new QflareError("request.media_type");
+  };
 }
 
 /** onRequest hook of a route with a limit. A session id is not to be guessed, so it can stand for its device. */

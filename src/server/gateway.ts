@@ -1,6 +1,6 @@
 // The gateway: TLS, content types, rate limits, the error answer, and the routes.
 
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { ERRORS, type ErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
@@ -32,18 +32,12 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     return503OnClosing: true,
+    frameworkErrors: (error, request, reply) => void sendError(error, request, reply, ports.log),
   }) as unknown as FastifyInstance;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(CBOR_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser(SUBMIT_TYPE, (_request, body, done) => done(null, body));
-  app.setErrorHandler<FastifyError>(async (error, request, reply) => {
-    const coded = codedError(error, request, ports.log);
-    if (coded instanceof RateLimited) reply.headers(coded.headers);
-    // What a body still holds is not worth reading: the connection ends with the answer.
-    if (Number(request.headers["content-length"] ?? 0) > LIMITS.controlMessageBytesMax)
-      reply.header("connection", "close");
-    return await reply.code(coded.status).send({ error: coded.code, message: coded.message });
-  });
+  app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, ports.log));
   app.setNotFoundHandler(() => {
     throw new QflareError("request.not_found");
   });
@@ -66,7 +60,17 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: "message.too_large",
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "request.media_type",
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: "message.length_mismatch",
+  FST_ERR_MAX_PARAM_LENGTH: "request.not_found",
 };
+
+function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+  const coded = codedError(error, request, log);
+  if (coded instanceof RateLimited) reply.headers(coded.headers);
+  // What a body still holds is not worth reading: the connection ends with the answer.
+  if (Number(request.headers["content-length"] ?? 0) > LIMITS.controlMessageBytesMax)
+    reply.header("connection", "close");
+  return reply.code(coded.status).send({ error: coded.code, message: coded.message });
+}
 
 /** A session that is refused looks the same from outside, whatever the cause: no detail leaves the process. */
 function codedError(

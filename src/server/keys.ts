@@ -23,7 +23,7 @@ export interface ServerKeys {
   readonly fingerprint: Bytes;
 }
 
-const KEY_FILE = "server.key";
+export const KEY_FILE = "server.key";
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 
 const keyFile = message("server key file", 65_536, {

@@ -152,6 +152,13 @@ export class Ledger {
       .executeTakeFirst();
   }
 
+  /** Throws update.sequence where accept would, so that an old manifest costs no space; accept has the last word. */
+  async requireNewer({ device_id, sequence }: Manifest): Promise<void> {
+    const query = this.#db.selectFrom("devices").select("id").where("id", "=", device_id);
+    const row = await query.where("sequence", "<", sequence).executeTakeFirst();
+    if (row === undefined) throw new QflareError("update.sequence");
+  }
+
   /**
    * Row and audit entry in one transaction, while the round collects. The same manifest again gives the row that is
    * there; another one of the same device throws update.duplicate.

@@ -69,11 +69,6 @@ export class OpenRound {
     return this.#fed.size < this.#accepted.size || this.#generation !== this.#ports.enclave.generation;
   }
 
-  /** Sealed updates are of no use once the round is closed; their signed manifests stay in the ledger. */
-  async removeBlobs(): Promise<void> {
-    await this.#ports.blobs.remove([...this.#accepted.values()].map((update) => update.blob_digest));
-  }
-
   /** What a selected device gets, but for the time that is left. */
   task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms"> {
     return {

@@ -11,11 +11,34 @@ import { submitMessage } from "../wire/update.ts";
 import { workAnswer, workRequest } from "../wire/work.ts";
 import { CBOR_TYPE } from "./gateway-ports.ts";
 
-const errorSchema = {
+const ERROR_SCHEMA = {
   type: "object",
   properties: { error: { type: "string", enum: Object.keys(ERRORS) }, message: { type: "string" } },
   required: ["error", "message"],
+  additionalProperties: false,
 };
+
+const HEALTH_SCHEMA = {
+  type: "object",
+  properties: {
+    status: { type: "string", enum: ["ok", "degraded"] },
+    enclave: nullOr({ isolation: { type: "string" }, evidence: { type: "string", enum: ["simulated"] } }),
+    round: nullOr({ number: { type: "integer", minimum: 1 }, state: { type: "string" } }),
+    finished: { type: "boolean" },
+    sessions: { type: "integer", minimum: 0 },
+  },
+  required: ["status", "enclave", "round", "finished", "sessions"],
+  additionalProperties: false,
+};
+
+function nullOr(properties: JsonSchema): JsonSchema {
+  const required = Object.keys(properties);
+  return { oneOf: [{ type: "object", properties, required, additionalProperties: false }, { type: "null" }] };
+}
+
+function json(schema: JsonSchema): JsonSchema {
+  return { "application/json": { schema } };
+}
 
 function cbor(message: Message<unknown>): JsonSchema {
   return { [CBOR_TYPE]: { schema: { title: message.name, ...message.shape.schema } } };
@@ -26,9 +49,12 @@ function sealed(type: string, message: Message<unknown>): JsonSchema {
   return { [type]: { schema: { title: `${message.name}, sealed`, ...message.shape.schema } } };
 }
 
+/** The statuses that belong to the path; any other one carries a coded error too. */
 function answers(description: string, content: JsonSchema, errors: readonly number[]): JsonSchema {
-  const error = { description: "Coded error", content: { "application/json": { schema: errorSchema } } };
-  return { 200: { description, content }, ...Object.fromEntries(errors.map((status) => [status, error])) };
+  const error = { description: "Coded error", content: json({ $ref: "#/components/schemas/Error" }) };
+  const wait = { "retry-after": { description: "Seconds", schema: { type: "integer", minimum: 1 } } };
+  const responses = errors.map((status) => [status, status === 429 ? { ...error, headers: wait } : error]);
+  return { 200: { description, content }, ...Object.fromEntries(responses), default: error };
 }
 
 const sessionHeaders = [
@@ -37,71 +63,100 @@ const sessionHeaders = [
   { in: "header", name: HEADERS.confirm, required: false, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
 ];
 
+function joiningPaths(): JsonSchema {
+  return {
+    "/api/identity": {
+      get: {
+        operationId: "readIdentity",
+        summary: "Who this server is",
+        responses: answers("Identity", cbor(identityMessage), []),
+      },
+    },
+    "/api/enroll": {
+      post: {
+        operationId: "enroll",
+        summary: "Enrol a device under a one-time token",
+        requestBody: { required: true, content: cbor(enrollRequest) },
+        responses: answers("Enrolled", cbor(enrollAnswer), [400, 401, 409, 410, 413, 415, 429]),
+      },
+    },
+    "/api/challenge": {
+      post: {
+        operationId: "challenge",
+        summary: "Open a session",
+        requestBody: { required: true, content: cbor(challengeRequest) },
+        responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429, 503]),
+      },
+    },
+  };
+}
+
+function roundPaths(): JsonSchema {
+  return {
+    "/api/global_model": {
+      get: {
+        operationId: "readGlobalModel",
+        summary: "Ask for work; waits until there is some",
+        parameters: [
+          ...sessionHeaders,
+          { in: "header", name: HEADERS.record, required: true, schema: { title: workRequest.name, type: "string" } },
+        ],
+        responses: answers("Work", sealed(RECORD_TYPE, workAnswer), [400, 401, 429, 503]),
+      },
+    },
+    "/api/models/{digest}": {
+      get: {
+        operationId: "readModel",
+        summary: "A sealed model by its digest",
+        parameters: [
+          { in: "path", name: "digest", required: true, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
+        ],
+        responses: answers("Sealed model", { "application/octet-stream": { schema: { type: "string" } } }, [404, 429]),
+      },
+    },
+    "/api/submit_model": {
+      post: {
+        operationId: "submitModel",
+        summary: "Submit a sealed update: u32 record length, record, blob",
+        parameters: sessionHeaders,
+        requestBody: { required: true, content: sealed(SUBMIT_TYPE, submitMessage) },
+        responses: answers(
+          "Receipt",
+          sealed(RECORD_TYPE, receiptAnswer),
+          [400, 401, 403, 409, 413, 415, 429, 503, 507],
+        ),
+      },
+    },
+  };
+}
+
+function servicePaths(): JsonSchema {
+  return {
+    "/api/health": {
+      get: {
+        operationId: "readHealth",
+        summary: "Whether the server works",
+        responses: {
+          ...answers("The enclave works", json(HEALTH_SCHEMA), []),
+          503: { description: "The enclave is away", content: json(HEALTH_SCHEMA) },
+        },
+      },
+    },
+    "/api/openapi.json": {
+      get: {
+        operationId: "readOpenapi",
+        summary: "This page",
+        responses: answers("OpenAPI", json({ type: "object" }), []),
+      },
+    },
+  };
+}
+
 export function openapiDocument(): JsonSchema {
   return {
     openapi: "3.1.0",
     info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
-    paths: {
-      "/api/identity": {
-        get: { summary: "Who this server is", responses: answers("Identity", cbor(identityMessage), []) },
-      },
-      "/api/enroll": {
-        post: {
-          summary: "Enrol a device under a one-time token",
-          requestBody: { required: true, content: cbor(enrollRequest) },
-          responses: answers("Enrolled", cbor(enrollAnswer), [400, 401, 409, 410, 413, 415, 429]),
-        },
-      },
-      "/api/challenge": {
-        post: {
-          summary: "Open a session",
-          requestBody: { required: true, content: cbor(challengeRequest) },
-          responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429]),
-        },
-      },
-      "/api/global_model": {
-        get: {
-          summary: "Ask for work; waits until there is some",
-          parameters: [
-            ...sessionHeaders,
-            { in: "header", name: HEADERS.record, required: true, schema: { title: workRequest.name, type: "string" } },
-          ],
-          responses: answers("Work", sealed(RECORD_TYPE, workAnswer), [400, 401, 429, 503]),
-        },
-      },
-      "/api/models/{digest}": {
-        get: {
-          summary: "A sealed model by its digest",
-          parameters: [
-            { in: "path", name: "digest", required: true, schema: { type: "string", pattern: "^[0-9a-f]{64}$" } },
-          ],
-          responses: answers(
-            "Sealed model",
-            { "application/octet-stream": { schema: { type: "string" } } },
-            [404, 429],
-          ),
-        },
-      },
-      "/api/submit_model": {
-        post: {
-          summary: "Submit a sealed update: u32 record length, record, blob",
-          parameters: sessionHeaders,
-          requestBody: { required: true, content: sealed(SUBMIT_TYPE, submitMessage) },
-          responses: answers("Receipt", sealed(RECORD_TYPE, receiptAnswer), [400, 401, 403, 409, 413, 429, 507]),
-        },
-      },
-      "/api/health": {
-        get: {
-          summary: "Whether the server works",
-          responses: answers("Health", { "application/json": { schema: { type: "object" } } }, [503]),
-        },
-      },
-      "/api/openapi.json": {
-        get: {
-          summary: "This page",
-          responses: answers("OpenAPI", { "application/json": { schema: { type: "object" } } }, []),
-        },
-      },
-    },
+    paths: { ...joiningPaths(), ...roundPaths(), ...servicePaths() },
+    components: { schemas: { Error: ERROR_SCHEMA } },
   };
 }

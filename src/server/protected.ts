@@ -58,7 +58,12 @@ export function headerRecord(request: FastifyRequest): Sealed {
   return { record, contentType: RECORD_TYPE, contentLength: 0 };
 }
 
+/**
+ * Throws session.refused where the session was closed while the answer was made: sealed under wiped keys, anybody could
+ * read it.
+ */
 export function sendProtected(reply: FastifyReply, { session, place }: Opened, plaintext: Uint8Array): FastifyReply {
+  if (session.isClosed) throw new QflareError("session.refused");
   const sequence = session.nextSequence++;
   const answerPlace: RecordPlace = {
     ...place,

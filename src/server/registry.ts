@@ -209,7 +209,7 @@ export class Registry {
     return enrollAnswer.encode({ message, signature: signed });
   }
 
-  /** Key arrays stay the same objects, so that parsed keys can be cached by them. */
+  /** The same object each time, also of two first look-ups at once: parsed keys are cached by it, sessions counted. */
   async findDevice(id: Uint8Array): Promise<Device | undefined> {
     const known = this.#devices.get(toHex(id));
     if (known !== undefined) return known;
@@ -218,8 +218,8 @@ export class Registry {
       .selectAll()
       .where("id", "=", new Uint8Array(id))
       .executeTakeFirst();
-    if (row !== undefined) this.#devices.set(toHex(id), row);
-    return row;
+    if (row !== undefined && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
+    return this.#devices.get(toHex(id));
   }
 
   async listDevices(): Promise<Device[]> {

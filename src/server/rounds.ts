@@ -69,12 +69,20 @@ export class Rounds {
     this.#state = ports.state;
   }
 
-  /** Runs until the planned rounds are published or stop() is called. */
+  /** Runs until the planned rounds are published or stop() is called. A full disk is waited out. */
   async run(): Promise<void> {
     this.#publishedCount = await this.#ports.ledger.countPublished();
-    while (!this.#state.isStopped) {
-      if (this.#publishedCount >= this.#settings.rounds) return await this.#finish();
-      await this.#carry(await this.#nextRow());
+    for (let waitMs = RETRY_MS; !this.#state.isStopped; ) {
+      try {
+        if (this.#publishedCount >= this.#settings.rounds) return await this.#finish();
+        await this.#carry(await this.#nextRow());
+        waitMs = RETRY_MS;
+      } catch (error) {
+        if (!(error instanceof QflareError) || error.code !== "store.full") throw error;
+        this.#ports.log.warn({ wait_ms: waitMs }, error.message);
+        await this.#pause(waitMs);
+        waitMs = Math.min(2 * waitMs, PAUSE_MS_MAX);
+      }
     }
   }
 
@@ -216,7 +224,7 @@ export class Rounds {
     const { round, opened_at, closed_at, model_digest } = open.row;
     this.#failuresInARow = 0;
     this.#settle(open, report);
-    await open.removeBlobs();
+    await this.#removeBlobs();
     this.#checkpointed = this.#ports.audit.checkpoint(this.#ports.writer);
     this.#checkpointed.catch(() => undefined);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
@@ -236,7 +244,7 @@ export class Rounds {
   async #fail(open: OpenRound, reason: string): Promise<void> {
     open.row = await this.#ports.ledger.fail(open.row, reason);
     this.#settle(open, undefined);
-    await open.removeBlobs();
+    await this.#removeBlobs();
     this.#ports.events.emit({
       event: "round.failed",
       round: open.row.round,
@@ -244,11 +252,20 @@ export class Rounds {
       missing: await this.#names(open.missing),
     });
     this.#failuresInARow += 1;
-    const pauseMs = Math.min(RETRY_MS * 2 ** this.#failuresInARow, PAUSE_MS_MAX);
-    const untilMs = this.#ports.clock.nowMs() + pauseMs;
+    await this.#pause(Math.min(RETRY_MS * 2 ** this.#failuresInARow, PAUSE_MS_MAX));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const untilMs = this.#ports.clock.nowMs() + ms;
     while (!this.#state.isStopped && this.#ports.clock.nowMs() < untilMs) {
       await this.#state.forLoop.wait(untilMs - this.#ports.clock.nowMs());
     }
+  }
+
+  /** Sealed updates are of no use once the round is closed, also those that came too late to be accepted. */
+  async #removeBlobs(): Promise<void> {
+    const { blobs, ledger } = this.#ports;
+    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
   }
 
   #settle(open: OpenRound, report: Report | undefined): void {

@@ -1,23 +1,23 @@
 // A server: puts the parts together, starts them in order, stops them in reverse.
 
-import { existsSync, mkdirSync } from "node:fs";
-import type { Server as NetServer } from "node:net";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
+import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
-import { ADMIN_SOCKET, openAdmin } from "./admin.ts";
+import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
-import { loadServerKeys } from "./keys.ts";
+import { KEY_FILE, loadServerKeys } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { ModelVault } from "./models.ts";
@@ -27,6 +27,7 @@ import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
 import { BlobStore } from "./store/blobs.ts";
 import { openDatabase, storeError } from "./store/database.ts";
+import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
 import { WorkDesk } from "./work-desk.ts";
@@ -72,16 +73,29 @@ export interface RunningServer {
 }
 
 export const LEDGER_FILE = "ledger.sqlite";
+const LOCK_FILE = "server.lock";
+const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   prepareFolder(options.dataDir);
+  const lock = lockFolder(join(options.dataDir, LOCK_FILE));
+  try {
+    checkWhole(options.dataDir);
+    return await start(options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function start(options: ServerOptions, lock: FolderLock): Promise<RunningServer> {
   const parts = await assemble(options);
   const closed = Promise.withResolvers<void>();
-  let admin: NetServer | undefined;
+  let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
   let isClosing = false;
   const close = (): Promise<void> => {
-    if (!isClosing) stop(parts, admin, finished).then(closed.resolve, closed.reject);
+    if (!isClosing) stop(parts, admin, finished).finally(lock.release).then(closed.resolve, closed.reject);
     isClosing = true;
     return closed.promise;
   };
@@ -111,7 +125,7 @@ async function assemble(options: ServerOptions) {
   const runId = policy.run_id;
   const writer = new Writer(db);
   const audit = new AuditLog(clock, runId, keys.signatureSecretKey);
-  const blobs = new BlobStore(join(dataDir, "blobs"), random);
+  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
   const base = { db, writer, audit, blobs, clock, random, log };
   const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
   const registry = new Registry({ ...base, keys, runId });
@@ -127,7 +141,7 @@ async function assemble(options: ServerOptions) {
   const limiter = new Limiter(options.rateLimits);
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rounds, models, events, gateway };
+  return { ...shared, rounds, models, events, policyHash: hash, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -142,7 +156,7 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
 }
 
 /** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
-async function stop(parts: Parts, admin: NetServer | undefined, finished: Promise<void>): Promise<void> {
+async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void>): Promise<void> {
   parts.rounds.stop();
   admin?.close();
   await parts.gateway.close();
@@ -154,6 +168,7 @@ async function stop(parts: Parts, admin: NetServer | undefined, finished: Promis
 }
 
 function prepareFolder(dataDir: string): void {
+  checkAdminPath(join(dataDir, ADMIN_SOCKET));
   try {
     if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -161,6 +176,18 @@ function prepareFolder(dataDir: string): void {
     if (cause instanceof QflareError) throw cause;
     throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
   }
+  if (!statSync(dataDir).isDirectory()) throw new QflareError("config.invalid", `data-dir: ${dataDir} is no folder`);
+}
+
+/**
+ * A first start makes them in this order, so none is there without those before it. One that was lost must not be made
+ * anew: devices would find another server, and every blob would look like a leftover.
+ */
+function checkWhole(dataDir: string): void {
+  const isThere = [KEY_FILE, LEDGER_FILE, BLOB_FOLDER].map((name) => existsSync(join(dataDir, name)));
+  if (isThere[1] && !isThere[0]) throw new QflareError("store.corrupt", `${dataDir} holds a run, but no ${KEY_FILE}`);
+  if (isThere[2] && !isThere[1])
+    throw new QflareError("store.corrupt", `${dataDir} holds blobs, but no ${LEDGER_FILE}`);
 }
 
 function hostsOf({ host, publicUrl }: ServerOptions): string[] {
@@ -184,17 +211,30 @@ async function openRun(
       .insertInto("run")
       .values({ id: 1, run_id: runId, policy, plan, ...unset })
       .execute();
-  } else if (!equal(stored.policy, policy)) {
-    throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite or policy");
+  } else if (!equal(stored.policy, policy) || stored.plan !== plan) {
+    throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite, policy or plan");
   }
-  return { policyBytes: policy, plan: stored?.plan ?? plan };
+  return { policyBytes: policy, plan };
 }
 
-async function storeFirstModel({ run }: ServerOptions, { ledger, models, enclave, clock }: Parts): Promise<void> {
-  if ((await ledger.newestModel()) !== undefined) return;
+async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<void> {
+  const { ledger, models, enclave, clock, audit, policyHash: digest } = parts;
+  const newest = await ledger.newestModel();
+  if (newest !== undefined) {
+    const first = await ledger.modelOfRound(0);
+    if (first === undefined || !equal(first.digest, blobDigest(run.firstModel))) {
+      throw new QflareError("config.invalid", "data-dir: it holds a run that started from another model");
+    }
+    // Read once, so that a lost or damaged model stops the server here and not in the middle of a round.
+    await models.read(newest);
+    return;
+  }
   await enclave.call("genesis", { at: clock.nowMs() }, run.firstModel, async ({ answer }) => {
     const row = await models.store(answer, 0, run.firstModel);
-    return (tx) => ledger.addModel(tx, row);
+    return async (tx) => {
+      await audit.append(tx, { type: "run.opened", subject: "run", digest });
+      await ledger.addModel(tx, row);
+    };
   });
 }
 

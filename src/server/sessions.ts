@@ -44,6 +44,8 @@ export interface Session {
   readonly confirmation: Bytes;
   readonly expiresAtMs: number;
   isLive: boolean;
+  /** Its keys are wiped. A request may still be on its way, for as long as a long poll lasts. */
+  isClosed: boolean;
   lastUsedMs: number;
   nextSequence: number;
 }
@@ -136,6 +138,7 @@ export class Sessions {
       confirmation: deviceConfirmation(sessionKeys, th2, signed, confirmation),
       expiresAtMs: nowMs + LIMITS.sessionAgeMsMax,
       isLive: false,
+      isClosed: false,
       lastUsedMs: nowMs,
       nextSequence: 0,
     });
@@ -179,14 +182,18 @@ export class Sessions {
 
   #remove(session: Session): void {
     this.#sessions.delete(toHex(session.id));
+    session.isClosed = true;
     wipeSession(session.keys);
     wipe(session.confirmation);
   }
 
-  /** Older nonces fail by their timestamp, so they may be forgotten. Maps keep the order of insertion. */
+  /**
+   * Older nonces fail by their timestamp, so they may be forgotten; one of exactly that age does not yet. Maps keep the
+   * order of insertion.
+   */
   #rememberNonce(nonce: string, nowMs: number): void {
     for (const [old, untilMs] of this.#nonces) {
-      if (untilMs > nowMs) break;
+      if (untilMs >= nowMs) break;
       this.#nonces.delete(old);
     }
     this.#nonces.set(nonce, nowMs + LIMITS.helloNonceMsMax);

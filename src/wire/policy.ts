@@ -9,7 +9,7 @@ import { SUITE_NAMES } from "../crypto/suite.ts";
 export const RUN_ID_BYTES = 32;
 
 /** aggregation: JSON text of the rule and what runs before it. updates_min: fewer are never aggregated. */
-export const policyMessage = message("policy", 16_384, {
+export const policyMessage = message("policy", 32_768, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
   suite: oneOf(...SUITE_NAMES),

@@ -42,7 +42,7 @@ export interface RecordPlace {
   readonly contentLength: number;
 }
 
-function associatedData(place: RecordPlace): Bytes {
+export function associatedData(place: RecordPlace): Bytes {
   return gather(RECORD_CONTEXT, {
     direction: utf8(place.direction),
     method: utf8(place.method),
@@ -55,7 +55,7 @@ function associatedData(place: RecordPlace): Bytes {
   });
 }
 
-function recordNonce(iv: Uint8Array, sequence: number): Bytes {
+export function recordNonce(iv: Uint8Array, sequence: number): Bytes {
   const nonce = new Uint8Array(iv);
   const counter = u64be(sequence);
   for (let i = 0; i < counter.length; i++) nonce[AEAD_NONCE_BYTES - 8 + i]! ^= counter[i]!;

@@ -7,6 +7,7 @@
 // gateway nor enclave can move to another round, model or device.
 
 import { concat, u64be, wipe } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
@@ -14,7 +15,7 @@ import { open, seal, sealedLength } from "../crypto/chunked-seal.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
+import { type ExchangeKem, exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { DEVICE_ID_BYTES } from "./enroll.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 import { gather, UPDATE_CONTEXT } from "./transcript.ts";
@@ -86,8 +87,23 @@ export async function openUpdate(
 ): Promise<Bytes | undefined> {
   const kem = exchangeKem(SUITES[suite].update);
   if (blob.length < kem.sizes.ciphertext) return undefined;
-  const sharedSecret = await kem.decapsulate(enclaveSecretKey, blob.subarray(0, kem.sizes.ciphertext));
+  const sharedSecret = await decapsulate(kem, enclaveSecretKey, blob.subarray(0, kem.sizes.ciphertext));
+  if (sharedSecret === undefined) return undefined;
   const delta = open(sharedSecret, updateContext(place), blob.subarray(kem.sizes.ciphertext));
   wipe(sharedSecret);
   return delta;
+}
+
+/** undefined for an X25519 part of small order, which no sealing gives: a blob that does not open, like any other. */
+async function decapsulate(
+  kem: ExchangeKem,
+  secretKey: Uint8Array,
+  ciphertext: Uint8Array,
+): Promise<Bytes | undefined> {
+  try {
+    return await kem.decapsulate(secretKey, ciphertext);
+  } catch (error) {
+    if (error instanceof QflareError && error.code === "message.malformed") return undefined;
+    throw error;
+  }
 }

@@ -1,11 +1,12 @@
 // What README.md tells a newcomer to type works as written.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { AdminClient } from "../../src/cli/admin-client.ts";
 import { Child, type JsonLine } from "../../src/cli/children.ts";
 
@@ -37,8 +38,8 @@ function workFolder(): string {
   return mkdtempSync(join(root, ".qflare", "readme-"));
 }
 
-function run(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
-  const done = spawnSync(process.execPath, [...args], { cwd: folder, env, encoding: "utf8", timeout: 120_000 });
+function run(folder: string, args: readonly string[]): string {
+  const done = spawnSync(process.execPath, [...args], { cwd: folder, encoding: "utf8", timeout: 120_000 });
   assert.equal(done.status, 0, `${args.join(" ")}\n${done.stdout}${done.stderr}`);
   return done.stdout;
 }
@@ -87,19 +88,25 @@ describe("README", () => {
   it("shows a device program that trains", async () => {
     const [source] = blocks("A device in 20 lines", "js");
     const rows = Array.from({ length: 40 }, (_, i) => `${i % 2},${(i * 7) % 5},${i % 2 === 0 ? "well" : "ill"}`);
-    writeFileSync(join(folder, "ward-1.csv"), `marker,age,diagnosis\n${rows.join("\n")}\n`);
-    writeFileSync(join(folder, "device.mjs"), source!);
     rmSync(join(folder, ".qflare"), { recursive: true });
-    rmSync(join(folder, "ward-1.key"), { force: true });
     const shape = ["--model", "softmax", "--inputs", "2", "--classes", "2", "--rule", "mean"];
-    const counts = ["--rounds", "3", "--target", "1", "--quorum", "1"];
+    const counts = ["--rounds", "3", "--target", "2", "--quorum", "2"];
     const running = await startServer(folder, ["server", ...shape, ...counts]);
     try {
       const admin = await AdminClient.connect(join(folder, ".qflare"));
-      const { token } = await admin.call<{ token: string }>("token.create", { name: "ward-1", age_ms: 60_000 });
+      const printed = await Promise.all(
+        ["ward-1", "ward-2"].map(async (name) => {
+          const { token } = await admin.call<{ token: string }>("token.create", { name, age_ms: 60_000 });
+          const own = join(folder, name);
+          mkdirSync(own);
+          writeFileSync(join(own, "ward-1.csv"), `marker,age,diagnosis\n${rows.join("\n")}\n`);
+          writeFileSync(join(own, "device.mjs"), source!);
+          const env = { ...process.env, TOKEN: token };
+          return await promisify(execFile)(process.execPath, ["device.mjs"], { cwd: own, env, timeout: 60_000 });
+        }),
+      );
       admin.close();
-      const printed = run(folder, ["device.mjs"], { ...process.env, TOKEN: token });
-      assert.equal(printed.match(/receipt at entry \d+/g)?.length, 3, printed);
+      for (const { stdout } of printed) assert.equal(stdout.match(/receipt at entry \d+/g)?.length, 3, stdout);
     } finally {
       await running.stop();
     }

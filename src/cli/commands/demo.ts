@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../../crypto/suite.ts";
 import { parseAttack } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
@@ -19,16 +20,18 @@ import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
+import { readSettings } from "../settings.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
 import { verifyFolder } from "./audit.ts";
+import { runDefinition } from "./server.ts";
 
 interface Flags extends Pick<DataOptions, "data"> {
   readonly devices: string;
   readonly rounds: string;
-  readonly malicious: string;
+  readonly malicious?: string;
   readonly attack: string;
-  readonly rule: string;
+  readonly rule?: string;
   readonly suite: string;
   readonly partition: string;
   readonly seed: string;
@@ -43,9 +46,15 @@ interface Plan {
   readonly rounds: number;
   readonly malicious: number;
   readonly seed: number;
+  readonly rule: string;
+  /** One device alone cannot hide in a sum; more than one can. */
+  readonly updatesMin: number;
 }
 
 const DEVICES_MAX = 200;
+const DEADLINE_MS_MIN = 100;
+/** A longer timer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 const START_MS = 60_000;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
@@ -57,9 +66,9 @@ export function addDemoCommand(program: Command): void {
     .description("run server, enclave and devices on this machine and train a model, with a liar among them")
     .option("--devices <n>", "devices, each a process", "10")
     .option("--rounds <n>", "rounds to publish", "10")
-    .option("--malicious <n>", "how many of the devices lie", "1")
+    .option("--malicious <n>", "how many of the devices lie (default: 1, below 3 devices none)")
     .option("--attack <name>", "how they lie: sign-flip, label-flip, noise or scale", "sign-flip")
-    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification", "cosine")
+    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
     .option("--partition <how>", "how the data is shared out: iid, dirichlet:<alpha>, shards:<n>", "iid")
     .option(
@@ -79,20 +88,34 @@ export function addDemoCommand(program: Command): void {
 
 function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
-  const malicious = whole(flags.malicious, "--malicious", 0, devices);
+  const malicious = whole(flags.malicious ?? (devices < 3 ? "0" : "1"), "--malicious", 0, devices);
+  const rule = flags.rule ?? (devices < 3 ? "mean" : "cosine");
   if (!isSuiteName(flags.suite)) {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
   }
+  const updatesMin = Math.min(2, devices);
   parseAttack(flags.attack);
   parsePartition(flags.partition);
-  if (parseDuration(flags.deadline) === undefined)
-    throw new UsageError(`--deadline: expected such as 20s, got ${flags.deadline}`);
+  const deadlineMs = parseDuration(flags.deadline) ?? 0;
+  if (deadlineMs < DEADLINE_MS_MIN || deadlineMs > LIMITS.roundDeadlineMsMax) {
+    throw new UsageError(`--deadline: expected a time such as 20s, from 100ms to 24h, got ${flags.deadline}`);
+  }
+  // The server would refuse them too, but only once there is a folder for it.
+  const counts = { target: String(devices), quorum: String(quorumOf(devices)), updatesMin: String(updatesMin) };
+  runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
     malicious,
     seed: whole(flags.seed, "--seed", 0, 2 ** 31),
+    rule,
+    updatesMin,
   };
+}
+
+/** Half the devices make a model, but no fewer than the default defence needs. */
+function quorumOf(devices: number): number {
+  return Math.max(Math.ceil(devices / 2), Math.min(devices, 3));
 }
 
 class Demo {
@@ -132,14 +155,15 @@ class Demo {
   }
 
   async #startServer(folder: string): Promise<Child> {
-    const { devices, rounds, seed } = this.#plan;
+    const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
     const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
     const server = new Child(
       [
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],
-        ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(Math.ceil(devices / 2))],
-        ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", this.#flags.rule],
+        ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(quorumOf(devices))],
+        ...["--updates-min", String(updatesMin)],
+        ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", rule],
         ...["--suites", this.#flags.suite, "--model", this.#flags.model, "--seed", String(seed), ...limits],
       ],
       (line) => {
@@ -154,8 +178,8 @@ class Demo {
     ended.catch(() => undefined);
     const { url, isolation } = line as { url: string; isolation: string };
     this.#output.emit(
-      { event: "started", url, isolation, data_dir: folder, suite: this.#flags.suite },
-      `server on ${url}, enclave simulated with isolation "${isolation}", suite ${this.#flags.suite}\n` +
+      { event: "started", url, isolation, data_dir: folder, suite: this.#flags.suite, rule },
+      `server on ${url}, enclave simulated with isolation "${isolation}", suite ${this.#flags.suite}, rule ${rule}\n` +
         "rate limits are raised for this demonstration: all devices share one address",
     );
     return server;
@@ -170,7 +194,7 @@ class Demo {
     await this.#startDevices(admin, folder);
     this.#output.emit({ event: "devices", devices: this.#plan.devices }, `\n${header()}`);
     const deadlineMs = parseDuration(this.#flags.deadline)!;
-    const longest = START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2);
+    const longest = Math.min(START_MS + 2 * this.#plan.rounds * (deadlineMs + START_MS / 2), TIMER_MS_MAX);
     const timer = setTimeout(
       () => finished.reject(new QflareError("server.unavailable", "the run takes too long")),
       longest,
@@ -178,7 +202,9 @@ class Demo {
     void server.exited.then(() =>
       finished.reject(new QflareError("server.unavailable", `the server ended: ${server.ending}`)),
     );
-    stop.addEventListener("abort", () => finished.reject(new QflareError("server.unavailable", "stopped")));
+    const stopped = (): void => finished.reject(new QflareError("server.unavailable", "stopped"));
+    if (stop.aborted) stopped();
+    stop.addEventListener("abort", stopped);
     try {
       await finished.promise;
     } finally {
@@ -187,7 +213,7 @@ class Demo {
   }
 
   async #startDevices(admin: AdminClient, folder: string): Promise<void> {
-    const { devices, malicious, seed } = this.#plan;
+    const { devices, malicious, seed, updatesMin } = this.#plan;
     const { attack, partition, data, suite } = this.#flags;
     for (const [i, name] of this.#tally.names.entries()) {
       const { token } = await admin.call<{ token: string }>("token.create", { name, age_ms: START_MS });
@@ -196,6 +222,7 @@ class Demo {
         [
           ...["device", "run", "--json", "--token", token, "--keystore", join(folder, `${name}.key`)],
           ...["--allow-simulated-enclave", "--suites", suite, "--partition", partition],
+          ...["--updates-min", String(updatesMin)],
           ...["--part", `${i + 1}/${devices}`, "--seed", String(seed)],
           ...(data === undefined ? [] : ["--data", data]),
           ...(isLiar ? ["--attack", attack] : []),

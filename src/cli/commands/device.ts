@@ -29,6 +29,9 @@ interface Flags extends DataOptions {
   readonly json?: boolean;
 }
 
+/** A device that takes part waits for its server; whoever asks how things are wants to know. */
+const STATUS_MS = 10_000;
+
 export function addDeviceCommand(program: Command): void {
   const device = program.command("device").description("a device that trains and keeps its data");
   common(device.command("enroll").description("make keys and enrol them under a token"))
@@ -54,7 +57,7 @@ function common(command: Command): Command {
   return command
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
-    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "1")
+    .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option(
       "--suites <names>",
       `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
@@ -109,9 +112,21 @@ async function enroll(flags: Flags & { token?: string }): Promise<void> {
 
 async function status(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
-  const device = Device.open(deviceOptions(flags, createOutput(true)));
-  await device.connect();
-  device.close();
+  let reason = "no answer";
+  const onEvent = (event: DeviceEvent): void => {
+    if (event.event === "retry") reason = event.reason;
+  };
+  const device = Device.open({ ...deviceOptions(flags, output), onEvent });
+  const timer = setTimeout(() => device.close(), STATUS_MS);
+  try {
+    await device.connect();
+  } catch (error) {
+    const isLate = error instanceof QflareError && error.code === "server.unavailable";
+    throw isLate ? new QflareError(error.code, `${device.url}: ${reason}`) : error;
+  } finally {
+    clearTimeout(timer);
+    device.close();
+  }
   const { name, id, url } = device;
   output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
 }

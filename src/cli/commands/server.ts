@@ -1,8 +1,8 @@
 // qflare server: coordinates rounds for the devices that enrol.
 
 import { existsSync, readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
-import { PRESETS, readPolicy } from "../../aggregation/policy.ts";
 import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
@@ -11,6 +11,7 @@ import { decodeModel, encodeModel } from "../../learning/model-file.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
+import { readDefence } from "../defence.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
@@ -39,12 +40,16 @@ export function addServerCommand(program: Command): void {
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
+  // Nothing in the data folder is for others.
+  process.umask(0o077);
   if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
     throw new UsageError(
       `--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`,
     );
   }
   const output = createOutput(flags.json ?? false);
+  // Before anybody can know that there is a server to stop.
+  const stopped = interrupted();
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -68,10 +73,16 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };
   output.emit(where, `listening on ${url}, enclave simulated with isolation "${isolation}", data in ${flags.dataDir}`);
   server.events.listen((event) => output.emit(event, describe(event)));
-  const stopped = interrupted().then(() => server.close());
-  await server.finished;
+  const closed = stopped.then(() => server.close());
+  try {
+    await server.finished;
+  } catch (error) {
+    // Without its coordinator a server would only look alive.
+    await server.close();
+    throw error;
+  }
   if (flags.exitWhenFinished ?? false) await server.close();
-  else await Promise.race([stopped, server.closed]);
+  else await Promise.race([closed, server.closed]);
 }
 
 function publicUrl({ public_url }: Settings): string | undefined {
@@ -84,12 +95,28 @@ function publicUrl({ public_url }: Settings): string | undefined {
 function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
   if (tls_cert === undefined && tls_key === undefined) return undefined;
   if (tls_cert === undefined || tls_key === undefined) throw new UsageError("--tls-cert and --tls-key: expected both");
-  return { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+  const files = { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+  try {
+    createSecureContext({ cert: files.certificate, key: files.key });
+  } catch (error) {
+    throw new UsageError(
+      `--tls-cert and --tls-key: expected a certificate and its key, got ${(error as Error).message}`,
+    );
+  }
+  return files;
 }
 
 function readText(path: string, flag: string): string {
+  return readBytes(path, flag).toString("utf8");
+}
+
+function readBytes(path: string, flag: string): Buffer {
   if (!existsSync(path)) throw new UsageError(`${flag}: there is no ${path}`);
-  return readFileSync(path, "utf8");
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
 }
 
 function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["rounds"] {
@@ -105,7 +132,8 @@ function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["r
   };
 }
 
-function runDefinition(settings: Settings): RunDefinition {
+/** Throws UsageError or config.invalid where a run cannot be what the settings say. */
+export function runDefinition(settings: Settings): RunDefinition {
   const defence = readDefence(settings);
   const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
   return {
@@ -119,27 +147,9 @@ function runDefinition(settings: Settings): RunDefinition {
   };
 }
 
-/** A preset by its name, or a specification in JSON. */
-function readDefence({ rule, norm_max, weight_cap, quorum }: Settings): ReturnType<typeof readPolicy> {
-  const bounds = { norm_max, weight_cap };
-  if (Object.hasOwn(PRESETS, rule)) {
-    const { updates_min } = PRESETS[rule as keyof typeof PRESETS];
-    return readPolicy({ preset: rule, ...bounds, updates_min: Math.min(updates_min, quorum) });
-  }
-  let aggregation: unknown;
-  try {
-    aggregation = JSON.parse(rule);
-  } catch {
-    const names = Object.keys(PRESETS).join(", ");
-    throw new UsageError(`--rule: expected one of ${names}, or JSON, got ${JSON.stringify(rule.slice(0, 80))}`);
-  }
-  return readPolicy({ aggregation, ...bounds, updates_min: Math.min(3, quorum) });
-}
-
 function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
   if (settings.model.endsWith(".safetensors")) {
-    if (!existsSync(settings.model)) throw new UsageError(`--model: there is no ${settings.model}`);
-    const file = new Uint8Array(readFileSync(settings.model));
+    const file = new Uint8Array(readBytes(settings.model, "--model"));
     decodeModel(file);
     return file;
   }

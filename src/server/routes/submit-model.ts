@@ -1,8 +1,8 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, digest, then the one
-// transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, sequence, digest, then the
+// one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be } from "../../core/bytes.ts";
@@ -15,7 +15,7 @@ import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
 import { type Manifest, manifestMessage, submitMessage, updateBlobLength } from "../../wire/update.ts";
 import { BodyReader } from "../body.ts";
-import { type GatewayPorts, limited } from "../gateway-ports.ts";
+import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
 
@@ -24,7 +24,8 @@ const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
 
 export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): void {
   const bodyLimit = LENGTH_BYTES + RECORD_BYTES_MAX + LIMITS.updateBytesMax;
-  app.post("/api/submit_model", { bodyLimit, onRequest: limited(ports, "submit") }, async (request, reply) => {
+  const onRequest = [limited(ports, "submit"), only(SUBMIT_TYPE)];
+  app.post("/api/submit_model", { bodyLimit, onRequest }, async (request, reply) => {
     const body = new BodyReader(request.body as AsyncIterable<Uint8Array>);
     const { opened, blobLength } = await openSubmit(ports, request, body);
     const signed = readSigned(opened);
@@ -91,6 +92,7 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   const { manifest } = signed;
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
+  await ports.ledger.requireNewer(manifest);
   await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
   const row = await ports.ledger.accept(signed);
   ports.state.accepted(row);

@@ -85,12 +85,9 @@ export class BlobStore {
     }
   }
 
-  /** Missing ones are no error: removing twice changes nothing. */
-  async remove(digests: readonly Uint8Array[]): Promise<void> {
-    for (const digest of digests) await rm(this.#place(digest), { force: true });
-  }
-
-  /** Removes every blob that keep does not name (in hexadecimal): what a stop between blob and row left behind. */
+  /**
+   * Removes every blob that keep does not name (in hexadecimal): of closed rounds, or without a row.
+   */
   async sweep(keep: ReadonlySet<string>): Promise<void> {
     for (const name of await readdir(this.#root, { recursive: true })) {
       const digest = basename(name);

@@ -7,6 +7,15 @@ import { createTables, type Tables } from "./schema.ts";
 
 const BUSY_MS = 5000;
 
+type Statement = Pick<SqliteStatement, "reader" | "all" | "run" | "iterate">;
+
+const NOTHING_TO_ROLL_BACK: Statement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [].values(),
+};
+
 class SqliteStatement {
   readonly reader: boolean;
   readonly #statement: StatementSync;
@@ -38,7 +47,9 @@ class SqliteConnection {
     this.#database = database;
   }
 
-  prepare(sql: string): SqliteStatement {
+  prepare(sql: string): Statement {
+    // On a full disk SQLite has rolled back by itself, and the error of a second rollback would hide the first.
+    if (sql === "rollback" && !this.#database.isTransaction) return NOTHING_TO_ROLL_BACK;
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
     const statement = new SqliteStatement(this.#database.prepare(sql));
@@ -67,7 +78,7 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
     database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     const check = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
-    if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${check.quick_check}`);
+    if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${oneLine(check.quick_check)}`);
     const connection = new SqliteConnection(database);
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
     if (!readOnly) await createTables(db);
@@ -77,10 +88,16 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
   }
 }
 
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ", ");
+}
+
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 const SQLITE_IOERR = 10;
+/** No space on the disk, over a quota, over the process's limit of file size. */
+const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /** The coded form of what SQLite or the file system threw; anything else comes back as it is. */
 export function storeError(error: unknown, path?: string): unknown {
@@ -92,7 +109,7 @@ export function storeError(error: unknown, path?: string): unknown {
       cause: error,
     });
   }
-  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || code === "ENOSPC" || code === "EDQUOT") {
+  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || NO_SPACE.includes(code ?? "")) {
     return new QflareError("store.full", undefined, { cause: error });
   }
   return error;

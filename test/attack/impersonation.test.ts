@@ -1,0 +1,105 @@
+// Attacks on a device that enrols: somebody else stands where its token says that the server is.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemRandom } from "../../src/crypto/random.ts";
+import { enrollDevice } from "../../src/device/enroll.ts";
+import { certificateHash, makeCertificate } from "../../src/server/certificate.ts";
+import { identityFingerprint, identityMessage } from "../../src/wire/identity.ts";
+import { formatToken, type Token } from "../../src/wire/token.ts";
+import { type Impostor, startImpostor } from "../support/impostor.ts";
+import { mldsa } from "../support/session.ts";
+
+/** The identity document of a server with this certificate. */
+function identityOf(certificate: string): Uint8Array<ArrayBuffer> {
+  const { publicKey } = mldsa.generateKeyPair();
+  return identityMessage.encode({
+    v: 1,
+    signature_public_key: publicKey,
+    tls_certificate_sha256: certificateHash(certificate),
+  });
+}
+
+function tokenFor(identity: Uint8Array, url: string): Token {
+  return {
+    id: systemRandom.bytes(8),
+    secret: systemRandom.bytes(24),
+    fingerprint: identityFingerprint(identity),
+    name: "victim",
+    url,
+  };
+}
+
+/** Neither as bytes nor in a printed form. */
+function assertSilent(impostor: Impostor, token: Token): void {
+  const heard = impostor.heard();
+  const text = heard.toString("latin1");
+  for (const part of [token.id, token.secret, token.fingerprint]) {
+    const bytes = Buffer.from(part);
+    assert.ok(!heard.includes(bytes));
+    for (const form of ["hex", "base64", "base64url"] as const) assert.ok(!text.includes(bytes.toString(form)));
+  }
+  assert.ok(!text.includes(token.name));
+  assert.match(text, /^GET \/api\/identity HTTP\/1\.1\r\n/);
+  assert.doesNotMatch(text, /POST/);
+}
+
+test("a device says nothing of its token to a server with another identity document", async () => {
+  const genuine = identityOf((await makeCertificate(["127.0.0.1"])).certificate);
+  const tls = await makeCertificate(["127.0.0.1"]);
+  const impostor = await startImpostor({ "GET /api/identity": identityOf(tls.certificate) }, tls);
+  const token = tokenFor(genuine, impostor.url);
+  await assert.rejects(enrollDevice(formatToken(token)), { code: "server.identity" });
+  assertSilent(impostor, token);
+  assert.equal(impostor.connections(), 1);
+  await impostor.close();
+});
+
+test("a device says nothing of its token to a relay that shows the right document alone", async () => {
+  const genuine = identityOf((await makeCertificate(["127.0.0.1"])).certificate);
+  const impostor = await startImpostor({ "GET /api/identity": genuine });
+  const token = tokenFor(genuine, impostor.url);
+  await assert.rejects(enrollDevice(formatToken(token)), { code: "server.identity" });
+  assertSilent(impostor, token);
+  assert.equal(
+    impostor
+      .heard()
+      .toString("latin1")
+      .match(/HTTP\/1\.1/g)?.length,
+    1,
+  );
+  await impostor.close();
+});
+
+test("a device says nothing of its token to a server whose identity document is altered in one bit", async () => {
+  const tls = await makeCertificate(["127.0.0.1"]);
+  const genuine = identityOf(tls.certificate);
+  for (const at of [0, genuine.length >> 1, genuine.length - 1]) {
+    const altered = new Uint8Array(genuine);
+    altered[at]! ^= 1;
+    const impostor = await startImpostor({ "GET /api/identity": altered }, tls);
+    const token = tokenFor(genuine, impostor.url);
+    await assert.rejects(enrollDevice(formatToken(token)), { code: "server.identity" });
+    assertSilent(impostor, token);
+    await impostor.close();
+  }
+});
+
+test("a device wants a certificate of the authorities where the document pins none", async () => {
+  const { publicKey } = mldsa.generateKeyPair();
+  const genuine = identityMessage.encode({ v: 1, signature_public_key: publicKey, tls_certificate_sha256: null });
+  const impostor = await startImpostor({ "GET /api/identity": genuine });
+  const token = tokenFor(genuine, impostor.url);
+  await assert.rejects(enrollDevice(formatToken(token)), { message: /certificate/ });
+  assertSilent(impostor, token);
+  await impostor.close();
+});
+
+test("a device does not believe an enrolment that the server's key has not signed", async () => {
+  const tls = await makeCertificate(["127.0.0.1"]);
+  const identity = identityOf(tls.certificate);
+  const forged = { "GET /api/identity": identity, "POST /api/enroll": new Uint8Array([0xa0]) };
+  const impostor = await startImpostor(forged, tls);
+  await assert.rejects(enrollDevice(formatToken(tokenFor(identity, impostor.url))), { code: "message.malformed" });
+  await impostor.close();
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Keystore, loadKeystore, saveKeystore } from "../../../src/device/keystore.ts";
+import { loadSealingKey } from "../../../src/enclave/sealing-key.ts";
+import { seededRandom } from "../../support/clock.ts";
+import { coded } from "../../support/errors.ts";
+import { folderOf } from "../../support/folder.ts";
+import { deviceKeys } from "../../support/parts.ts";
+import { hex } from "../crypto/hex.ts";
+
+const random = seededRandom("keystore");
+
+async function keystoreOf(): Promise<Keystore> {
+  const place = { name: "a", device_id: random.bytes(16), run_id: random.bytes(32), url: "https://localhost:8443" };
+  return { v: 1, ...place, identity: random.bytes(100), ...(await deviceKeys()) };
+}
+
+test("a key file gives back what was saved, and saving leaves the keys in memory alone", async (context) => {
+  const path = join(folderOf(context), "device.key");
+  assert.equal(loadKeystore(path), undefined);
+  const keystore = await keystoreOf();
+  const secret = hex(keystore.kem_secret_key);
+  saveKeystore(path, keystore);
+  assert.deepEqual(loadKeystore(path), keystore);
+  assert.equal(hex(keystore.kem_secret_key), secret);
+});
+
+test("a key file that others may read is refused, as is one that is cut, altered or empty", async (context) => {
+  const path = join(folderOf(context), "device.key");
+  saveKeystore(path, await keystoreOf());
+  const whole = readFileSync(path);
+  for (const damaged of [
+    whole.subarray(0, -1),
+    Buffer.concat([whole, Buffer.of(0)]),
+    Buffer.alloc(0),
+    whole.fill(0xff, 0, 1),
+  ]) {
+    writeFileSync(path, damaged);
+    assert.throws(() => loadKeystore(path), coded("keystore.malformed"));
+  }
+  chmodSync(path, 0o640);
+  assert.throws(() => loadKeystore(path), coded("keystore.permissions"));
+});
+
+test("the sealing key of an enclave is made once, and refused in any other length", (context) => {
+  const path = join(folderOf(context), "sealing.key");
+  const key = loadSealingKey(path, random);
+  assert.equal(key.length, 32);
+  assert.equal(hex(loadSealingKey(path, random)), hex(key));
+  for (const length of [0, 31, 33]) {
+    writeFileSync(path, new Uint8Array(length));
+    assert.throws(() => loadSealingKey(path, random), coded("keystore.malformed", /expected 32 bytes/));
+  }
+});

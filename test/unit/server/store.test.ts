@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { toHex } from "../../../src/core/bytes.ts";
+import { blobDigest } from "../../../src/crypto/merkle.ts";
+import { BlobStore, onePiece } from "../../../src/server/store/blobs.ts";
+import { openDatabase, storeError } from "../../../src/server/store/database.ts";
+import { seededRandom } from "../../support/clock.ts";
+import { coded } from "../../support/errors.ts";
+import { folderOf } from "../../support/folder.ts";
+import { TestServer } from "../../support/parts.ts";
+
+const random = seededRandom("store");
+
+async function storeOf(context: TestContext): Promise<{ folder: string; store: BlobStore; files: () => string[] }> {
+  const folder = folderOf(context);
+  const store = new BlobStore(folder, random);
+  await store.prepare();
+  const files = () =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((f) => f.isFile())
+      .map((f) => f.name);
+  return { folder, store, files };
+}
+
+async function* pieces(...parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* parts;
+}
+
+describe("the store of blobs", () => {
+  const blob = random.bytes(1000);
+  const digest = blobDigest(blob);
+
+  it("gives back what it was given, in pieces of any size, under the digest", async (context) => {
+    const { store, files } = await storeOf(context);
+    await store.put(
+      digest,
+      1000,
+      pieces(blob.subarray(0, 1), new Uint8Array(0), blob.subarray(1, 999), blob.subarray(999)),
+    );
+    assert.deepEqual(await store.read(digest), blob);
+    const { length, body } = (await store.stream(digest))!;
+    assert.equal(length, 1000);
+    assert.deepEqual(new Uint8Array(Buffer.concat(await body.toArray())), blob);
+    assert.deepEqual(files(), [toHex(digest)]);
+  });
+
+  it("stores the same blob twice at once as one", async (context) => {
+    const { store, files } = await storeOf(context);
+    await Promise.all(Array.from({ length: 5 }, () => store.put(digest, 1000, onePiece(blob))));
+    assert.deepEqual(files(), [toHex(digest)]);
+    assert.deepEqual(await store.read(digest), blob);
+  });
+
+  it("leaves nothing of a stream that is too short, too long, altered or broken off", async (context) => {
+    const { store, files } = await storeOf(context);
+    const altered = blob.map((byte, i) => (i === 500 ? byte ^ 1 : byte));
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield blob.subarray(0, 10);
+      throw new RangeError("the line is cut");
+    }
+    await assert.rejects(
+      store.put(digest, 1000, onePiece(blob.subarray(1))),
+      coded("message.length_mismatch", /got 999$/),
+    );
+    await assert.rejects(store.put(digest, 1000, pieces(blob, Uint8Array.of(0))), coded("message.length_mismatch"));
+    await assert.rejects(store.put(digest, 999, onePiece(blob)), coded("message.length_mismatch"));
+    await assert.rejects(store.put(digest, 1000, onePiece(altered)), coded("update.digest"));
+    await assert.rejects(store.put(digest, 1000, pieces()), coded("message.length_mismatch"));
+    await assert.rejects(store.put(digest, 1000, broken()), RangeError);
+    assert.deepEqual(files(), []);
+    assert.equal(await store.stream(digest), undefined);
+  });
+
+  it("stops reading a stream that does not end once it is too long", async (context) => {
+    const { store } = await storeOf(context);
+    let sent = 0;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        sent += 100;
+        yield new Uint8Array(100);
+      }
+    }
+    await assert.rejects(store.put(digest, 1000, endless()), coded("message.length_mismatch"));
+    assert.equal(sent, 1100);
+  });
+
+  it("sweeps blobs that nobody names, and no other file", async (context) => {
+    const { folder, store, files } = await storeOf(context);
+    const other = random.bytes(10);
+    await store.put(digest, 1000, onePiece(blob));
+    await store.put(blobDigest(other), 10, onePiece(other));
+    writeFileSync(join(folder, "README"), "mine");
+    await store.sweep(new Set([toHex(digest)]));
+    assert.deepEqual(files().sort(), ["README", toHex(digest)].sort());
+    await store.sweep(new Set());
+    assert.deepEqual(files(), ["README"]);
+  });
+
+  it("forgets at its start what an interrupted write left behind", async (context) => {
+    const { folder, store, files } = await storeOf(context);
+    writeFileSync(join(folder, "incoming", "half"), "a piece");
+    await store.prepare();
+    assert.deepEqual(files(), []);
+  });
+});
+
+describe("group commit", () => {
+  const insert = (server: TestServer, size: number) =>
+    server.writer.write((tx) =>
+      tx
+        .insertInto("checkpoints")
+        .values({ size, signed: new Uint8Array(1) })
+        .returning("size")
+        .executeTakeFirstOrThrow(),
+    );
+  const sizes = async (server: TestServer) =>
+    (await server.db.selectFrom("checkpoints").select("size").orderBy("size").execute()).map((row) => row.size);
+
+  it("writes in the order of the calls and answers each with its own value", async (context) => {
+    const server = await TestServer.start(context);
+    const order: number[] = [];
+    const written = Array.from({ length: 50 }, (_, i) => insert(server, i).then(({ size }) => order.push(size)));
+    await Promise.all(written);
+    assert.deepEqual(order, [...Array(50).keys()]);
+    assert.equal((await sizes(server)).length, 50);
+  });
+
+  it("lets a write that fails fail alone, with all that it did", async (context) => {
+    const server = await TestServer.start(context);
+    const failing = server.writer.write(async (tx) => {
+      await tx
+        .insertInto("checkpoints")
+        .values({ size: 99, signed: new Uint8Array(1) })
+        .execute();
+      throw new RangeError("changed my mind");
+    });
+    const results = await Promise.allSettled([insert(server, 1), insert(server, 1), failing, insert(server, 2)]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ["fulfilled", "rejected", "rejected", "fulfilled"],
+    );
+    assert.ok((results[2] as PromiseRejectedResult).reason instanceof RangeError);
+    assert.deepEqual(await sizes(server), [1, 2]);
+  });
+
+  it("goes on after a failure, and is drained when nothing is on its way", async (context) => {
+    const server = await TestServer.start(context);
+    await assert.rejects(
+      server.writer.write(async () => Promise.reject(new RangeError("no"))),
+      RangeError,
+    );
+    const late = insert(server, 3);
+    await server.writer.drained();
+    assert.deepEqual(await sizes(server), [3]);
+    await late;
+    await server.writer.drained();
+  });
+
+  it("takes writes that are asked for from within a write", async (context) => {
+    const server = await TestServer.start(context);
+    let inner: Promise<unknown> | undefined;
+    await server.writer.write(async () => {
+      inner ??= insert(server, 5);
+    });
+    await inner;
+    assert.deepEqual(await sizes(server), [5]);
+  });
+
+  it("has on disk what it acknowledged: another connection sees it", async (context) => {
+    const server = await TestServer.start(context);
+    await insert(server, 7);
+    const other = await openDatabase(join(server.folder, "ledger.db"), { readOnly: true });
+    assert.equal((await other.selectFrom("checkpoints").select("size").executeTakeFirst())?.size, 7);
+    await other.destroy();
+  });
+});
+
+describe("the database file", () => {
+  it("is refused where it is no database, cut off or overwritten", async (context) => {
+    const folder = folderOf(context);
+    writeFileSync(join(folder, "text"), "not a database, but long enough to have a header ".repeat(40));
+    await assert.rejects(openDatabase(join(folder, "text")), coded("store.corrupt", /no whole database$/));
+    const path = join(folder, "ledger.db");
+    const db = await openDatabase(path);
+    await db.destroy();
+    const whole = readFileSync(path);
+    truncateSync(path, Math.floor(whole.length / 2 / 4096) * 4096);
+    await assert.rejects(openDatabase(path), coded("store.corrupt"));
+    writeFileSync(path, whole.fill(0xa5, 100, 4096));
+    await assert.rejects(openDatabase(path), coded("store.corrupt"));
+  });
+
+  it("opens again as it was left, and once more at the same time for reading", async (context) => {
+    const folder = folderOf(context);
+    const path = join(folder, "ledger.db");
+    const first = await openDatabase(path);
+    await first
+      .insertInto("checkpoints")
+      .values({ size: 1, signed: new Uint8Array(1) })
+      .execute();
+    const reader = await openDatabase(path, { readOnly: true });
+    assert.equal((await reader.selectFrom("checkpoints").selectAll().execute()).length, 1);
+    await assert.rejects(
+      reader
+        .insertInto("checkpoints")
+        .values({ size: 2, signed: new Uint8Array(1) })
+        .execute(),
+    );
+    await reader.destroy();
+    await first.destroy();
+    const again = await openDatabase(path);
+    assert.equal((await again.selectFrom("checkpoints").selectAll().execute()).length, 1);
+    await again.destroy();
+  });
+
+  it("gives its failures the codes of the table, and leaves other errors alone", () => {
+    const of = (fields: object) => storeError(Object.assign(new Error("x"), fields));
+    assert.ok(coded("store.corrupt")(of({ errcode: 11 })) && coded("store.corrupt")(of({ errcode: 26 })));
+    assert.ok(coded("store.full")(of({ errcode: 13 })) && coded("store.full")(of({ errcode: 10 + 3 * 256 })));
+    assert.ok(coded("store.full")(of({ code: "ENOSPC" })) && coded("store.full")(of({ code: "EDQUOT" })));
+    const other = new RangeError("mine");
+    assert.equal(storeError(other), other);
+    assert.equal(storeError("text"), "text");
+  });
+});
