@@ -69,8 +69,11 @@ async function main(filters: readonly string[]): Promise<void> {
   }
   const isWanted = ({ name }: Obligation): boolean => filters.every((filter) => name.includes(filter));
   const obligations = allObligations().filter(isWanted);
-  if (obligations.length === 0)
-    throw new RangeError(`Cannot prove: no obligation has ${filters.join(" and ")} in its name`);
+  if (obligations.length === 0) {
+    console.error(`Cannot prove: expected a part of an obligation's name, got ${filters.join(" ")}`);
+    process.exitCode = 2;
+    return;
+  }
   const folder = mkdtempSync(join(tmpdir(), "qflare-prove-"));
   const start = performance.now();
   try {

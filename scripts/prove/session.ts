@@ -10,33 +10,19 @@ import { aead, att, broken, hash, kemCiphertext, kemKey, kemSecret, mac, sign, v
 import { labelTerm, messageTerm, partsOf, type SessionKeyTerms, scheduleTerms, type Tables } from "./tables.ts";
 import { type Clause, clause, clauses, type Term, term, variables } from "./term.ts";
 
-type Check = "helloSignature" | "answerSignature";
-
 export interface SessionModel {
   readonly broken?: readonly ("ephemeral" | "static" | "weakSuite")[];
   /** Whether both ends hold a key beforehand that the attacker does not have. */
   readonly isPskSecret?: boolean;
   /** A check that is left out. */
-  readonly unchecked?: Check;
+  readonly unchecked?: "helloSignature" | "answerSignature";
   /** Who never speaks: the server, or the device after its first message. */
   readonly absent?: "server" | "device";
 }
 
-const { I, S, U, L, P, K, G, E, M, Q, R1, R2 } = variables(
-  "I",
-  "S",
-  "U",
-  "L",
-  "P",
-  "K",
-  "G",
-  "E",
-  "M",
-  "Q",
-  "R1",
-  "R2",
-);
-const { Sid, Ns, Exp, Ekh, Nd, Ts, Path, Q2 } = variables("Sid", "Ns", "Exp", "Ekh", "Nd", "Ts", "Path", "Q2");
+const { I, S, U, L, P, K, G, E, M } = variables("I", "S", "U", "L", "P", "K", "G", "E", "M");
+const { Q, Q2, R1, R2, Path, Sid } = variables("Q", "Q2", "R1", "R2", "Path", "Sid");
+const { Ns, Exp, Ekh, Nd, Ts } = variables("Ns", "Exp", "Ekh", "Nd", "Ts");
 
 export const SERVER_KEY: Term = term("ss");
 const ONE = term("c_one");
