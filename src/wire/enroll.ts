@@ -7,14 +7,13 @@
 // that neither can be swapped. The answer's signature covers the request too, and its key is the one that the token
 // pins.
 
-import { lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, oneOf, text, uint } from "../core/shape.ts";
 import { hmacSha384, SHA384_BYTES, sha256, sha384 } from "../crypto/hash.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { LABELS } from "./labels.ts";
 import { DEVICE_NAME, TOKEN_ID_BYTES } from "./token.ts";
+import { DEVICE_ID, ENROLL_MAC, gather } from "./transcript.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 
@@ -56,7 +55,7 @@ export function enrollMac(
   enroll: Uint8Array,
   enrollSignature: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  return hmacSha384(tokenSecret, utf8(LABELS.enrollMac), lengthPrefixed(enroll, enrollSignature));
+  return hmacSha384(tokenSecret, gather(ENROLL_MAC, { message: enroll, signature: enrollSignature }));
 }
 
 export function enrollDigest(requestBytes: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -65,8 +64,6 @@ export function enrollDigest(requestBytes: Uint8Array): Uint8Array<ArrayBuffer> 
 
 /** A device is its two keys: no name, number or account can be moved to other keys. */
 export function deviceId(kemKeyHash: Uint8Array, signaturePublicKey: Uint8Array): Uint8Array<ArrayBuffer> {
-  return sha256(utf8(LABELS.deviceId), lengthPrefixed(kemKeyHash, sha256(signaturePublicKey))).slice(
-    0,
-    DEVICE_ID_BYTES,
-  );
+  const input = gather(DEVICE_ID, { kemKeyHash, signatureKeyHash: sha256(signaturePublicKey) });
+  return sha256(input).slice(0, DEVICE_ID_BYTES);
 }

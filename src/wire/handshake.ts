@@ -1,4 +1,4 @@
-// Key schedule of a session. Both sides run the same function over the same bytes.
+// Key schedule of a session. Both sides run the same function over the same bytes, which transcript.ts lists.
 //
 //   th1    = SHA-384(LP(label) LP(M1) LP(sig1))
 //   th2    = SHA-384(th1 LP(M2) LP(server signature key))          the server signs th2
@@ -13,12 +13,12 @@
 // Reading a recorded session needs ss_e and ss_d. Only the server's key signs th2; only the device's static key opens
 // ss_d, so the confirmations prove both ends.
 
-import { concat, lengthPrefixed, utf8, wipe } from "../core/bytes.ts";
+import { wipe } from "../core/bytes.ts";
 import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES } from "../crypto/aead.ts";
 import { hmacSha384, SHA384_BYTES, sha384 } from "../crypto/hash.ts";
 import { expand, extract } from "../crypto/hkdf.ts";
 import { CONFIRMATION_BYTES } from "./challenge.ts";
-import { LABELS } from "./labels.ts";
+import { CONFIRMATIONS, gather, KEY_SCHEDULE, TRANSCRIPT } from "./transcript.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -46,8 +46,8 @@ export function transcriptHash(
   answer: Uint8Array,
   serverPublicKey: Uint8Array,
 ): Bytes {
-  const th1 = sha384(lengthPrefixed(utf8(LABELS.hello), hello, helloSignature));
-  return sha384(th1, lengthPrefixed(answer, serverPublicKey));
+  const th1 = sha384(gather(TRANSCRIPT.th1, { hello, helloSignature }));
+  return sha384(gather(TRANSCRIPT.th2, { th1, answer, serverKey: serverPublicKey }));
 }
 
 /** Wipes both shared secrets. psk: 32 bytes that both sides hold beforehand, if any; stays the caller's. */
@@ -57,25 +57,37 @@ export function deriveSession(
   staticSecret: Uint8Array,
   psk: Uint8Array = new Uint8Array(PSK_BYTES),
 ): SessionKeys {
-  const s0 = extract(new Uint8Array(0), psk);
-  const s1 = extract(expand(s0, utf8(LABELS.derived), SHA384_BYTES), ephemeralSecret);
-  const s2 = extract(expand(s1, utf8(LABELS.derived), SHA384_BYTES), staticSecret);
-  const master = expand(s2, concat(utf8(LABELS.master), th2), SHA384_BYTES);
-  const derive = (label: string, length: number): Bytes => expand(master, concat(utf8(label), th2), length);
+  const { master: masterInfo, keys: infos } = KEY_SCHEDULE;
+  const root = absorb({ psk, ephemeralSecret, staticSecret });
+  const master = expand(root, gather(masterInfo, { th2 }), SHA384_BYTES);
+  const derive = (name: keyof typeof infos, length: number): Bytes =>
+    expand(master, gather(infos[name], { th2 }), length);
   const keys: SessionKeys = {
-    client: { key: derive(LABELS.clientKey, AEAD_KEY_BYTES), iv: derive(LABELS.clientIv, AEAD_NONCE_BYTES) },
-    server: { key: derive(LABELS.serverKey, AEAD_KEY_BYTES), iv: derive(LABELS.serverIv, AEAD_NONCE_BYTES) },
-    confirmDevice: derive(LABELS.confirmDevice, SHA384_BYTES),
-    confirmServer: derive(LABELS.confirmServer, SHA384_BYTES),
-    resumption: derive(LABELS.resumption, SHA384_BYTES),
-    exporter: derive(LABELS.exporter, SHA384_BYTES),
+    client: { key: derive("clientKey", AEAD_KEY_BYTES), iv: derive("clientIv", AEAD_NONCE_BYTES) },
+    server: { key: derive("serverKey", AEAD_KEY_BYTES), iv: derive("serverIv", AEAD_NONCE_BYTES) },
+    confirmDevice: derive("confirmDevice", SHA384_BYTES),
+    confirmServer: derive("confirmServer", SHA384_BYTES),
+    resumption: derive("resumption", SHA384_BYTES),
+    exporter: derive("exporter", SHA384_BYTES),
   };
-  wipe(ephemeralSecret, staticSecret, s0, s1, s2, master);
+  wipe(ephemeralSecret, staticSecret, root, master);
   return keys;
 }
 
+/** Extract over all secrets in their order. */
+function absorb(secrets: Readonly<Record<(typeof KEY_SCHEDULE.secrets)[number], Uint8Array>>): Bytes {
+  let root: Bytes | undefined;
+  for (const name of KEY_SCHEDULE.secrets) {
+    const salt = root === undefined ? new Uint8Array(0) : expand(root, gather(KEY_SCHEDULE.step, {}), SHA384_BYTES);
+    const next = extract(salt, secrets[name]);
+    wipe(salt, root ?? salt);
+    root = next;
+  }
+  return root!;
+}
+
 export function serverConfirmation(keys: SessionKeys, th2: Uint8Array): Bytes {
-  return hmacSha384(keys.confirmServer, th2).slice(0, CONFIRMATION_BYTES);
+  return hmacSha384(keys.confirmServer, gather(CONFIRMATIONS.server, { th2 })).slice(0, CONFIRMATION_BYTES);
 }
 
 export function deviceConfirmation(
@@ -84,8 +96,8 @@ export function deviceConfirmation(
   answerSignature: Uint8Array,
   confirmation: Uint8Array,
 ): Bytes {
-  const th3 = sha384(th2, lengthPrefixed(answerSignature, confirmation));
-  return hmacSha384(keys.confirmDevice, th3).slice(0, CONFIRMATION_BYTES);
+  const th3 = sha384(gather(TRANSCRIPT.th3, { th2, answerSignature, serverConfirmation: confirmation }));
+  return hmacSha384(keys.confirmDevice, gather(CONFIRMATIONS.device, { th3 })).slice(0, CONFIRMATION_BYTES);
 }
 
 export function wipeSession(keys: SessionKeys): void {

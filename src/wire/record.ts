@@ -7,11 +7,11 @@
 // A record opens in its own place alone: another path, session, direction or position refuses it. An answer carries the
 // sequence number of its request too, so that answers cannot be swapped.
 
-import { lengthPrefixed, u64be, utf8 } from "../core/bytes.ts";
+import { u64be, utf8 } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
 import type { RecordKeys } from "./handshake.ts";
-import { LABELS } from "./labels.ts";
+import { gather, RECORD_CONTEXT } from "./transcript.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,17 +43,16 @@ export interface RecordPlace {
 }
 
 export function associatedData(place: RecordPlace): Bytes {
-  return lengthPrefixed(
-    utf8(LABELS.record),
-    utf8(place.direction),
-    utf8(place.method),
-    utf8(place.path),
-    place.sessionId,
-    u64be(place.sequence),
-    u64be(place.answers),
-    utf8(place.contentType),
-    u64be(place.contentLength),
-  );
+  return gather(RECORD_CONTEXT, {
+    direction: utf8(place.direction),
+    method: utf8(place.method),
+    path: utf8(place.path),
+    sessionId: place.sessionId,
+    sequence: u64be(place.sequence),
+    answers: u64be(place.answers),
+    contentType: utf8(place.contentType),
+    contentLength: u64be(place.contentLength),
+  });
 }
 
 export function recordNonce(iv: Uint8Array, sequence: number): Bytes {

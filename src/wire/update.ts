@@ -6,7 +6,7 @@
 // The manifest names the blob by its digest and is signed by the device: evidence that can be stored, and that neither
 // gateway nor enclave can move to another round, model or device.
 
-import { concat, lengthPrefixed, u64be, utf8, wipe } from "../core/bytes.ts";
+import { concat, u64be, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
@@ -17,8 +17,8 @@ import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { type ExchangeKem, exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { DEVICE_ID_BYTES } from "./enroll.ts";
-import { LABELS } from "./labels.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
+import { gather, UPDATE_CONTEXT } from "./transcript.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -53,15 +53,7 @@ export type UpdatePlace = Pick<
 >;
 
 function updateContext(place: UpdatePlace): Bytes {
-  return lengthPrefixed(
-    utf8(LABELS.update),
-    place.run_id,
-    u64be(place.round),
-    place.device_id,
-    place.base_digest,
-    place.policy_hash,
-    place.enclave_key_hash,
-  );
+  return gather(UPDATE_CONTEXT, { ...place, round: u64be(place.round) });
 }
 
 export function epochKeyHash(kemPublicKey: Uint8Array): Bytes {
