@@ -8,9 +8,10 @@ import { identityMessage } from "../wire/identity.ts";
 import { pinOf } from "./enroll.ts";
 import type { Keystore } from "./keystore.ts";
 import { openSession, type Session } from "./session.ts";
-import { type HttpAnswer, RemoteError, Transport, Unreachable } from "./transport.ts";
+import { errorOf, RemoteError, Transport, Unreachable } from "./transport.ts";
 
 const WAIT_MS = 100;
+const ERROR_BYTES_MAX = 4096;
 const WAIT_MS_MAX = 5000;
 /** A session ends this long before the server would end it. */
 const EXPIRY_MARGIN_MS = 60_000;
@@ -58,10 +59,14 @@ export class Connection {
     });
   }
 
-  /** A request outside the session, for what any cache may hold. */
-  async get(path: string, bytesMax: number): Promise<HttpAnswer> {
+  /** A request outside the session, for what any cache may hold; repeated like call. */
+  async get(path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
-      return await this.#transport.call({ method: "GET", path, bodyBytesMax: bytesMax, signal: this.#stop.signal });
+      const bodyBytesMax = Math.max(bytesMax, ERROR_BYTES_MAX);
+      const answer = await this.#transport.call({ method: "GET", path, bodyBytesMax, signal: this.#stop.signal });
+      if (answer.status !== 200) throw errorOf(answer);
+      if (answer.body.length > bytesMax) throw new QflareError("message.too_large");
+      return answer.body;
     });
   }
 

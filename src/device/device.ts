@@ -27,7 +27,6 @@ import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest 
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
-import { errorOf } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -81,7 +80,10 @@ const NONCE_BYTES = 32;
 const UPDATES_MIN = 2;
 
 /** The round is over or never was this device's: nothing to repeat. */
-const TOO_LATE: readonly string[] = ["round.closed", "round.wrong", "round.not_selected", "update.base_model"];
+const TOO_LATE: readonly string[] = [
+  ...["round.closed", "round.wrong", "round.not_selected"],
+  ...["update.base_model", "update.recipient", "update.duplicate", "update.sequence"],
+];
 
 export class Device {
   readonly #keystore: Keystore;
@@ -247,9 +249,8 @@ export class Device {
       throw new QflareError("model.signature", "it is of another run or round");
     }
     const path = `/api/models/${toHex(task.model_blob)}`;
-    const answer = await this.#connection.get(path, task.model_blob_length);
-    if (answer.status !== 200) throw errorOf(answer);
-    const model = openModel(task.content_key, statement.model_digest, answer.body);
+    const blob = await this.#connection.get(path, task.model_blob_length);
+    const model = openModel(task.content_key, statement.model_digest, blob);
     if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
     return model;
   }

@@ -36,7 +36,7 @@ import {
   sealRecord,
 } from "../wire/record.ts";
 import type { Keystore } from "./keystore.ts";
-import { errorOf, type HttpAnswer, type Transport } from "./transport.ts";
+import { errorOf, type HttpAnswer, type Transport, Unreachable } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -104,6 +104,7 @@ export class Session {
   readonly #window = new SequenceWindow();
   #sequence = 0;
   #isConfirmed = false;
+  #isClosed = false;
 
   constructor(transport: Transport, keys: SessionKeys, answer: Answer, confirmation: Bytes) {
     this.#transport = transport;
@@ -128,6 +129,7 @@ export class Session {
     blob?: Uint8Array,
     signal?: AbortSignal,
   ): Promise<Bytes> {
+    this.#requireOpen();
     const place = this.#place(method, path, blob);
     const record = sealRecord(this.#keys.client, place, plaintext);
     const headers: Record<string, string> = {
@@ -165,6 +167,7 @@ export class Session {
   }
 
   #open(place: RecordPlace, answer: HttpAnswer): Bytes {
+    this.#requireOpen();
     const sequence = Number(answer.headers[HEADERS.sequence] ?? Number.NaN);
     const answerPlace = { ...place, direction: "s2c", sequence, contentType: RECORD_TYPE, contentLength: 0 } as const;
     const plaintext = this.#window.isFresh(sequence)
@@ -177,7 +180,13 @@ export class Session {
     return plaintext;
   }
 
+  /** Wiped keys are zeros, which anybody can seal with: a call that outlived its session is made again in another. */
+  #requireOpen(): void {
+    if (this.#isClosed) throw new Unreachable("the session was closed");
+  }
+
   close(): void {
+    this.#isClosed = true;
     wipeSession(this.#keys);
     wipe(this.#confirmation);
   }

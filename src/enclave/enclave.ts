@@ -22,7 +22,7 @@ import { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
 import { EnclaveRound } from "./round.ts";
 
-/** Evidence lives so long; a run that lasts longer is opened anew. */
+/** Evidence lives so long; a run that lasts longer cannot go on: its devices refuse the enclave. */
 const EPOCH_MS = 30 * 24 * 3_600_000;
 const NOTHING = new Uint8Array(32);
 

@@ -93,7 +93,8 @@ export class EnclaveProcess {
 
   /** Ends the process: it leaves at the end of its input, or is made to. */
   async close(): Promise<void> {
-    if (!this.#isAlive) return;
+    // Between its exit and the end of its streams it still counts as alive, but no other exit will come.
+    if (!this.#isAlive || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), CLOSE_MS);
     this.#child.stdin.end();

@@ -94,8 +94,7 @@ export class OpenRound {
     }
     for (const [id, update] of this.#accepted) {
       if (this.#fed.has(id)) continue;
-      await this.#feed(update);
-      this.#fed.add(id);
+      if (await this.#feed(update)) this.#fed.add(id);
       return;
     }
   }
@@ -119,10 +118,13 @@ export class OpenRound {
     return { device_id: id, kem_key_hash: sha256(kem_public_key), signature_public_key };
   }
 
-  async #feed(update: UpdateRow): Promise<void> {
+  /** False where the enclave was replaced while the blob was read: the new one knows nothing of the round yet. */
+  async #feed(update: UpdateRow): Promise<boolean> {
     const { enclave, blobs, clock } = this.#ports;
     const blob = await blobs.read(update.blob_digest);
+    if (this.#generation !== enclave.generation) return false;
     const { manifest, signature } = update;
     await enclave.call("update", { manifest, signature, at: clock.nowMs() }, blob);
+    return true;
   }
 }

@@ -60,8 +60,6 @@ export class Rounds {
   #expected: ReadonlySet<string> = new Set();
   #failuresInARow = 0;
   #publishedCount = 0;
-  /** The newest checkpoint on its way to disk. */
-  #checkpointed: Promise<void> = Promise.resolve();
 
   constructor(ports: RoundsPorts, settings: RoundSettings) {
     this.#ports = ports;
@@ -93,7 +91,7 @@ export class Rounds {
   }
 
   async #finish(): Promise<void> {
-    await this.#checkpointed;
+    await this.#ports.audit.checkpoint(this.#ports.writer);
     this.#state.isFinished = true;
     this.#state.open = undefined;
     this.#state.forDevices.notify();
@@ -225,8 +223,10 @@ export class Rounds {
     this.#failuresInARow = 0;
     this.#settle(open, report);
     await this.#removeBlobs();
-    this.#checkpointed = this.#ports.audit.checkpoint(this.#ports.writer);
-    this.#checkpointed.catch(() => undefined);
+    // On its way while the next round runs; one that fails is made up for by the next.
+    this.#ports.audit.checkpoint(this.#ports.writer).catch((error: unknown) => {
+      this.#ports.log.warn({ round, error: String(error) }, "the checkpoint of this round cannot be stored");
+    });
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
     const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));
