@@ -23,6 +23,7 @@ import { readStored } from "../support/outcome.ts";
 import { TestRun } from "../support/run.ts";
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  bench: ["crypto"],
   demo: [],
   server: [],
   token: ["create", "list", "revoke", "cleanup"],
