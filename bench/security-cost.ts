@@ -25,7 +25,7 @@ async function secured(rounds: number, epochs: number): Promise<number> {
   const children = [
     new Child(
       [
-        ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0", "--rule", "cosine"],
+        ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0", "--rule", "mean"],
         ...["--rounds", String(rounds), "--epochs", String(epochs), "--target", String(DEVICES)],
         ...["--quorum", String(DEVICES), ...limits],
       ],

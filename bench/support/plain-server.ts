@@ -1,4 +1,4 @@
-// Coordinator without any security, for bench/security-cost.ts: plain HTTP, everything in memory, the same defence and
+// Coordinator without any security, for bench/security-cost.ts: plain HTTP, everything in memory, the same
 // rule. Prints "port <n>", then "ms <first to last model>".
 //
 //   node plain-server.ts <devices> <rounds> <local passes>
@@ -44,7 +44,7 @@ function release(): void {
 }
 
 function publish(): void {
-  const { delta } = defend(PRESETS.cosine, updates, parameters.length);
+  const { delta } = defend(PRESETS.mean, updates, parameters.length);
   parameters = parameters.map((value, i) => value + delta[i]);
   updates = [];
   published.push(performance.now());
