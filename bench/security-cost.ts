@@ -1,6 +1,6 @@
 // What security costs: the same training over the same processes, once as the product does it, once over plain HTTP
 // with no TLS, no sessions, no sealing, no signatures, no ledger and no enclave process (bench/support/plain-*.ts, made
-// this comparison alone).
+// for this comparison alone).
 //
 //   node bench/security-cost.ts [rounds] [local passes,local passes,...]
 //
