@@ -13,6 +13,8 @@ import { type Certificate, readCertificate } from "./x509.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+const SIGNATURE_BYTES = 2 * 32;
+
 const MEMBERS = [
   ...["pck_crl_issuer_chain", "root_ca_crl", "pck_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature"],
   ...["qe_identity_issuer_chain", "qe_identity", "qe_identity_signature"],
@@ -99,6 +101,7 @@ export class CollateralReader {
   #signedJson(name: "tcb_info" | "qe_identity"): JsonView {
     const message = utf8(this.#collateral[name]);
     const signature = hex(this.#collateral[`${name}_signature`], `${name}_signature`);
+    if (signature.length !== SIGNATURE_BYTES) refuse(`${name}_signature: expected ${SIGNATURE_BYTES} bytes`);
     const { publicKey } = this.#issuerOf(`${name}_issuer_chain`);
     const reason = `${name}: its signature does not hold`;
     this.#findings.requireSignature({ algorithm: "ECDSA-P256-SHA256", publicKey, message, signature, reason });

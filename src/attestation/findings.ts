@@ -22,11 +22,7 @@ export interface DigestCheck {
 export class Findings {
   readonly reasons: string[] = [];
   readonly digests: DigestCheck[] = [];
-  readonly #signatures = new Map<string, SignatureCheck>();
-
-  get signatures(): Iterable<SignatureCheck> {
-    return this.#signatures.values();
-  }
+  readonly signatures: SignatureCheck[] = [];
 
   /** reason: why to refuse unless it holds. */
   require(holds: boolean, reason: string): void {
@@ -35,16 +31,17 @@ export class Findings {
 
   requireSignature(check: SignatureCheck): void {
     this.require(fits(check), `${check.reason}: the key is of another kind than the signature`);
-    const id = `${check.algorithm} ${toHex(check.publicKey)} ${toHex(check.signature)}`;
-    const known = this.#signatures.get(id);
-    // The same certificate comes in several chains; the same signature over another message is a forgery.
-    if (known !== undefined && equal(known.message, check.message)) return;
-    this.#signatures.set(known === undefined ? id : `${id} ${this.#signatures.size}`, check);
+    // The same certificate comes in several chains.
+    if (!this.signatures.some((known) => isSame(known, check))) this.signatures.push(check);
   }
 
   requireDigest(check: DigestCheck): void {
     this.digests.push(check);
   }
+}
+
+function isSame(a: SignatureCheck, b: SignatureCheck): boolean {
+  return equal(a.signature, b.signature) && equal(a.publicKey, b.publicKey) && equal(a.message, b.message);
 }
 
 // SubjectPublicKeyInfo up to the key itself (RFC 5480, RFC 3279): what tells the kinds apart.

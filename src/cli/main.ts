@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEnclaveCommand } from "./commands/enclave.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -32,6 +33,7 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
+  addEnclaveCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) {
