@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   device: ["enroll", "run", "status"],
   model: ["export"],
   audit: ["verify"],
+  enclave: ["verify", "collateral"],
   doctor: [],
 };
 
