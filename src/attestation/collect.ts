@@ -49,8 +49,9 @@ function copiesOf(list: unknown, name: string): Bytes[] {
 }
 
 function sevSnpCollateral(value: unknown): SevSnpCollateral | undefined {
-  if (value === undefined) return undefined;
-  const list = (value as SevSnpCollateral | null)?.ark_crl;
+  const isNone = typeof value === "object" && value !== null && Object.keys(value).length === 0;
+  if (value === undefined || value === null || isNone) return undefined;
+  const list = (value as SevSnpCollateral).ark_crl;
   if (typeof list === "string" && list.length <= LIMITS.collateralBytesMax) return { ark_crl: list };
   throw new QflareError("evidence.malformed", "collateral: expected the revocation list of AMD's root as ark_crl");
 }

@@ -142,12 +142,17 @@ describe("SEV-SNP evidence", () => {
     const last = list.at(-1) === "0" ? "1" : "0";
     assert.deepEqual(listed(list.slice(0, -1) + last), ["ark_crl: its issuer's signature does not hold"]);
     for (const wrong of ["", "00", `${list}00`, list.toUpperCase()]) assert.notDeepEqual(listed(wrong), []);
-    for (const collateral of [null, {}, { ark_crl: 1 }]) assert.notDeepEqual(reasonsOf({}, {}, { collateral }), []);
+    for (const collateral of [{ ark_crl: 1 }, { list: amd.list() }, "", 0]) {
+      assert.notDeepEqual(reasonsOf({}, {}, { collateral }), []);
+    }
   });
 
   it("meets a policy that demands a revocation list only with one", () => {
     const policy = { require_revocation_list: true };
-    assert.deepEqual(reasonsOf({}, {}, { policy }), ["policy: expected a revocation list, got none"]);
+    for (const collateral of [undefined, null, {}]) {
+      assert.deepEqual(reasonsOf({}, {}, { collateral }), []);
+      assert.deepEqual(reasonsOf({}, {}, { policy, collateral }), ["policy: expected a revocation list, got none"]);
+    }
     assert.deepEqual(reasonsOf({}, {}, { policy, collateral: { ark_crl: amd.list() } }), []);
   });
 
