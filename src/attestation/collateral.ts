@@ -24,17 +24,7 @@ const MEMBERS = [
  * For TDX and SGX. Issuer chains: PEM. Revocation lists (DER) and signatures: lower-case hexadecimal. tcb_info and
  * qe_identity: the JSON text as signed, to the byte.
  */
-export type QuoteCollateral = Readonly<Record<QuoteCollateralMember, string>>;
-type QuoteCollateralMember =
-  | "pck_crl_issuer_chain"
-  | "root_ca_crl"
-  | "pck_crl"
-  | "tcb_info_issuer_chain"
-  | "tcb_info"
-  | "tcb_info_signature"
-  | "qe_identity_issuer_chain"
-  | "qe_identity"
-  | "qe_identity_signature";
+export type QuoteCollateral = Readonly<Record<(typeof MEMBERS)[number], string>>;
 
 export interface CheckedCollateral {
   readonly tcbInfo: JsonView;

@@ -56,7 +56,7 @@ function fits({ algorithm, publicKey }: ClassicalSignature): boolean {
   return toHex(publicKey.subarray(0, prefix.length / 2)) === prefix;
 }
 
-/** Whether certificate's signature is one by issuer's key. */
+/** The certificate bears a signature by its issuer's key. */
 export function requireIssued(findings: Findings, certificate: Certificate, issuer: Certificate, what: string): void {
   const { algorithm, tbs, signature } = certificate;
   const reason = `${what}: its issuer's signature does not hold`;

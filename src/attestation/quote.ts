@@ -88,7 +88,7 @@ interface Certification {
   readonly filling: Bytes;
 }
 
-/** Tells the length of what it is inside of from the length of what it holds, so that neither can change unseen. */
+/** Type, length, content. */
 function readCertificationData(reader: LayoutReader, expectedType: number): Bytes {
   const type = reader.u16();
   if (type !== expectedType) refuse(`expected certification data of type ${expectedType}, got ${type}`);

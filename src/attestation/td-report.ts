@@ -16,7 +16,7 @@ export interface TdReport {
   readonly mrSignerSeam: Bytes;
   readonly seamAttributes: Bytes;
   readonly tdAttributes: Bytes;
-  /** Measurements by name, in hexadecimal order of the structure. */
+  /** Everything that a policy may pin, by name. */
   readonly registers: Readonly<Record<string, Bytes>>;
   readonly mrTd: Bytes;
   readonly reportData: Bytes;

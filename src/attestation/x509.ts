@@ -4,6 +4,7 @@ import { equal, fromUtf8, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { ClassicalAlgorithm } from "../crypto/classical-signature.ts";
 import { context, DerReader, enterDer, fixedInteger, smallInteger, TAG } from "./der.ts";
+import { isZero } from "./layout.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -94,13 +95,12 @@ function readSignature(algorithm: ClassicalAlgorithm, bits: Bytes, what: string)
 export function readTime(reader: DerReader, what: string): number {
   const isShort = reader.tag === TAG.utcTime;
   const digits = fromAscii(reader.read(isShort ? TAG.utcTime : TAG.generalizedTime).body, what);
-  const match = (isShort ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/).exec(
-    digits,
-  );
-  if (match === null) refuse(what, "expected a time in UTC");
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, ...number[]];
-  const century = isShort ? (year < 50 ? 2000 : 1900) : 0;
-  return Date.UTC(century + year, month! - 1, day, hour, minute, second);
+  const century = isShort ? (digits < "50" ? "20" : "19") : "";
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + digits);
+  const [, year, month, day, hour, minute, second] = match ?? [];
+  // A month 13 or an hour 24 is no date here.
+  const ms = match === null ? Number.NaN : Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? refuse(what, "expected a time in UTC") : ms;
 }
 
 function fromAscii(bytes: Bytes, what: string): string {
@@ -117,11 +117,9 @@ interface Extension {
 function readExtension(reader: DerReader, what: string): Extension {
   const name = reader.objectIdentifier();
   const flag = reader.readOptional(TAG.boolean);
-  // DEFAULT FALSE is never written out.
-  if (flag !== undefined && (flag.body.length !== 1 || flag.body[0] !== 0xff)) refuse(what, "expected TRUE or nothing");
   const value = reader.read(TAG.octetString).body;
   reader.end();
-  return { name, isCritical: flag !== undefined, value };
+  return { name, isCritical: flag !== undefined && !isZero(flag.body), value };
 }
 
 /** Contents by object identifier. Throws where a critical one is not understood, or one stands twice. */
@@ -154,16 +152,18 @@ function readKeyUsage(value: Bytes | undefined, what: string): number {
   return body[1] ?? 0;
 }
 
-interface Fields {
+interface Signed {
   readonly tbs: Bytes;
   readonly algorithm: ClassicalAlgorithm;
   readonly signature: Bytes;
-  /** Behind version, serial number and so on: whatever the structure holds. */
+  /** AlgorithmIdentifier as it stands outside the signed part. */
+  readonly algorithmRaw: Bytes;
+  /** Into the signed part. */
   readonly reader: DerReader;
 }
 
 /** SEQUENCE { signed part, algorithm, signature }: the frame of certificates and revocation lists. */
-export function readSigned(der: Bytes, what: string): Fields & { readonly algorithmRaw: Bytes } {
+export function readSigned(der: Bytes, what: string): Signed {
   const outer = enterDer(der, what);
   const signed = outer.read(TAG.sequence);
   const algorithmRaw = outer.read(TAG.sequence).raw;

@@ -78,7 +78,14 @@ describe("DER", () => {
     assert.equal(read(TAG.utcTime, "491231235959Z"), Date.UTC(2049, 11, 31, 23, 59, 59));
     assert.equal(read(TAG.utcTime, "500101000000Z"), Date.UTC(1950, 0, 1));
     assert.equal(read(TAG.generalizedTime, "20500101000000Z"), Date.UTC(2050, 0, 1));
-    for (const text of ["4912312359Z", "491231235959", "491231235959+0000", "20491231235959Z"]) {
+    for (const text of [
+      "4912312359Z",
+      "491231235959",
+      "491231235959+0000",
+      "20491231235959Z",
+      "491331000000Z",
+      "490001000000Z",
+    ]) {
       assert.throws(() => read(TAG.utcTime, text), malformed, text);
     }
   });
