@@ -4,7 +4,7 @@
 import { equal, fromBase64, fromHex, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { requireChain, requireNotRevoked, requireRevocationList } from "./chain.ts";
+import { requireChain, requireLeaf, requireNotRevoked, requireRevocationList } from "./chain.ts";
 import type { Findings } from "./findings.ts";
 import { JsonView } from "./json-view.ts";
 import { certificatesFromPem } from "./pem.ts";
@@ -92,7 +92,9 @@ export class CollateralReader {
     const message = utf8(this.#collateral[name]);
     const signature = hex(this.#collateral[`${name}_signature`], `${name}_signature`);
     if (signature.length !== SIGNATURE_BYTES) refuse(`${name}_signature: expected ${SIGNATURE_BYTES} bytes`);
-    const { publicKey } = this.#issuerOf(`${name}_issuer_chain`);
+    const signer = this.#issuerOf(`${name}_issuer_chain`);
+    requireLeaf(this.#findings, signer, `${name}_issuer_chain`);
+    const { publicKey } = signer;
     const reason = `${name}: its signature does not hold`;
     this.#findings.requireSignature({ algorithm: "ECDSA-P256-SHA256", publicKey, message, signature, reason });
     const view = JsonView.parse(this.#collateral[name], name);

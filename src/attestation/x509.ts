@@ -117,6 +117,7 @@ interface Extension {
 function readExtension(reader: DerReader, what: string): Extension {
   const name = reader.objectIdentifier();
   const flag = reader.readOptional(TAG.boolean);
+  if (flag !== undefined && flag.body.length !== 1) refuse(what, "expected TRUE or FALSE");
   const value = reader.read(TAG.octetString).body;
   reader.end();
   return { name, isCritical: flag !== undefined && !isZero(flag.body), value };

@@ -306,6 +306,18 @@ describe("the TCB", () => {
     it(`info ${what} is refused`, () => assert.match(reasonsOf({}, collateral), reason));
   }
 
+  it("info signed by a CA of platforms, or under a chain of another length, is refused", () => {
+    const whole = intel.collateral();
+    const byCa = { ...whole, tcb_info_issuer_chain: whole.pck_crl_issuer_chain };
+    const reasons = reasonsOf({}, {}, { collateral: byCa });
+    assert.match(reasons, /tcb_info_issuer_chain certificate 0: expected the end of a chain, got a CA/);
+    assert.match(reasons, /tcb_info: its signature does not hold/);
+    for (const chain of [pem(intel.root), whole.tcb_info_issuer_chain + pem(intel.root)]) {
+      const collateral = { ...whole, qe_identity_issuer_chain: chain };
+      assert.match(reasonsOf({}, {}, { collateral }), /expected an issuer and the root/);
+    }
+  });
+
   it("identity that has expired, is not valid yet or is of another enclave is refused", () => {
     const identity = (change: (identity: Record<string, unknown>) => void): string =>
       reasonsOf({}, { qeIdentity: change });
