@@ -82,7 +82,8 @@ const measurement: Shape<AllowedMeasurement> = {
 
 const statuses = TCB_STATUSES.filter((status) => status !== "Revoked");
 
-const MEMBERS: { readonly [K in keyof AppraisalPolicy]-?: Shape<unknown> } = {
+/** The one table of members: docs/attestation.md has a row for each. */
+export const POLICY_MEMBERS: { readonly [K in keyof AppraisalPolicy]-?: Shape<unknown> } = {
   allowed_measurements: list(measurement, 1, LIMITS.policyEntriesMax),
   minimum_tcb: record(oneOf(...TEES), record(name, uint(0))),
   minimum_tcb_date: text(10, /^\d{4}-\d\d-\d\d$/),
@@ -109,8 +110,8 @@ export function readPolicy(value: unknown): AppraisalPolicy {
 }
 
 function readMember(member: string, value: unknown): unknown {
-  if (!Object.hasOwn(MEMBERS, member)) refuse(member, "no such member");
-  return MEMBERS[member as keyof AppraisalPolicy].read(value, member);
+  if (!Object.hasOwn(POLICY_MEMBERS, member)) refuse(member, "no such member");
+  return POLICY_MEMBERS[member as keyof AppraisalPolicy].read(value, member);
 }
 
 function isAllowed({ measurement: own, measurements }: Claims, allowed: AllowedMeasurement): boolean {

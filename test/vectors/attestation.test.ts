@@ -171,7 +171,7 @@ describe("quotes", () => {
     );
   });
 
-  it("of Google's sample hold in every signature; Intel's statements of that time put the platform below all levels", () => {
+  it("of Google's sample hold in every signature, and its platform is below all levels of that time", () => {
     const now = new Date("2023-07-01T00:00:00Z");
     const quote = sampleBytes("tdx/v4-google/quote.bin").subarray(0, 4935);
     const [tcb_info, tcb_info_signature] = signedIn("tdx/v4-google/sample_tcbInfo_response", "tcbInfo");

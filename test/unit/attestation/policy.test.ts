@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { Claims } from "../../../src/attestation/evidence.ts";
 import { Findings } from "../../../src/attestation/findings.ts";
-import { type AppraisalPolicy, readPolicy, requirePolicy } from "../../../src/attestation/policy.ts";
+import { type AppraisalPolicy, POLICY_MEMBERS, readPolicy, requirePolicy } from "../../../src/attestation/policy.ts";
 import { coded } from "../../support/errors.ts";
 
 const NOW_MS = Date.parse("2026-05-01T00:00:00Z");
@@ -119,6 +120,13 @@ describe("an appraisal policy", () => {
   it("without a status is not met by evidence without one", () => {
     const { tcbStatus: _, ...unknown } = tdx;
     assert.deepEqual(reasonsOf(unknown, {}), ["policy: TCB status unknown is not allowed"]);
+  });
+
+  it("is documented in every member and no other", () => {
+    const page = readFileSync(new URL("../../../docs/attestation.md", import.meta.url), "utf8");
+    const section = page.split("\n## Policy\n")[1].split("\n## ")[0];
+    const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]);
+    assert.deepEqual(rows.sort(), Object.keys(POLICY_MEMBERS).sort());
   });
 
   it("with an unknown member, another type or a value out of range is refused", () => {
