@@ -6,7 +6,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
-import { addEnclaveCommand } from "./commands/enclave.ts";
+import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
@@ -34,7 +34,8 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
-  addEnclaveCommand(program);
+  const enclave = program.command("enclave").description("the enclave's evidence");
+  addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);

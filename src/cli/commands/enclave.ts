@@ -37,8 +37,7 @@ Asks Intel (TDX, SGX) or AMD (SEV-SNP); the only command here that uses the netw
 Example:
   qflare enclave collateral --evidence evidence.json --out collateral.json`;
 
-export function addEnclaveCommand(program: Command): void {
-  const enclave = program.command("enclave").description("evidence of an enclave");
+export function addEvidenceCommands(enclave: Command): void {
   enclave
     .command("verify")
     .description("check evidence against the vendors' roots and a policy, without any network")
