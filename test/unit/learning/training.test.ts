@@ -94,7 +94,14 @@ describe("trainer", () => {
   });
 
   it("refuses a plan beyond its limits", () => {
-    for (const change of [{ epochs: 0 }, { batch_size: 1.5 }, { learning_rate: -1 }, { momentum: 1 }, { extra: 1 }]) {
+    for (const change of [
+      { epochs: 0 },
+      { batch_size: 1.5 },
+      { learning_rate: -1 },
+      { momentum: 1 },
+      { optimizer: "lion" },
+      { extra: 1 },
+    ]) {
       assert.throws(() => trainingPlanShape.read({ ...DEFAULT_PLAN, ...change }, "plan"), QflareError);
     }
     assert.deepEqual(trainingPlanShape.read(DEFAULT_PLAN, "plan"), DEFAULT_PLAN);

@@ -1,0 +1,43 @@
+// From the settings to the first model and the training plan.
+
+import { QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { initialParameters, type ModelDescription } from "../learning/model.ts";
+import { decodeModel, encodeModel, parseDescription } from "../learning/model-file.ts";
+import { namedModel } from "../learning/named-model.ts";
+import type { TrainingPlan } from "../learning/plan.ts";
+import { readBytes } from "./files.ts";
+import { UsageError } from "./output.ts";
+import type { Settings } from "./settings.ts";
+
+/** A model file. Throws UsageError where --model names none. */
+export function firstModel({ model, inputs, classes, seed }: Settings): Uint8Array<ArrayBuffer> {
+  try {
+    if (model.endsWith(".safetensors")) {
+      const file = new Uint8Array(readBytes(model, "--model", LIMITS.modelBytesMax));
+      decodeModel(file);
+      return file;
+    }
+    const description = model.endsWith(".json") ? fromFile(model) : fromName(model, inputs, classes);
+    return encodeModel(description, initialParameters(description, seed));
+  } catch (error) {
+    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
+  }
+}
+
+function fromFile(path: string): ModelDescription {
+  return parseDescription(readBytes(path, "--model", LIMITS.modelHeaderBytesMax).toString("utf8"));
+}
+
+function fromName(name: string, inputs: number, classes: number): ModelDescription {
+  const description = namedModel(name, inputs, classes);
+  if (description !== undefined) return description;
+  throw new UsageError(
+    `--model: expected softmax, mlp, such as mlp:64, cnn, or a .json or .safetensors file, got ${JSON.stringify(name)}`,
+  );
+}
+
+export function trainingPlan(settings: Settings): TrainingPlan {
+  const { epochs, batch_size, optimizer, learning_rate, momentum, proximal_mu, weight_decay } = settings;
+  return { epochs, batch_size, optimizer, learning_rate, momentum, proximal_mu, weight_decay };
+}
