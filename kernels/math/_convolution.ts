@@ -1,8 +1,8 @@
 // Direct convolution, channels last, without a copy of patches: a tile of 6 output positions x 8 output channels walks
 // over the kernel's rows, and along one row of the kernel the inputs of a position lie contiguous (width x channels).
 //
-// x is padded already: rows x padded height x padded width x channels. Weights are packed in tiles of 8 output channels:
-// tile, kernel row, kernel column x input channel, channel of the tile. A stretch is one row of the kernel.
+// x is padded already: rows x padded height x padded width x channels. Weights are packed in tiles of 8 output
+// channels: tile, kernel row, kernel column x input channel, channel of the tile. A stretch is one row of the kernel.
 
 import { at, madd } from "./_simd";
 
@@ -19,18 +19,12 @@ const POSITIONS: usize = memory.data(24, 64); // MR * 4
 function convolveTile(kernelRows: i32, stretch: i32, pitch: i32, weights: usize, bias: usize): void {
   const low = v128.load(bias);
   const high = v128.load(bias, 16);
-  let c00 = low;
-  let c01 = high;
-  let c10 = low;
-  let c11 = high;
-  let c20 = low;
-  let c21 = high;
-  let c30 = low;
-  let c31 = high;
-  let c40 = low;
-  let c41 = high;
-  let c50 = low;
-  let c51 = high;
+  let c00 = low, c01 = high;
+  let c10 = low, c11 = high;
+  let c20 = low, c21 = high;
+  let c30 = low, c31 = high;
+  let c40 = low, c41 = high;
+  let c50 = low, c51 = high;
   const skipped = at(0, pitch - stretch);
   let p0 = <usize>load<u32>(POSITIONS);
   let p1 = <usize>load<u32>(POSITIONS, 4);
@@ -161,18 +155,12 @@ function correlateTile(
   dy: usize,
 ): void {
   const zero = f32x4.splat(0);
-  let c00 = zero;
-  let c01 = zero;
-  let c10 = zero;
-  let c11 = zero;
-  let c20 = zero;
-  let c21 = zero;
-  let c30 = zero;
-  let c31 = zero;
-  let c40 = zero;
-  let c41 = zero;
-  let c50 = zero;
-  let c51 = zero;
+  let c00 = zero, c01 = zero;
+  let c10 = zero, c11 = zero;
+  let c20 = zero, c21 = zero;
+  let c30 = zero, c31 = zero;
+  let c40 = zero, c41 = zero;
+  let c50 = zero, c51 = zero;
   const stepBytes = at(0, step);
   const rowBytes = at(0, rowStep);
   const dyBytes = at(0, outputs);

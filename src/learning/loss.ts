@@ -21,7 +21,7 @@ type Loss = (
 export const LOSSES: Readonly<Record<LossKind, Loss>> = { "cross-entropy": softmaxCrossEntropy, mse: squaredError };
 
 /** In nats. */
-export function softmaxCrossEntropy(
+function softmaxCrossEntropy(
   rows: number,
   classes: number,
   logits: Float32Array,
@@ -42,7 +42,7 @@ export function softmaxCrossEntropy(
 }
 
 /** Of an example: the mean over the classes of (output - one-hot label)^2. */
-export function squaredError(
+function squaredError(
   rows: number,
   classes: number,
   outputs: Float32Array,

@@ -99,7 +99,7 @@ export class Network {
     return this.#plan.classes;
   }
 
-  /** Throws data.unfit where the data set does not have the inputs and classes of the model: that comes from outside. */
+  /** Throws data.unfit where the data set does not have the inputs and classes of the model, which is not ours. */
   checkFit(dataset: Dataset): void {
     const inputs = lengthOf(this.#plan.input);
     if (dataset.inputs === inputs && dataset.classes <= this.classes && dataset.count > 0) return;

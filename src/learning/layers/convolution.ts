@@ -3,6 +3,7 @@
 
 import { LIMITS } from "../../core/limits.ts";
 import { type Of, object, oneOf, uint } from "../../core/shape.ts";
+import type { TrainingKernel } from "../../math/training-kernel.ts";
 import { type Layer, type LayerPlan, type LayerRoom, lengthOf, type Size } from "./layer.ts";
 import { refuse } from "./refuse.ts";
 
@@ -28,6 +29,11 @@ interface Geometry {
 }
 
 const LANES = 8; // output channels of a tile of the kernel
+const BYTES = Float32Array.BYTES_PER_ELEMENT;
+
+// Where in the scratch.
+const PACKED_GRADIENT = 2;
+const BIAS = 4;
 
 export function planConvolution(description: Of<typeof convolutionShape>, input: Size, path: string): LayerPlan {
   const { channels, kernel, stride, padding } = description;
@@ -53,7 +59,7 @@ export function planConvolution(description: Of<typeof convolutionShape>, input:
       { name: "bias", shape: [channels], initial: { value: 0 } },
     ],
     scratch: (rowsMax) => scratchOf(geometry, rowsMax),
-    start: (room) => startConvolution(geometry, room),
+    start: (room) => new Convolution(geometry, room),
   };
 }
 
@@ -61,7 +67,7 @@ function tiled(channels: number): number {
   return Math.ceil(channels / LANES) * LANES;
 }
 
-/** Padded inputs, packed weights, their gradient, flipped weights, bias and zeros for whole tiles, spread gradient. */
+/** Padded inputs; packed weights; their gradient; flipped weights; bias and zeros for whole tiles; spread gradient. */
 function scratchOf({ input, output, kernel, padded, spread }: Geometry, rowsMax: number): number[] {
   const places = kernel * kernel;
   const packed = tiled(output.channels) * input.channels * places;
@@ -72,116 +78,134 @@ function scratchOf({ input, output, kernel, padded, spread }: Geometry, rowsMax:
   ];
 }
 
-function startConvolution(geometry: Geometry, room: LayerRoom): Layer {
-  const { workspace, x, y, dx, dy } = room;
-  const { run } = workspace;
-  const { input, output, kernel, stride, padding, padded, spread } = geometry;
-  const [weight, bias] = room.parameters;
-  const [weightGradient, biasGradient] = room.gradients;
-  const [paddedX, packed, packedGradient, flipped, tileBias, tileZeros, spreadDy] = room.scratch;
-  const [inputs, outputs, places] = [input.channels, output.channels, kernel * kernel];
-  const [inputLength, outputLength, paddedLength] = [input, output, padded].map(lengthOf);
-  const pitch = padded.width * inputs;
-  const spreadPitch = spread.width * outputs;
-  const address = {
-    x: workspace.reach(x, 0),
-    y: workspace.reach(y, 0),
-    dx: workspace.reach(dx, 0),
-    dy: workspace.reach(dy, 0),
-    padded: workspace.reach(paddedX, 0),
-    spread: workspace.reach(spreadDy, spreadDy.length),
-  };
-  const [weightAt, packedAt, packedGradientAt, flippedAt] = [weight, packed, packedGradient, flipped].map((array) =>
-    workspace.reach(array, array.length),
-  );
-  const biasAt = workspace.reach(tileBias, tileBias.length);
-  const inner = 4 * (padding * pitch + padding * inputs);
-  const spreadInner = 4 * ((kernel - 1 - padding) * (spreadPitch + outputs));
+/** Addresses in kernel memory of what stays where it is. */
+interface Places {
+  readonly x: number;
+  readonly y: number;
+  readonly dx: number;
+  readonly dy: number;
+  readonly weight: number;
+  readonly padded: number;
+  readonly packed: number;
+  readonly packedGradient: number;
+  readonly flipped: number;
+  readonly bias: number;
+  readonly zeros: number;
+  readonly spread: number;
+}
 
-  function pad(rows: number): void {
+class Convolution implements Layer {
+  readonly #geometry: Geometry;
+  readonly #room: LayerRoom;
+  readonly #run: TrainingKernel;
+  readonly #at: Places;
+
+  constructor(geometry: Geometry, room: LayerRoom) {
+    const at = (array: Float32Array): number => room.workspace.reach(array, array.length);
+    const { x, y, dx, dy, parameters, scratch } = room;
+    const [padded, packed, packedGradient, flipped, bias, zeros, spread] = scratch.map(at);
+    this.#geometry = geometry;
+    this.#room = room;
+    this.#run = room.workspace.run;
+    this.#at = {
+      ...{ x: at(x), y: at(y), dx: at(dx), dy: at(dy), weight: at(parameters[0]) },
+      ...{ padded, packed, packedGradient, flipped, bias, zeros, spread },
+    };
+  }
+
+  forward(rows: number): void {
+    const { input, output, kernel, padding, padded } = this.#geometry;
+    const [inputs, outputs, places] = [input.channels, output.channels, kernel * kernel];
+    const { weight, packed } = this.#at;
+    this.#run.packWeights(outputs, inputs, places, inputs * places, places, 0, weight, packed);
+    this.#room.scratch[BIAS].set(this.#room.parameters[1]);
+    const pitch = padded.width * inputs;
+    const inner = BYTES * padding * (pitch + inputs);
     for (let i = 0; i < rows; i++) {
-      const to = address.padded + 4 * i * paddedLength + inner;
-      run.place(input.height, input.width, inputs, inputs, pitch, address.x + 4 * i * inputLength, to);
+      const to = this.#at.padded + i * bytesOf(padded) + inner;
+      this.#run.place(input.height, input.width, inputs, inputs, pitch, this.#at.x + i * bytesOf(input), to);
+      this.#convolve(i);
     }
   }
 
-  function addWeightGradient(rows: number): void {
-    packedGradient.fill(0);
-    for (let i = 0; i < rows; i++) {
-      run.convolveWeights(
-        output.height,
-        output.width,
-        outputs,
-        kernel,
-        kernel * inputs,
-        pitch,
-        stride * inputs,
-        stride * pitch,
-        address.padded + 4 * i * paddedLength,
-        address.dy + 4 * i * outputLength,
-        packedGradientAt,
-      );
-    }
-    run.addPacked(outputs, inputs, places, packedGradientAt, workspace.reach(weightGradient, weight.length));
-    const positions = rows * output.height * output.width;
-    run.addRows(positions, outputs, address.dy, workspace.reach(biasGradient, outputs));
+  #convolve(example: number): void {
+    const { input, output, kernel, stride, padded } = this.#geometry;
+    const pitch = padded.width * input.channels;
+    this.#run.convolve(
+      output.height,
+      output.width,
+      output.channels,
+      kernel,
+      kernel * input.channels,
+      pitch,
+      stride * input.channels,
+      stride * pitch,
+      this.#at.padded + example * bytesOf(padded),
+      this.#at.packed,
+      this.#at.bias,
+      this.#at.y + example * bytesOf(output),
+    );
   }
 
-  function takeInputGradient(rows: number): void {
-    run.packWeights(inputs, outputs, places, places, inputs * places, 1, weightAt, flippedAt);
-    const zerosAt = workspace.reach(tileZeros, tileZeros.length);
-    for (let i = 0; i < rows; i++) {
-      run.place(
-        output.height,
-        output.width,
-        outputs,
-        stride * outputs,
-        stride * spreadPitch,
-        address.dy + 4 * i * outputLength,
-        address.spread + spreadInner,
-      );
-      run.convolve(
-        input.height,
-        input.width,
-        inputs,
-        kernel,
-        kernel * outputs,
-        spreadPitch,
-        outputs,
-        spreadPitch,
-        address.spread,
-        flippedAt,
-        zerosAt,
-        address.dx + 4 * i * inputLength,
-      );
-    }
+  backward(rows: number, wantsInput: boolean): void {
+    const { input, output, kernel } = this.#geometry;
+    const [inputs, outputs, places] = [input.channels, output.channels, kernel * kernel];
+    const { weight, packedGradient, flipped } = this.#at;
+    const { workspace, gradients, scratch } = this.#room;
+    const [weightGradient, biasGradient] = gradients.map((array) => workspace.reach(array, array.length));
+    scratch[PACKED_GRADIENT].fill(0);
+    for (let i = 0; i < rows; i++) this.#correlate(i);
+    this.#run.addPacked(outputs, inputs, places, packedGradient, weightGradient);
+    this.#run.addRows(rows * output.height * output.width, outputs, this.#at.dy, biasGradient);
+    if (!wantsInput) return;
+    this.#run.packWeights(inputs, outputs, places, places, inputs * places, 1, weight, flipped);
+    for (let i = 0; i < rows; i++) this.#convolveBack(i);
   }
 
-  return {
-    forward(rows) {
-      run.packWeights(outputs, inputs, places, inputs * places, places, 0, weightAt, packedAt);
-      tileBias.set(bias);
-      pad(rows);
-      for (let i = 0; i < rows; i++) {
-        run.convolve(
-          output.height,
-          output.width,
-          outputs,
-          kernel,
-          kernel * inputs,
-          pitch,
-          stride * inputs,
-          stride * pitch,
-          address.padded + 4 * i * paddedLength,
-          packedAt,
-          biasAt,
-          address.y + 4 * i * outputLength,
-        );
-      }
-    },
-    backward(rows, wantsInput) {
-      addWeightGradient(rows);
-      if (wantsInput) takeInputGradient(rows);
-    },
-  };
+  /** Adds the example's share of the gradient of the weights. */
+  #correlate(example: number): void {
+    const { input, output, kernel, stride, padded } = this.#geometry;
+    const pitch = padded.width * input.channels;
+    this.#run.convolveWeights(
+      output.height,
+      output.width,
+      output.channels,
+      kernel,
+      kernel * input.channels,
+      pitch,
+      stride * input.channels,
+      stride * pitch,
+      this.#at.padded + example * bytesOf(padded),
+      this.#at.dy + example * bytesOf(output),
+      this.#at.packedGradient,
+    );
+  }
+
+  /** The gradient of the input is the spread gradient of the output under the flipped kernel. */
+  #convolveBack(example: number): void {
+    const { input, output, kernel, stride, padding, spread } = this.#geometry;
+    const { channels } = output;
+    const pitch = spread.width * channels;
+    const inner = BYTES * (kernel - 1 - padding) * (pitch + channels);
+    const [from, to] = [this.#at.dy + example * bytesOf(output), this.#at.spread + inner];
+    this.#run.place(output.height, output.width, channels, stride * channels, stride * pitch, from, to);
+    this.#run.convolve(
+      input.height,
+      input.width,
+      input.channels,
+      kernel,
+      kernel * channels,
+      pitch,
+      channels,
+      pitch,
+      this.#at.spread,
+      this.#at.flipped,
+      this.#at.zeros,
+      this.#at.dx + example * bytesOf(input),
+    );
+  }
+}
+
+function bytesOf(size: Size): number {
+  return BYTES * lengthOf(size);
 }
