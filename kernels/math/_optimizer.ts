@@ -54,8 +54,8 @@ export function sgdStep(
 export function adamStep(
   n: i32,
   rate: f32,
-  beta1: f32,
-  beta2: f32,
+  beta1: f64, // 1 - beta2 in float32 would be wrong in its fifth digit
+  beta2: f64,
   epsilon: f32,
   correction: f32,
   mu: f32,
@@ -69,10 +69,10 @@ export function adamStep(
 ): void {
   const zero = f32x4.splat(0);
   const wideRate = f32x4.splat(-rate);
-  const old1 = f32x4.splat(beta1);
-  const new1 = f32x4.splat(1 - beta1);
-  const old2 = f32x4.splat(beta2);
-  const new2 = f32x4.splat(1 - beta2);
+  const old1 = f32x4.splat(<f32>beta1);
+  const new1 = f32x4.splat(<f32>(1 - beta1));
+  const old2 = f32x4.splat(<f32>beta2);
+  const new2 = f32x4.splat(<f32>(1 - beta2));
   const wideEpsilon = f32x4.splat(epsilon);
   const scale = f32x4.splat(1 / correction);
   const wideMu = f32x4.splat(mu);

@@ -10,19 +10,15 @@ import { readBytes } from "./files.ts";
 import { UsageError } from "./output.ts";
 import type { Settings } from "./settings.ts";
 
-/** A model file. Throws UsageError where --model names none. */
+/** A model file. Throws UsageError where --model names none, model.malformed where the named file is none. */
 export function firstModel({ model, inputs, classes, seed }: Settings): Uint8Array<ArrayBuffer> {
-  try {
-    if (model.endsWith(".safetensors")) {
-      const file = new Uint8Array(readBytes(model, "--model", LIMITS.modelBytesMax));
-      decodeModel(file);
-      return file;
-    }
-    const description = model.endsWith(".json") ? fromFile(model) : fromName(model, inputs, classes);
-    return encodeModel(description, initialParameters(description, seed));
-  } catch (error) {
-    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
+  if (model.endsWith(".safetensors")) {
+    const file = new Uint8Array(readBytes(model, "--model", LIMITS.modelBytesMax));
+    decodeModel(file);
+    return file;
   }
+  const description = model.endsWith(".json") ? fromFile(model) : fromName(model, inputs, classes);
+  return encodeModel(description, initialParameters(description, seed));
 }
 
 function fromFile(path: string): ModelDescription {
@@ -30,11 +26,19 @@ function fromFile(path: string): ModelDescription {
 }
 
 function fromName(name: string, inputs: number, classes: number): ModelDescription {
-  const description = namedModel(name, inputs, classes);
+  const description = named(name, inputs, classes);
   if (description !== undefined) return description;
   throw new UsageError(
     `--model: expected softmax, mlp, such as mlp:64, cnn, or a .json or .safetensors file, got ${JSON.stringify(name)}`,
   );
+}
+
+function named(name: string, inputs: number, classes: number): ModelDescription | undefined {
+  try {
+    return namedModel(name, inputs, classes);
+  } catch (error) {
+    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
+  }
 }
 
 export function trainingPlan(settings: Settings): TrainingPlan {

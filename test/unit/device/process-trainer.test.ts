@@ -65,6 +65,12 @@ describe("a trainer of another program", () => {
     });
   }
 
+  it("is refused the next job where it answered twice", async (t) => {
+    const trainer = trainerWith(t, "twice");
+    await trainer.train({ parameters, plan: PLAN, seed: 1 });
+    await assertFails(trainer, /one line for each job|an answer to job 2, got one to 1/);
+  });
+
   it("fails where there is no such program", async (t) => {
     const trainer = createProcessTrainer(MODEL, { command: ["no-such-program-of-ours"] });
     t.after(async () => await trainer.close?.());
