@@ -68,5 +68,5 @@ async function trainRound(base: Float32Array, round: number): Promise<Float32Arr
     for (let i = 0; i < sum.length; i++) sum[i] += trained.examples * trained.parameters[i];
     examples += trained.examples;
   }
-  return Float32Array.from(sum, (value) => value / examples);
+  return new Float32Array(sum.map((value) => value / examples));
 }

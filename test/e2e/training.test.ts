@@ -103,8 +103,10 @@ describe("a trainer of another program", () => {
       assert.match(stderr, text);
     }
   });
+});
 
-  test("goes beside a model that does not fit the data being refused before a demonstration begins", async () => {
+describe("a demonstration", () => {
+  test("refuses a model that does not fit the data before it begins", async () => {
     const path = join(temporaryFolder(), "model.json");
     writeFileSync(path, JSON.stringify({ kind: "softmax", inputs: 99, classes: 10 }));
     const { code, stderr } = await runCli(["demo", "--model", path]);
