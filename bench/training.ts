@@ -1,11 +1,13 @@
 // Training speed at batch 32 with plain SGD on one thread, of the MLP 784-200-10 and the CNN: samples a second of both
-// kernel builds, and of torch on one thread where a Python has it.
+// kernel builds, and of torch on one thread where a Python has it. Runs of all three take turns, so that whatever else
+// the machine does falls on each alike.
 // Usage: node bench/training.ts [runs]
 
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { createDataset, type Dataset } from "../src/learning/dataset.ts";
 import { DEFAULT_PLAN } from "../src/learning/defaults.ts";
-import { initialParameters, type ModelDescription } from "../src/learning/model.ts";
+import { initialParameters } from "../src/learning/model.ts";
 import { namedModel } from "../src/learning/named-model.ts";
 import { Network } from "../src/learning/network.ts";
 import { createTrainer } from "../src/learning/trainer.ts";
@@ -15,7 +17,7 @@ import type { Build } from "../src/math/workspace.ts";
 const INPUTS = 784;
 const CLASSES = 10;
 const BATCH = 32;
-const RUNS = Number(process.argv[2] ?? 7);
+const RUNS = Number(process.argv[2] ?? 9);
 const PLAN = { ...DEFAULT_PLAN, epochs: 1, batch_size: BATCH, learning_rate: 0.01 };
 /** A virtual environment may hide the Python that Debian's python3-torch is for. */
 const PYTHONS = ["python3", "/usr/bin/python3"];
@@ -37,6 +39,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
+/** Says its version; then for each line that it gets makes a run and says its seconds. */
 const torchProgram = ({ torch, batches }: Case): string => `
 import sys, time
 try:
@@ -49,63 +52,87 @@ model = Sequential(${torch})
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 loss = CrossEntropyLoss()
 x, y = torch.randn(${batches * BATCH}, 1, 28, 28), torch.randint(0, 10, (${batches * BATCH},))
-for run in range(${RUNS} + 1):
+print(torch.__version__, flush=True)
+for line in sys.stdin:
     order, start = torch.randperm(${batches * BATCH}), time.perf_counter()
     for rows in order.split(${BATCH}):
         optimizer.zero_grad()
         loss(model(x[rows]), y[rows]).backward()
         optimizer.step()
-    if run > 0:
-        print(time.perf_counter() - start)
+    print(time.perf_counter() - start, flush=True)
 `;
 
-function report(name: string, examples: number, seconds: readonly number[]): number {
-  const sorted = seconds.toSorted((a, b) => a - b);
-  const best = examples / sorted[0];
-  const median = examples / sorted[sorted.length >> 1];
-  console.log(`  ${name}: ${Math.round(median)} samples/s (median of ${seconds.length}), ${Math.round(best)} (best)`);
-  return median;
+interface Contender {
+  readonly name: string;
+  /** Seconds over all examples, once. */
+  run(): Promise<number>;
+  end(): void;
 }
 
 function randomDataset(count: number): Dataset {
   const random = new PseudoRandom(1, "bench");
   const features = Float32Array.from({ length: count * INPUTS }, () => random.gaussian());
-  return createDataset(
-    features,
-    Int32Array.from({ length: count }, () => random.below(CLASSES)),
-    CLASSES,
-  );
+  const labels = Int32Array.from({ length: count }, () => random.below(CLASSES));
+  return createDataset(features, labels, CLASSES);
 }
 
-async function measure(description: ModelDescription, dataset: Dataset, build: Build): Promise<number> {
+function ours({ name }: Case, dataset: Dataset, build: Build): Contender {
+  const description = namedModel(name, INPUTS, CLASSES)!;
   const trainer = createTrainer(new Network(description, build), dataset);
   const parameters = initialParameters(description, 1);
-  const seconds: number[] = [];
-  for (let run = 0; run <= RUNS; run++) {
-    const start = performance.now();
-    await trainer.train({ parameters, plan: PLAN, seed: run });
-    if (run > 0) seconds.push((performance.now() - start) / 1000);
-  }
-  return report(`qflare, ${build} build`, dataset.count, seconds);
+  return {
+    name: `qflare, ${build} build`,
+    run: async () => {
+      const start = performance.now();
+      await trainer.train({ parameters, plan: PLAN, seed: 1 });
+      return (performance.now() - start) / 1000;
+    },
+    end: () => undefined,
+  };
 }
 
-/** Seconds of each run; undefined where no Python here has torch. */
-function measureTorch(model: Case): number[] | undefined {
+/** Undefined where no Python here has torch. */
+async function torch(model: Case): Promise<Contender | undefined> {
   for (const python of PYTHONS) {
-    const { status, stdout } = spawnSync(python, ["-c", torchProgram(model)], { encoding: "utf8" });
-    if (status === 0) return stdout.trim().split("\n").map(Number);
+    const child = spawn(python, ["-c", torchProgram(model)], { stdio: ["pipe", "pipe", "ignore"] });
+    child.on("error", () => undefined); // no such Python: its lines end without one
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const version = await lines.next();
+    if (version.done === true) continue;
+    const run = async (): Promise<number> => {
+      child.stdin.write("\n");
+      return Number((await lines.next()).value);
+    };
+    return { name: `torch ${version.value}`, run, end: () => child.stdin.end() };
   }
   return undefined;
 }
 
+/** Samples a second: of the median run. */
+async function compare(contenders: readonly Contender[], examples: number): Promise<number[]> {
+  const seconds = contenders.map((): number[] => []);
+  for (let run = 0; run <= RUNS; run++) {
+    for (const [i, contender] of contenders.entries()) {
+      const taken = await contender.run();
+      if (run > 0) seconds[i].push(taken);
+    }
+  }
+  return contenders.map((contender, i) => {
+    contender.end();
+    const sorted = seconds[i].toSorted((a, b) => a - b);
+    const [best, median] = [examples / sorted[0], examples / sorted[sorted.length >> 1]];
+    console.log(`  ${contender.name}: ${Math.round(median)} samples/s (median of ${RUNS}), ${Math.round(best)} (best)`);
+    return median;
+  });
+}
+
 for (const model of CASES) {
   console.log(`${model.name}, batch ${BATCH}`);
-  const description = namedModel(model.name, INPUTS, CLASSES)!;
   const dataset = randomDataset(model.batches * BATCH);
-  const plain = await measure(description, dataset, "plain");
-  const relaxed = await measure(description, dataset, "relaxed");
-  console.log(`  relaxed / plain: ${(relaxed / plain).toFixed(2)}`);
-  const torch = measureTorch(model);
-  if (torch === undefined) console.log("  torch: no Python here has it, no reference");
-  else console.log(`  qflare relaxed / torch: ${(relaxed / report("torch", dataset.count, torch)).toFixed(2)}`);
+  const own = [ours(model, dataset, "plain"), ours(model, dataset, "relaxed")];
+  const reference = await torch(model);
+  const speeds = await compare(reference === undefined ? own : [...own, reference], dataset.count);
+  console.log(`  relaxed / plain: ${(speeds[1] / speeds[0]).toFixed(2)}`);
+  if (reference === undefined) console.log("  torch: no Python here has it, no reference");
+  else console.log(`  qflare relaxed / torch: ${(speeds[1] / speeds[2]).toFixed(2)}`);
 }
