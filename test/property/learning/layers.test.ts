@@ -9,7 +9,7 @@ import { addGradient } from "../../../src/learning/trainer.ts";
 import { PseudoRandom } from "../../../src/math/random.ts";
 import { slowLoss } from "../../support/slow-network.ts";
 
-// A fixed seed: a step of a finite difference across a kink of ReLU or of a maximum is rare, but would fail for nothing.
+// A fixed seed: a difference taken across a kink of ReLU or of a maximum is rare, but would fail for nothing.
 const RUNS = { seed: 7, numRuns: 80 };
 const EXAMPLES = 2;
 
