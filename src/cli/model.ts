@@ -2,9 +2,11 @@
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Dataset } from "../learning/dataset.ts";
 import { initialParameters, type ModelDescription } from "../learning/model.ts";
 import { decodeModel, encodeModel, parseDescription } from "../learning/model-file.ts";
 import { namedModel } from "../learning/named-model.ts";
+import { Network } from "../learning/network.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
 import { readBytes } from "./files.ts";
 import { UsageError } from "./output.ts";
@@ -17,20 +19,31 @@ export function firstModel({ model, inputs, classes, seed }: Settings): Uint8Arr
     decodeModel(file);
     return file;
   }
-  const description = model.endsWith(".json") ? fromFile(model) : fromName(model, inputs, classes);
+  const description = modelNamed(model, inputs, classes);
   return encodeModel(description, initialParameters(description, seed));
 }
 
-function fromFile(path: string): ModelDescription {
-  return parseDescription(readBytes(path, "--model", LIMITS.modelHeaderBytesMax).toString("utf8"));
-}
-
-function fromName(name: string, inputs: number, classes: number): ModelDescription {
-  const description = named(name, inputs, classes);
+/** The model of a name or of a file with its description. */
+export function modelNamed(text: string, inputs: number, classes: number): ModelDescription {
+  if (text.endsWith(".json")) {
+    return parseDescription(readBytes(text, "--model", LIMITS.modelHeaderBytesMax).toString("utf8"));
+  }
+  const description = named(text, inputs, classes);
   if (description !== undefined) return description;
   throw new UsageError(
-    `--model: expected softmax, mlp, such as mlp:64, cnn, or a .json or .safetensors file, got ${JSON.stringify(name)}`,
+    `--model: expected softmax, mlp, such as mlp:64, cnn, or a .json or .safetensors file, got ${JSON.stringify(text)}`,
   );
+}
+
+/** A model that does not fit the data would fail every device. */
+export function networkFor(description: ModelDescription, dataset: Dataset): Network {
+  const network = new Network(description);
+  try {
+    network.checkFit(dataset);
+  } catch (error) {
+    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
+  }
+  return network;
 }
 
 function named(name: string, inputs: number, classes: number): ModelDescription | undefined {

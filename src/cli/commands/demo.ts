@@ -13,12 +13,13 @@ import { DEFAULT_NAME, DEFAULT_PLAN } from "../../learning/defaults.ts";
 import { type Evaluation, evaluate } from "../../learning/evaluate.ts";
 import type { ModelDescription } from "../../learning/model.ts";
 import { decodeModel } from "../../learning/model-file.ts";
-import { Network } from "../../learning/network.ts";
+import type { Network } from "../../learning/network.ts";
 import { parsePartition } from "../../learning/partition.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
+import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { readSettings } from "../settings.ts";
@@ -115,17 +116,6 @@ function readPlan(flags: Flags): Plan {
 /** Half the devices make a model, but no fewer than the default defence needs. */
 function quorumOf(devices: number): number {
   return Math.max(Math.ceil(devices / 2), Math.min(devices, 3));
-}
-
-/** A model that does not fit the data would fail every device. */
-function networkFor(description: ModelDescription, test: Dataset): Network {
-  const network = new Network(description);
-  try {
-    network.checkFit(test);
-  } catch (error) {
-    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
-  }
-  return network;
 }
 
 class Demo {
