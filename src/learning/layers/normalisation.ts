@@ -65,10 +65,11 @@ function startNorm(input: Size, groups: number, affine: number, room: LayerRoom)
     else to.set(from);
   }
 
+  /** Takes the sums; arranged uses what is zero otherwise. */
   function addGradient(gradient: Float32Array): void {
     if (isPerFeature) run.transpose(positions, channels, at(sums), at(zeros));
-    const added = isPerFeature ? zeros : sums;
-    for (let i = 0; i < affine; i++) gradient[i] += added[i];
+    const arranged = isPerFeature ? zeros : sums;
+    for (let i = 0; i < affine; i++) gradient[i] += arranged[i];
     zeros.fill(0);
     sums.fill(0);
   }
