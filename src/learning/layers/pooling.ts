@@ -14,72 +14,36 @@ export const averagePoolShape = object({ kind: oneOf("avg-pool"), size: side, st
 type Pooling = Of<typeof maxPoolShape> | Of<typeof averagePoolShape>;
 
 export function planPooling(description: Pooling, input: Size, path: string): LayerPlan {
-  const { kind, size, stride } = description;
+  const { size, stride } = description;
   if (size > input.height || size > input.width) refuse(path, "a window that fits into the input");
   const output = {
     channels: input.channels,
     height: Math.floor((input.height - size) / stride) + 1,
     width: Math.floor((input.width - size) / stride) + 1,
   };
-  const start = kind === "max-pool" ? startMax : startAverage;
-  return { ...PLAIN, output, start: (room) => start(description, input, output, room) };
+  return { ...PLAIN, output, start: (room) => startPooling(description, input, output, room) };
 }
 
-function startMax({ size, stride }: Pooling, input: Size, output: Size, room: LayerRoom): Layer {
+function startPooling({ kind, size, stride }: Pooling, input: Size, output: Size, room: LayerRoom): Layer {
   const { workspace, x, y, dx, dy } = room;
+  const { run } = workspace;
   const { height, width, channels } = output;
   const pitch = input.width * channels;
+  const windows = [height, width, channels, size, stride * channels, stride * pitch, pitch] as const;
   const [xLength, yLength] = [lengthOf(input), lengthOf(output)];
   const at = (array: Float32Array, i: number, length: number): number => workspace.reach(array, 0) + 4 * i * length;
+  const pool = kind === "max-pool" ? run.maxPool : run.averagePool;
   return {
     forward(rows) {
-      for (let i = 0; i < rows; i++) {
-        const [from, to] = [at(x, i, xLength), at(y, i, yLength)];
-        workspace.run.maxPool(height, width, channels, size, stride * channels, stride * pitch, pitch, from, to);
-      }
+      for (let i = 0; i < rows; i++) pool(...windows, at(x, i, xLength), at(y, i, yLength));
     },
     backward(rows, wantsInput) {
       if (!wantsInput) return;
       dx.fill(0, 0, rows * xLength);
       for (let i = 0; i < rows; i++) {
-        workspace.run.maxPoolBackward(
-          height,
-          width,
-          channels,
-          size,
-          stride * channels,
-          stride * pitch,
-          pitch,
-          at(x, i, xLength),
-          at(y, i, yLength),
-          at(dy, i, yLength),
-          at(dx, i, xLength),
-        );
-      }
-    },
-  };
-}
-
-function startAverage({ size, stride }: Pooling, input: Size, output: Size, room: LayerRoom): Layer {
-  const { workspace, x, y, dx, dy } = room;
-  const { height, width, channels } = output;
-  const pitch = input.width * channels;
-  const [xLength, yLength] = [lengthOf(input), lengthOf(output)];
-  const at = (array: Float32Array, i: number, length: number): number => workspace.reach(array, 0) + 4 * i * length;
-  const steps = [stride * channels, stride * pitch, pitch] as const;
-  return {
-    forward(rows) {
-      for (let i = 0; i < rows; i++) {
-        const [from, to] = [at(x, i, xLength), at(y, i, yLength)];
-        workspace.run.averagePool(height, width, channels, size, ...steps, from, to);
-      }
-    },
-    backward(rows, wantsInput) {
-      if (!wantsInput) return;
-      dx.fill(0, 0, rows * xLength);
-      for (let i = 0; i < rows; i++) {
-        const [from, to] = [at(dy, i, yLength), at(dx, i, xLength)];
-        workspace.run.averagePoolBackward(height, width, channels, size, ...steps, from, to);
+        const [gradient, to] = [at(dy, i, yLength), at(dx, i, xLength)];
+        if (kind === "avg-pool") run.averagePoolBackward(...windows, gradient, to);
+        else run.maxPoolBackward(...windows, at(x, i, xLength), at(y, i, yLength), gradient, to);
       }
     },
   };
