@@ -46,6 +46,8 @@ export const ERRORS = {
   "model.signature": { status: 409, text: "Cannot trust model: its signature is not valid" },
   "model.malformed": { status: 400, text: "Cannot read model" },
   "training.diverged": { status: 409, text: "Cannot train: the loss or a parameter is not finite" },
+  "training.failed": { status: 502, text: "Cannot train: the training program failed" },
+  "data.unfit": { status: 409, text: "Cannot train: the data set does not fit the model" },
   "data.malformed": { status: 400, text: "Cannot read data set" },
   "keystore.permissions": { status: 500, text: "Cannot use key file: others can read it" },
   "keystore.malformed": { status: 500, text: "Cannot use key file: it is damaged" },

@@ -50,8 +50,14 @@ export const LIMITS = {
   // learning
   layerWidthMax: 1_000_000,
   hiddenLayersMax: 16,
+  layersMax: 64,
+  imageSideMax: 4096,
+  windowSideMax: 64,
+  activationsMax: 2 ** 25, // floats that a pass of a model keeps for one example
   classesMax: 10_000,
   modelHeaderBytesMax: 256 * KIB,
+  trainerAnswerBytesMax: 64 * KIB,
+  trainingMsMax: 24 * 3_600_000,
   epochsMax: 1000,
   batchSizeMax: 65_536,
   datasetBytesMax: 2 * 1024 * MIB,
