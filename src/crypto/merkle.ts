@@ -1,10 +1,11 @@
 // Hash trees as in RFC 6962 section 2.1 with SHA-256: leaf = H(0x00 | data), node = H(0x01 | left | right). One kind of
 // tree names blobs (leaves of 1 MiB), proves a nonce in the enclave's evidence, and orders the audit log.
 
-import { createHash } from "node:crypto";
 import { equal } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SHA256_BYTES, sha256 } from "./hash.ts";
+import { PLATFORM } from "./native-platform.ts";
+import type { RunningHash } from "./platform.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -127,14 +128,16 @@ export class BlobHasher {
   }
 
   #closeLeaf(): void {
-    this.#tree.append(new Uint8Array(this.#leaf.digest()));
+    this.#tree.append(this.#leaf.digest());
     this.#leaf = newLeaf();
     this.#filled = 0;
   }
 }
 
-function newLeaf(): ReturnType<typeof createHash> {
-  return createHash("sha256").update(Uint8Array.of(0));
+function newLeaf(): RunningHash {
+  const leaf = PLATFORM.startHash("sha256");
+  leaf.update(Uint8Array.of(0));
+  return leaf;
 }
 
 export const BLOB_DIGEST_BYTES: number = SHA256_BYTES;
