@@ -1,6 +1,6 @@
 // The platform of Node: node:crypto.
 
-import { createHash, createHmac, randomFillSync } from "node:crypto";
+import { createHash, createHmac, hkdfSync, randomFillSync } from "node:crypto";
 import { openAead, sealAead } from "./aead.ts";
 import { NativeMlDsa } from "./native-ml-dsa.ts";
 import { nativeMlKem } from "./native-ml-kem.ts";
@@ -22,6 +22,7 @@ export const PLATFORM: Platform = {
   randomBytes: (length) => randomFillSync(new Uint8Array(length)),
   startHash: (name) => running(createHash(name)),
   startHmac: (name, key) => running(createHmac(name, key)),
+  hkdf: (name, secret, salt, info, length) => new Uint8Array(hkdfSync(name, secret, salt, info, length) as ArrayBuffer),
   chunkCipher: async (key) => ({
     seal: async (nonce, plaintext) => sealAead(key, nonce, NOTHING, plaintext),
     open: async (nonce, sealed) => openAead(key, nonce, NOTHING, sealed),

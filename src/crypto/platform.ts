@@ -1,6 +1,6 @@
 // What the cryptography takes from where it runs. native-platform.ts has it from node:crypto, web-platform.ts from
-// WebCrypto, noble and kernels of our own. Which one is taken is settled when a program is put together, by the "browser"
-// member of package.json, not while it runs: nothing falls back from one to the other.
+// WebCrypto, noble and kernels of our own. Which one is taken is settled when a program is put together, by the member
+// "browser" of package.json, not while it runs: nothing falls back from one to the other.
 
 import type { FrodoPrimitives } from "./frodo-primitives.ts";
 import type { MlDsaName, MlDsaPrimitives } from "./ml-dsa-primitives.ts";
@@ -36,6 +36,8 @@ export interface Platform {
   startHash(name: HashName): RunningHash;
   /** FIPS 198-1. */
   startHmac(name: HashName, key: Uint8Array): RunningHash;
+  /** RFC 5869, extract and expand at once. */
+  hkdf(name: HashName, secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Bytes;
   chunkCipher(key: Uint8Array): Promise<ChunkCipher>;
   /** Made when first asked for, like the following ones: importing does nothing. */
   frodo(): FrodoPrimitives;

@@ -1,6 +1,7 @@
 // The platform of browsers: WebCrypto for what it has (AES-GCM, X25519, randomness), noble for what must not wait
 // (SHA-2) and what it lacks (ML-KEM, ML-DSA), kernels of our own for FrodoKEM.
 
+import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { KernelPrimitives } from "./kernel-primitives.ts";
@@ -50,6 +51,7 @@ export const PLATFORM: Platform = {
   randomBytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
   startHash: (name) => running(HASHES[name].create()),
   startHmac: (name, key) => running(hmac.create(HASHES[name], key)),
+  hkdf: (name, secret, salt, info, length) => new Uint8Array(hkdf(HASHES[name], secret, salt, info, length)),
   chunkCipher,
   frodo: () => {
     frodo ??= new KernelPrimitives();

@@ -3,7 +3,7 @@
 
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
-import { AEAD_KEY_BYTES } from "../crypto/aead.ts";
+import { AEAD_KEY_BYTES } from "../crypto/aead-sizes.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 
 /** Throws keystore.permissions where others may read the file, keystore.malformed where it is not 32 bytes. */
