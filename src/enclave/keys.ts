@@ -54,6 +54,11 @@ export async function generateKeys(
   };
 }
 
+/** The keys are of no use from now on. */
+export function wipeKeys(keys: EnclaveKeys): void {
+  wipe(keys.signature_secret_key, keys.kem_secret_key);
+}
+
 /** Seals under the enclave's own key. Holds that key: nothing else needs it. */
 export class Vault {
   readonly #sealingKey: Uint8Array;
@@ -99,8 +104,10 @@ export class Vault {
     if (plaintext === undefined) {
       throw new QflareError("enclave.state", "it is damaged or the sealing key is another one");
     }
-    const value = decode(plaintext);
-    wipe(plaintext);
-    return value;
+    try {
+      return decode(plaintext);
+    } finally {
+      wipe(plaintext);
+    }
   }
 }
