@@ -45,15 +45,15 @@ function mlDsaSizes(k: number, l: number, challengeBytes: number, zBits: number,
   };
 }
 
-class MlDsa implements SignatureScheme {
+export class MlDsa implements SignatureScheme {
   readonly name: SignatureName;
   readonly sizes: SignatureSizes;
   readonly #primitives: MlDsaPrimitives;
 
-  constructor(name: SignatureName) {
+  constructor(name: SignatureName, primitives: MlDsaPrimitives) {
     this.name = name;
     this.sizes = SIGNATURE_SIZES[name];
-    this.#primitives = PLATFORM.mlDsa(name);
+    this.#primitives = primitives;
   }
 
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes } {
@@ -82,7 +82,7 @@ const schemes = /* @__PURE__ */ new Map<SignatureName, SignatureScheme>();
 /** Throws TypeError for a name that is not offered. */
 export function signature(name: SignatureName): SignatureScheme {
   if (!Object.hasOwn(SIGNATURE_SIZES, name)) throw new TypeError(`no signature scheme ${name}`);
-  const scheme = schemes.get(name) ?? new MlDsa(name);
+  const scheme = schemes.get(name) ?? new MlDsa(name, PLATFORM.mlDsa(name));
   schemes.set(name, scheme);
   return scheme;
 }
