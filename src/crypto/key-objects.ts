@@ -8,7 +8,7 @@ import { equal } from "../core/bytes.ts";
 type RawFormat = "raw-public" | "raw-seed" | "raw-private";
 
 interface Kept {
-  /** SHA-256 of the bytes: an array that was wiped or written anew is another key. The bytes themselves stay nowhere. */
+  /** SHA-256 of the bytes, which tells an array that was wiped or written anew. The bytes themselves stay nowhere. */
   readonly digest: Uint8Array;
   readonly key: KeyObject;
 }

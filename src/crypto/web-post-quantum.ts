@@ -1,5 +1,5 @@
-// ML-KEM and ML-DSA by noble: plain JavaScript, about ten times slower than OpenSSL. Secret keys are expanded from their
-// seed for each operation and wiped after it.
+// ML-KEM and ML-DSA by noble: plain JavaScript, about ten times slower than OpenSSL. Secret keys are expanded from
+// their seed for each operation and wiped after it.
 //
 // noble names no constant-time promise that JavaScript could hold: on machines shared with an attacker, use Node.
 

@@ -1,5 +1,5 @@
-// Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped, as a
-// bundler would: files that package.json replaces for browsers are replaced, packages come from where they are installed.
+// Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped, put
+// together as by a bundler: files that package.json replaces for browsers are replaced.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";

@@ -184,8 +184,7 @@ signs("ML-DSA-87", "mldsa_87_sign_seed_test", { valid: 74, seedsRefused: 3, tooL
 
 for (const name of ["ML-KEM-768", "ML-KEM-1024"] as const) {
   for (const [where, platform] of PLATFORMS) {
-    const title = `${name} ${where} makes the keys of the Wycheproof seeds and opens ciphertexts to the secrets expected`;
-    test(title, () => {
+    test(`${name} ${where} makes the keys of the Wycheproof seeds and opens ciphertexts to their secrets`, () => {
       const engine = new MlKem(name, platform.mlKem());
       const counts = { valid: 0, invalid: 0, acceptable: 0 };
       const file = `${name.replace("-", "").replace("-", "_").toLowerCase()}_test`;
