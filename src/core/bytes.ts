@@ -26,12 +26,22 @@ export function concat(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** Time depends on the lengths alone, so that a MAC can be compared. */
+/** Time depends on lengths and addresses alone, so that a MAC can be compared. */
 export function equal(a: Bytes, b: Bytes): boolean {
   if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  const isAligned = a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0;
+  const words = isAligned ? a.length >>> 2 : 0;
+  let difference = words === 0 ? 0 : wordDifference(a, b, words);
+  for (let i = 4 * words; i < a.length; i++) difference |= a[i]! ^ b[i]!;
   return difference === 0;
+}
+
+function wordDifference(a: Bytes, b: Bytes, words: number): number {
+  const x = new Uint32Array(a.buffer, a.byteOffset, words);
+  const y = new Uint32Array(b.buffer, b.byteOffset, words);
+  let difference = 0;
+  for (let i = 0; i < words; i++) difference |= x[i]! ^ y[i]!;
+  return difference;
 }
 
 export function wipe(...secrets: readonly Bytes[]): void {
