@@ -17,6 +17,12 @@ const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
  * before is then untouched.
  */
 export function writeSecretFile(path: string, contents: Uint8Array): void {
+  replaceSecretFile(path, contents);
+  syncFolder(dirname(path));
+}
+
+/** writeSecretFile where the permission model forbids the last step: whoever started the process must do it. */
+export function replaceSecretFile(path: string, contents: Uint8Array): void {
   const temporary = temporaryName(path);
   try {
     writeWhole(temporary, contents);
@@ -26,7 +32,6 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
     const isFull = NO_SPACE.includes((cause as NodeJS.ErrnoException).code ?? "");
     throw isFull ? new QflareError("store.full", path, { cause }) : cause;
   }
-  syncFolder(dirname(path));
 }
 
 /** Nobody else has this name: whatever stands beside the file is not ours to remove. */
@@ -45,7 +50,7 @@ function writeWhole(path: string, contents: Uint8Array): void {
 }
 
 /** A new name is durable once its folder is. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   const folder = openSync(path, constants.O_RDONLY);
   try {
     fsyncSync(folder);
