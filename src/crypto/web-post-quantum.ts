@@ -16,6 +16,8 @@ const ML_KEM = { "ML-KEM-768": ml_kem768, "ML-KEM-1024": ml_kem1024 } as const;
 const ML_DSA = { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 } as const;
 
 const SEED_BYTES = { mlKem: 64, mlDsa: 32 } as const;
+/** m of FIPS 203 algorithm 20. */
+const ENCAPSULATION_BYTES = 32;
 const CONTEXT_BYTES_MAX = 255;
 
 function randomSeed(length: number): Bytes {
@@ -30,7 +32,9 @@ export const WEB_ML_KEM: MlKemPrimitives = {
     return { publicKey: new Uint8Array(publicKey), seed };
   },
   encapsulate(name, publicKey) {
-    const encapsulated = encapsulate(name, publicKey);
+    const randomness = randomSeed(ENCAPSULATION_BYTES);
+    const encapsulated = encapsulate(name, publicKey, randomness);
+    wipe(randomness);
     if (encapsulated === undefined) return undefined;
     const { cipherText, sharedSecret } = encapsulated;
     return { ciphertext: new Uint8Array(cipherText), sharedSecret: new Uint8Array(sharedSecret) };
@@ -43,13 +47,14 @@ export const WEB_ML_KEM: MlKemPrimitives = {
   },
 };
 
-/** noble throws for one reason where the length is right: the modulus check of FIPS 203 section 7.2. */
+/** noble throws for one reason where the lengths are right: the modulus check of FIPS 203 section 7.2. */
 function encapsulate(
   name: MlKemName,
   publicKey: Uint8Array,
+  randomness: Uint8Array,
 ): ReturnType<(typeof ml_kem768)["encapsulate"]> | undefined {
   try {
-    return ML_KEM[name].encapsulate(publicKey);
+    return ML_KEM[name].encapsulate(publicKey, randomness);
   } catch {
     return undefined;
   }
