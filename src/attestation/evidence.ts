@@ -2,6 +2,7 @@
 
 export const TEES = ["sev-snp", "tdx", "sgx", "nitro", "simulated"] as const;
 export type Tee = (typeof TEES)[number];
+export type HardwareTee = Exclude<Tee, "simulated">;
 
 /** AMD SEV-SNP: the report of 1184 bytes. certificates: DER, VCEK or VLEK first; those of AMD's CAs may be left out. */
 export interface SevSnpEvidence {
@@ -28,7 +29,8 @@ export interface SimulatedEvidence {
   readonly document: Uint8Array;
 }
 
-export type Evidence = SevSnpEvidence | QuoteEvidence | NitroEvidence | SimulatedEvidence;
+export type HardwareEvidence = SevSnpEvidence | QuoteEvidence | NitroEvidence;
+export type Evidence = HardwareEvidence | SimulatedEvidence;
 
 /** What evidence says, before anything of it is proven. Bytes are in hexadecimal. */
 export interface Claims {

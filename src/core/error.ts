@@ -43,6 +43,8 @@ export const ERRORS = {
   "aggregation.input": { status: 400, text: "Cannot aggregate: the input is not valid" },
   "evidence.malformed": { status: 400, text: "Cannot read evidence" },
   "evidence.refused": { status: 409, text: "Cannot trust enclave: its evidence does not hold" },
+  "evidence.unavailable": { status: 503, text: "Cannot make evidence: the hardware does not offer it" },
+  "evidence.failed": { status: 500, text: "Cannot make evidence: the hardware failed" },
   "collateral.unavailable": { status: 502, text: "Cannot fetch collateral" },
   "model.signature": { status: 409, text: "Cannot trust model: its signature is not valid" },
   "model.malformed": { status: 400, text: "Cannot read model" },

@@ -36,6 +36,8 @@ export const LIMITS = {
   certificatesMax: 8,
   derDepthMax: 16,
   policyEntriesMax: 1024,
+  attestationAttemptsMax: 5,
+  attestationWaitMsMax: 2000,
   evidenceAgeMsMax: 366 * 24 * 3_600_000,
 
   // models and updates

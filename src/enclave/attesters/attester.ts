@@ -1,0 +1,25 @@
+// What makes evidence: one for each interface of hardware. Each gives back only what is bound to the report data that
+// it was given, because interfaces have answered with old, empty or somebody else's reports.
+
+import type { HardwareEvidence, HardwareTee } from "../../attestation/evidence.ts";
+
+/** What a report carries of the guest's own: fills the field of SEV-SNP, TDX and SGX. */
+export const REPORT_DATA_BYTES = 64;
+
+export interface Attester {
+  readonly tee: HardwareTee;
+  /**
+   * reportData: 64 bytes. Throws evidence.unavailable where something is missing on this machine, evidence.failed where
+   * the hardware or its driver does not answer as it must, RangeError for another length.
+   */
+  attest(reportData: Uint8Array): Promise<HardwareEvidence>;
+}
+
+/** Lets time pass between attempts. */
+export type Wait = (ms: number) => Promise<unknown>;
+
+/** Interfaces cut longer data silently, and drivers refuse shorter data only when the report is read. */
+export function requireReportData(reportData: Uint8Array): void {
+  if (reportData.length === REPORT_DATA_BYTES) return;
+  throw new RangeError(`expected ${REPORT_DATA_BYTES} bytes of report data, got ${reportData.length}`);
+}
