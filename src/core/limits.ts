@@ -37,7 +37,7 @@ export const LIMITS = {
   chunkBytes: 256 * KIB,
   treeLeafBytes: MIB,
   /** Blobs from this length on are hashed by threads. */
-  threadedBlobBytesMin: 8 * MIB,
+  threadedBlobBytes: 8 * MIB,
   hashThreadsMax: 4,
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,

@@ -72,7 +72,7 @@ export class BlobStore {
   }
 
   #hasher(length: number): BlobHasher | PooledBlobHasher {
-    const isLarge = length >= LIMITS.threadedBlobBytesMin;
+    const isLarge = length >= LIMITS.threadedBlobBytes;
     return isLarge && this.#leaves !== undefined ? new PooledBlobHasher(this.#leaves) : new BlobHasher();
   }
 

@@ -54,7 +54,7 @@ describe("the store of blobs", () => {
     context.after(() => leaves.close());
     const store = new BlobStore(folder, random, leaves);
     await store.prepare();
-    const large = new Uint8Array(LIMITS.threadedBlobBytesMin + 5).fill(7);
+    const large = new Uint8Array(LIMITS.threadedBlobBytes + 5).fill(7);
     const name = blobDigest(large);
     const altered = [large.subarray(0, 3_000_000), large.with(3_000_000, 8).subarray(3_000_000)];
     await assert.rejects(store.put(name, large.length, pieces(...altered)), coded("update.digest"));
