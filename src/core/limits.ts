@@ -30,6 +30,14 @@ export const LIMITS = {
   tokenAgeMsMax: 365 * 24 * 3_600_000,
   tokensMax: 100_000,
 
+  // attestation
+  evidenceBytesMax: 64 * KIB,
+  collateralBytesMax: MIB,
+  certificatesMax: 8,
+  derDepthMax: 16,
+  policyEntriesMax: 1024,
+  evidenceAgeMsMax: 366 * 24 * 3_600_000,
+
   // models and updates
   parametersMax: 100_000_000,
   modelBytesMax: 401 * MIB,

@@ -31,7 +31,9 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   device: ["enroll", "run", "status"],
   model: ["export"],
   audit: ["verify"],
+  enclave: ["verify", "collateral"],
   doctor: [],
+  simulate: [],
 };
 
 /** Names that a help page lists as commands. */
