@@ -32,7 +32,6 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   audit: ["verify"],
   enclave: ["verify", "collateral"],
   doctor: [],
-  simulate: [],
 };
 
 /** Names that a help page lists as commands. */
