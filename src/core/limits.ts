@@ -49,6 +49,11 @@ export const LIMITS = {
   datasetBytesMax: 2 * 1024 * MIB,
   csvBytesMax: 256 * MIB,
 
+  // enclave: how long one call may take, from when the enclave can start on it. An aggregation may compare every pair
+  // of updates: 1,000 of a million values are 5e11 products, some minutes on one core.
+  enclaveCallMsMax: 60_000,
+  enclaveAggregateMsMax: 30 * 60_000,
+
   // rounds
   longPollMsMax: 25_000,
   roundDeadlineMsMax: 24 * 3_600_000,
