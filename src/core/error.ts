@@ -51,6 +51,7 @@ export const ERRORS = {
   "server.internal": { status: 500, text: "Cannot serve request: the server failed" },
   "server.unavailable": { status: 503, text: "Cannot serve request now" },
   "store.full": { status: 507, text: "Cannot store: no space is left" },
+  "store.unavailable": { status: 503, text: "Cannot use stored data now" },
   "store.locked": { status: 503, text: "Cannot use data folder: another server runs on it" },
   "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },

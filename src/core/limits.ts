@@ -38,6 +38,8 @@ export const LIMITS = {
   treeLeafBytes: MIB,
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,
+  /** Each may take as much space as the model until it is refused. */
+  uploadsPerDeviceMax: 8,
 
   // learning
   layerWidthMax: 1_000_000,

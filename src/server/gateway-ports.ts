@@ -14,6 +14,7 @@ import type { Registry } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 import type { Sessions } from "./sessions.ts";
 import type { BlobStore } from "./store/blobs.ts";
+import type { Uploads } from "./uploads.ts";
 import type { WorkDesk } from "./work-desk.ts";
 
 export const CBOR_TYPE = "application/cbor";
@@ -25,6 +26,7 @@ export interface GatewayPorts {
   readonly desk: WorkDesk;
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly uploads: Uploads;
   readonly enclave: EnclaveLink;
   readonly limiter: Limiter;
   readonly keys: ServerKeys;

@@ -30,6 +30,7 @@ import { openDatabase, storeError } from "./store/database.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
+import { Uploads } from "./uploads.ts";
 import { WorkDesk } from "./work-desk.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -140,7 +141,8 @@ async function assemble(options: ServerOptions) {
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
-  const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
+  const uploads = new Uploads(shared);
+  const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   return { ...shared, rounds, models, events, policyHash: hash, gateway };
 }
 

@@ -95,9 +95,13 @@ function oneLine(text: string): string {
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
-const SQLITE_IOERR = 10;
 /** No space on the disk, over a quota, over the process's limit of file size. */
 const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN. SQLite does not tell which answer of the file system it met. */
+const SQLITE_REFUSED: readonly number[] = [8, 10, 14];
+/** What a file system answers that is no damage, and may be over a moment later. */
+const REFUSED: readonly string[] = ["EACCES", "EBUSY", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EPERM", "EROFS"];
 
 /** The coded form of what SQLite or the file system threw; anything else comes back as it is. */
 export function storeError(error: unknown, path?: string): unknown {
@@ -109,8 +113,12 @@ export function storeError(error: unknown, path?: string): unknown {
       cause: error,
     });
   }
-  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || NO_SPACE.includes(code ?? "")) {
+  if (primary === SQLITE_FULL || NO_SPACE.includes(code ?? "")) {
     return new QflareError("store.full", undefined, { cause: error });
   }
-  return error;
+  const isRefused = primary === undefined ? REFUSED.includes(code ?? "") : SQLITE_REFUSED.includes(primary);
+  if (!isRefused) return error;
+  // A path is for the operator alone: other callers give none.
+  const what = primary === undefined ? code : error.message;
+  return new QflareError("store.unavailable", path === undefined ? what : `${path}: ${what}`, { cause: error });
 }

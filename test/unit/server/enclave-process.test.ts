@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { PassThrough } from "node:stream";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { EnclaveProcess, type Patience } from "../../../src/server/enclave-process.ts";
@@ -16,8 +16,10 @@ const PATIENCE: Patience = { open: 50, attest: 50, genesis: 50, begin: 50, updat
 const PIPE_BYTES_MAX = 2 ** 20;
 
 /** A program in place of the enclave. */
-function running(program: string): ReturnType<typeof spawn> {
-  return spawn(process.execPath, ["-e", program], { stdio: ["pipe", "pipe", "pipe"] });
+function running(context: TestContext, program: string): ReturnType<typeof spawn> {
+  const child = spawn(process.execPath, ["-e", program], { stdio: ["pipe", "pipe", "pipe"] });
+  context.after(() => child.kill("SIGKILL"));
+  return child;
 }
 
 /** What EnclaveProcess sees of a child, without one: it answers when the test says so. */
@@ -41,8 +43,8 @@ class FakeChild extends EventEmitter {
   }
 }
 
-test("an enclave that does not answer in time is ended, and the call fails as with a dead one", async () => {
-  const child = running("process.stdin.resume(); setInterval(() => {}, 1000)");
+test("an enclave that does not answer in time is ended, and the call fails as with a dead one", async (context) => {
+  const child = running(context, "process.stdin.resume(); setInterval(() => {}, 1000)");
   const gone = once(child, "exit");
   const enclave = new EnclaveProcess(child as never, silentLog, PATIENCE);
   await assert.rejects(enclave.call("attest", REQUEST), coded("enclave.unavailable"));
@@ -88,8 +90,8 @@ test("an answer to nothing ends the enclave", async () => {
   assert.deepEqual(child.signals, ["SIGKILL"]);
 });
 
-test("an enclave that closes its input and runs on is ended", async () => {
-  const child = running('require("node:fs").closeSync(0); console.log("closed"); setInterval(() => {}, 1000)');
+test("an enclave that closes its input and runs on is ended", async (context) => {
+  const child = running(context, 'require("node:fs").closeSync(0); console.log("closed"); setInterval(() => {}, 1000)');
   const gone = once(child, "exit");
   await once(child.stdout!, "data");
   const enclave = new EnclaveProcess(child as never, silentLog);
@@ -98,8 +100,8 @@ test("an enclave that closes its input and runs on is ended", async () => {
   assert.equal(enclave.isAlive, false);
 });
 
-test("a blob is not copied into memory faster than the enclave reads it", async () => {
-  const child = running("setInterval(() => {}, 1000)");
+test("a blob is not copied into memory faster than the enclave reads it", async (context) => {
+  const child = running(context, "setInterval(() => {}, 1000)");
   const enclave = new EnclaveProcess(child as never, silentLog);
   const request = { manifest: new Uint8Array(1), signature: new Uint8Array(2420), at: 1 };
   const call = assert.rejects(enclave.call("update", request, new Uint8Array(16 * PIPE_BYTES_MAX)));
