@@ -12,6 +12,8 @@ export const ERRORS = {
   "message.length_mismatch": { status: 400, text: "Cannot read body: its length differs from the declared one" },
   "request.not_found": { status: 404, text: "Cannot find what was asked for" },
   "request.media_type": { status: 415, text: "Cannot read body: expected another content type" },
+  "request.headers_too_large": { status: 431, text: "Cannot read request: its headers are longer than allowed" },
+  "request.timeout": { status: 408, text: "Cannot read request: it takes too long to arrive" },
   "request.rate_limited": { status: 429, text: "Cannot serve request: too many of this kind" },
   "enroll.refused": { status: 401, text: "Cannot enrol: the token or a proof is not valid" },
   "enroll.token_used": { status: 409, text: "Cannot enrol: the token has been used" },

@@ -13,6 +13,13 @@ export const LIMITS = {
   urlLengthMax: 256,
   suitesMax: 8,
 
+  // connections: every device of a round waits for work on one, and opens another for its update
+  connectionsMax: 25_000,
+  connectionHandshakeMsMax: 15_000,
+  connectionIdleMsMax: 75_000,
+  requestHeadersMsMax: 15_000,
+  requestMsMax: 5 * 60_000,
+
   // sessions (protocol, sections "challenge" and "records")
   clockSkewMsMax: 300_000,
   helloNonceMsMax: 600_000,

@@ -6,6 +6,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import { clientOf } from "./client-address.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -53,7 +54,7 @@ export function limited(ports: GatewayPorts, name: LimitName) {
     const named = request.headers[HEADERS.session];
     const id = typeof named === "string" ? fromHex(named) : undefined;
     const device = id === undefined ? undefined : ports.sessions.deviceOf(id);
-    const client = device === undefined ? `address ${request.ip}` : `device ${toHex(device.id)}`;
+    const client = device === undefined ? `address ${clientOf(request.ip)}` : `device ${toHex(device.id)}`;
     reply.headers(await ports.limiter.take(name, client));
   };
 }
