@@ -23,7 +23,7 @@ before(async () => {
   keystore = await enrollDevice(await server.token("visitor"));
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 async function assertCallRefused(code: ErrorCode, call: RawCall): Promise<void> {
   await assertRefused(server, code, () => exchange(server, call));
