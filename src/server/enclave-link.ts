@@ -178,7 +178,7 @@ export class EnclaveLink {
     }
   }
 
-  /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain of the enclave. */
+  /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
   async #store(trace: { progress: Bytes; record: Bytes }, earlier: Bytes, also: Write<unknown>): Promise<void> {
     await this.#ports.writer.write(async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);

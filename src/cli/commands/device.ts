@@ -14,10 +14,10 @@ import { createTrainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
-import { interrupted } from "../system.ts";
+import { endWithInput, interrupted } from "../system.ts";
+import { readToken, type TokenFlags } from "../token-input.ts";
 
-interface Flags extends DataOptions {
-  readonly token?: string;
+interface Flags extends DataOptions, TokenFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
@@ -26,6 +26,7 @@ interface Flags extends DataOptions {
   readonly part: string;
   readonly seed: string;
   readonly attack?: string;
+  readonly endWithInput?: boolean;
   readonly json?: boolean;
 }
 
@@ -35,14 +36,20 @@ const STATUS_MS = 10_000;
 export function addDeviceCommand(program: Command): void {
   const device = program.command("device").description("a device that trains and keeps its data");
   common(device.command("enroll").description("make keys and enrol them under a token"))
-    .requiredOption("--token <token>", "what qflare token create printed")
+    .option("--token-file <file>", "file whose first line is what qflare token create printed")
+    .option("--token <token>", "the token itself, for others on this machine to see, or - for standard input")
     .addHelpText(
       "after",
-      "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave",
+      "\nExample:\n  qflare device enroll --token-file ward-3.token --keystore device.key --allow-simulated-enclave",
     )
     .action(async (flags: Flags) => await enroll(flags));
   training(common(device.command("run").description("take part in rounds until the run is finished")))
-    .option("--token <token>", "enrol first, where there is no key file yet")
+    .option("--token-file <file>", "where there is no key file yet, enrol first with the token in this file")
+    .option(
+      "--token <token>",
+      "the same with the token itself, for others on this machine to see, or - for standard input",
+    )
+    .addOption(endWithInput())
     .addHelpText(
       "after",
       "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave",
@@ -102,9 +109,12 @@ function suitesOf(text: string): SuiteName[] {
   );
 }
 
-async function enroll(flags: Flags & { token?: string }): Promise<void> {
+async function enroll(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
-  const device = await Device.enroll({ ...deviceOptions(flags, output), link: flags.token! });
+  const options = deviceOptions(flags, output);
+  const link = await readToken(flags);
+  if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
+  const device = await Device.enroll({ ...options, link });
   const { name, id, url } = device;
   device.close();
   output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
@@ -143,7 +153,7 @@ async function run(flags: Flags): Promise<void> {
     if (event.verdict === "accepted") tally.accepted += 1;
     if (event.verdict === "rejected") tally.rejected += 1;
   });
-  void interrupted().then(() => device.close());
+  void interrupted(flags.endWithInput).then(() => device.close());
   const { name, id } = device;
   const count = dataset.count;
   output.emit({ event: "ready", device_id: id, name, examples: count }, `${name}: ${count} examples, ready`);
@@ -167,8 +177,9 @@ async function run(flags: Flags): Promise<void> {
 
 async function openOrEnroll(flags: Flags, output: Output, onEvent: (event: DeviceEvent) => void): Promise<Device> {
   const options = deviceOptions(flags, output, onEvent);
-  if (flags.token === undefined || existsSync(flags.keystore)) return Device.open(options);
-  return await Device.enroll({ ...options, link: flags.token });
+  const link = await readToken(flags);
+  if (link === undefined || existsSync(flags.keystore)) return Device.open(options);
+  return await Device.enroll({ ...options, link });
 }
 
 async function takePart(
