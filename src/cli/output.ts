@@ -37,8 +37,8 @@ export function paint(style: Parameters<typeof styleText>[0], text: string): str
 const READER_GONE: readonly string[] = ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"];
 
 /**
- * Whoever reads along may leave: a service goes on, and a command ends as it would have. Output that is lost for another
- * reason, such as a full disk, fails the command.
+ * Whoever reads along may leave: a service goes on, and a command ends as it would have. Output that is lost for
+ * another reason, such as a full disk, fails the command.
  */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {

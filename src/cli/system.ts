@@ -22,6 +22,10 @@ export function interrupted(withInput = false): Promise<void> {
     };
     process.once("SIGINT", take);
     process.once("SIGTERM", take);
-    if (withInput) process.stdin.once("close", resolve).once("end", resolve).resume();
+    if (withInput) {
+      process.stdin.once("close", resolve).once("end", resolve).resume();
+      // An input that stays open is no reason to live on: a server that could not start ends all the same.
+      if ("unref" in process.stdin) process.stdin.unref();
+    }
   });
 }

@@ -56,6 +56,7 @@ export const ERRORS = {
   "store.unavailable": { status: 503, text: "Cannot use stored data now" },
   "store.locked": { status: 503, text: "Cannot use data folder: another server runs on it" },
   "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },
+  "store.version": { status: 500, text: "Cannot use stored data: it is of another version" },
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },

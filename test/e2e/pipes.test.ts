@@ -83,7 +83,15 @@ describe("an enrolment token", () => {
 });
 
 describe("a demonstration", () => {
-  test("takes nothing from its folder or environment, shows no token, and leaves no process behind when it is killed", async () => {
+  test("ends where its server does not start, though it would have held its input open", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "data"), "a file");
+    const { code, stderr } = await runCli(["demo", "--rounds", "1", "--data-dir", "data"], { cwd: folder });
+    assert.equal(code, 1);
+    assert.match(stderr, /^qflare: .*the server did not start: qflare: .*data is no folder\n$/);
+  });
+
+  test("takes nothing from around it, shows no token, and leaves no process behind when it is killed", async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, "qflare.toml"), 'rounds = "many"\nmodel = "none"\n');
     const env = cleanEnvironment({ QFLARE_TARGET: "1", QFLARE_PORT: "none", QFLARE_UPDATES_MIN: "77" });

@@ -147,7 +147,7 @@ class Demo {
     const folder = runFolder(this.#flags.dataDir);
     let admin: AdminClient | undefined;
     try {
-      const server = await this.#startServer(folder);
+      const server = await this.#startServer(folder, stop.signal);
       admin = await AdminClient.connect(folder);
       await this.#train(admin, server, folder, stop.signal);
       await this.#conclude(folder);
@@ -157,7 +157,7 @@ class Demo {
     }
   }
 
-  async #startServer(folder: string): Promise<Child> {
+  async #startServer(folder: string, stop: AbortSignal): Promise<Child> {
     const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
     const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
@@ -175,6 +175,7 @@ class Demo {
       },
     );
     this.#children.push(server);
+    stop.addEventListener("abort", () => listening.reject(new QflareError("server.unavailable", "stopped")));
     const ended = server.exited.then(() => {
       throw new QflareError("server.unavailable", `the server did not start: ${server.ending}`);
     });

@@ -3,11 +3,13 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import fsPromises from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { toHex } from "../../../src/core/bytes.ts";
 import { blobDigest } from "../../../src/crypto/merkle.ts";
 import { BlobStore, onePiece } from "../../../src/server/store/blobs.ts";
 import { openDatabase, storeError } from "../../../src/server/store/database.ts";
+import { SCHEMA_VERSION } from "../../../src/server/store/schema.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
@@ -249,6 +251,20 @@ describe("the database file", () => {
     await assert.rejects(openDatabase(path), coded("store.corrupt"));
     writeFileSync(path, whole.fill(0xa5, 100, 4096));
     await assert.rejects(openDatabase(path), coded("store.corrupt"));
+  });
+
+  it("is refused where another version of the program made it, and left as it is", async (context) => {
+    const path = join(folderOf(context), "ledger.db");
+    await (await openDatabase(path)).destroy();
+    const later = new DatabaseSync(path);
+    assert.deepEqual({ ...later.prepare("PRAGMA user_version").get() }, { user_version: SCHEMA_VERSION });
+    later.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    later.close();
+    const whole = readFileSync(path);
+    for (const readOnly of [false, true]) {
+      await assert.rejects(openDatabase(path, { readOnly }), coded("store.version", /expected 1, got 2$/));
+    }
+    assert.deepEqual(readFileSync(path), whole);
   });
 
   it("opens again as it was left, and once more at the same time for reading", async (context) => {
