@@ -39,6 +39,21 @@ export function decodeCbor(bytes: Uint8Array, lengthMax: number): unknown {
   return value;
 }
 
+/**
+ * CBOR as others write it, for what their signature covers as bytes: indefinite lengths, longer forms and keys of other
+ * types are taken. Refuses what is longer than lengthMax, trailing bytes, duplicate keys, deep nesting and tags.
+ */
+export function decodeForeignCbor(bytes: Uint8Array, lengthMax: number): unknown {
+  if (bytes.length > lengthMax) {
+    throw new QflareError("message.too_large", `expected at most ${lengthMax} bytes, got ${bytes.length}`);
+  }
+  try {
+    return decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, allowIndefinite: true });
+  } catch (cause) {
+    throw new QflareError("message.malformed", undefined, { cause });
+  }
+}
+
 /** Whatever walks the value later does so by recursion: nesting must not reach the end of its stack. */
 function requireShallow(value: unknown, levels: number): void {
   if (!Array.isArray(value) && !(value instanceof Map)) return;

@@ -137,6 +137,20 @@ export function object<F extends Fields>(fields: F): ObjectShape<Values<F>> {
   };
 }
 
+/** One of several maps, told apart by their member `kind`, which is the key here and oneOf(key) in the map. */
+export function tagged<T>(kinds: Readonly<Record<string, Shape<T>>>): Shape<T> {
+  const kind = oneOf(...Object.keys(kinds));
+  const shapes = Object.values(kinds);
+  return {
+    read: (value, path) => {
+      const found = new Map(entriesOf(value) ?? refuse(path, "a map")).get("kind");
+      return kinds[kind.read(found, `${path}.kind`)]!.read(value, path);
+    },
+    schema: { oneOf: shapes.map((shape) => shape.schema) },
+    words: shapes.map((shape) => shape.words).join(", or "),
+  };
+}
+
 /** The members of a decoded CBOR map or a plain object; undefined where the value is neither. */
 export function entriesOf(value: unknown): [string, unknown][] | undefined {
   if (value instanceof Map) {
