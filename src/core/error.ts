@@ -23,6 +23,7 @@ export const ERRORS = {
   "session.refused": { status: 401, text: "Cannot authenticate" },
   "session.suite": { status: 400, text: "Cannot agree on a suite" },
   "kem.length": { status: 400, text: "Cannot use KEM input" },
+  "seal.broken": { status: 400, text: "Cannot open sealed blob: it is cut or altered, or another key's" },
   "kem.public_key": { status: 400, text: "Cannot use public key: it is not one of this KEM" },
   "round.closed": { status: 409, text: "Cannot submit update: the round is not collecting" },
   "round.wrong": { status: 409, text: "Cannot submit update: it is for another round" },

@@ -51,6 +51,9 @@ export const LIMITS = {
   updateBytesMax: 402 * MIB,
   chunkBytes: 256 * KIB,
   treeLeafBytes: MIB,
+  /** Blobs from this length on are hashed by threads. */
+  threadedBlobBytesMin: 8 * MIB,
+  hashThreadsMax: 4,
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,
   /** Each may take as much space as the model until it is refused. */

@@ -1,6 +1,7 @@
 // Shapes: what a value from outside must look like. One shape checks a message, encodes and decodes it, gives its
 // TypeScript type, its JSON schema for the OpenAPI page and its table in docs/wire.md.
 
+import { wipe } from "./bytes.ts";
 import { decodeCbor, encodeCbor } from "./codec.ts";
 import { QflareError } from "./error.ts";
 
@@ -178,7 +179,26 @@ export function message<F extends Fields>(name: string, bytesMax: number, fields
     name,
     shape,
     bytesMax,
-    encode: (value) => encodeCbor(shape.read(value, name)),
-    decode: (encoded) => shape.read(decodeCbor(encoded, bytesMax), name),
+    encode: (value) => {
+      const copy = shape.read(value, name);
+      const encoded = encodeCbor(copy);
+      wipeBytes(copy);
+      return encoded;
+    },
+    decode: (encoded) => {
+      const decoded = decodeCbor(encoded, bytesMax);
+      try {
+        return shape.read(decoded, name);
+      } finally {
+        wipeBytes(decoded);
+      }
+    },
   };
+}
+
+/** Some messages hold keys: of what is made on the way between value and encoding no copy stays. */
+function wipeBytes(value: unknown): void {
+  if (value instanceof Uint8Array) wipe(value);
+  else if (value instanceof Map || Array.isArray(value)) for (const entry of value.values()) wipeBytes(entry);
+  else if (typeof value === "object" && value !== null) for (const entry of Object.values(value)) wipeBytes(entry);
 }
