@@ -100,6 +100,7 @@ const SETTINGS = {
   challenge_per_minute: perMinute("handshakes", 30),
   submit_per_minute: perMinute("updates", 10),
   model_per_minute: perMinute("model requests", 60),
+  log_per_minute: perMinute("files of the audit log", 600),
 } as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
 
 export type Name = keyof typeof SETTINGS;

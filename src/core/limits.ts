@@ -49,6 +49,15 @@ export const LIMITS = {
   datasetBytesMax: 2 * 1024 * MIB,
   csvBytesMax: 256 * MIB,
 
+  // audit log
+  logEntriesMax: 2 ** 40,
+  logEntryBytesMax: 4096,
+  logProofHashesMax: 63,
+  noteBytesMax: 96 * KIB,
+  noteSignaturesMax: 24,
+  noteNameLengthMax: 255,
+  witnessesMax: 16,
+
   // rounds
   longPollMsMax: 25_000,
   roundDeadlineMsMax: 24 * 3_600_000,

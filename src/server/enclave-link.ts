@@ -100,9 +100,12 @@ export class EnclaveLink {
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
-    await this.#store(answer, (tx) =>
-      tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute(),
-    );
+    await this.#store(answer, async (tx) => {
+      await tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute();
+      if (request.resume !== null) return;
+      const subject = `enclave epoch ${epoch}`;
+      await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
+    });
     return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
   }
 

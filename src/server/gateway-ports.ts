@@ -6,6 +6,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import type { AuditLog } from "./audit.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -24,6 +25,7 @@ export interface GatewayPorts {
   readonly state: RunState;
   readonly desk: WorkDesk;
   readonly ledger: Ledger;
+  readonly audit: AuditLog;
   readonly blobs: BlobStore;
   readonly enclave: EnclaveLink;
   readonly limiter: Limiter;

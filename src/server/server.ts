@@ -3,12 +3,16 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, toHex, utf8 } from "../core/bytes.ts";
+import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
+import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
+import { formatVkey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
@@ -17,7 +21,7 @@ import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
-import { KEY_FILE, loadServerKeys } from "./keys.ts";
+import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { ModelVault } from "./models.ts";
@@ -123,8 +127,14 @@ async function assemble(options: ServerOptions) {
   const policy = policyMessage.decode(policyBytes);
   const hash = policyHash(policyBytes);
   const runId = policy.run_id;
-  const writer = new Writer(db);
-  const audit = new AuditLog(clock, runId, keys.signatureSecretKey);
+  const audit = new AuditLog({
+    db,
+    clock,
+    origin: logOrigin(runId),
+    signer: logSignerOf(keys, runId),
+    quorum: 0,
+  });
+  const writer = new Writer(db, audit);
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
   const base = { db, writer, audit, blobs, clock, random, log };
   const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
@@ -141,15 +151,18 @@ async function assemble(options: ServerOptions) {
   const limiter = new Limiter(options.rateLimits);
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rounds, models, events, policyHash: hash, gateway };
+  const { fingerprint } = keys;
+  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
-  const { blobs, ledger, enclave, gateway } = parts;
+  const { blobs, ledger, audit, enclave, gateway } = parts;
   await blobs.prepare();
   await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+  await audit.load();
   await enclave.ready();
   await storeFirstModel(options, parts);
+  await logStart(options, parts);
   const port = await listen(gateway, options);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
@@ -163,6 +176,7 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await finished.catch(() => undefined);
   await parts.enclave.close();
   await parts.writer.drained();
+  await logStop(parts);
   parts.sessions.close();
   await parts.db.destroy();
 }
@@ -236,6 +250,35 @@ async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<vo
       await ledger.addModel(tx, row);
     };
   });
+}
+
+/** Who signs the log, and the rules of sessions where they differ from those that it names last. */
+async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Parts): Promise<void> {
+  const { writer, audit } = parts;
+  const keys = audit.keys.map((key) => key.keyId);
+  const rules = encodeCbor({ suites, rate_limits: rateLimits, quorum: rounds.quorum, target: rounds.target, keys });
+  const digest = sha256(rules);
+  await writer.write(async (tx) => {
+    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.fingerprint });
+    const { session_policy } = await tx.selectFrom("run").select("session_policy").executeTakeFirstOrThrow();
+    if (session_policy !== null && equal(session_policy, digest)) return;
+    await tx.updateTable("run").set({ session_policy: digest }).execute();
+    await audit.append(tx, { type: "session.policy", subject: "server", digest, data: rules });
+    for (const key of audit.keys) {
+      const vkey = utf8(formatVkey(key));
+      await audit.append(tx, { type: "key.published", subject: `log ${key.type}`, digest: sha256(vkey), data: vkey });
+    }
+  });
+}
+
+/** A full disk must not keep a server from stopping. */
+async function logStop({ writer, audit, log, fingerprint }: Parts): Promise<void> {
+  if (audit.newest === undefined) return;
+  try {
+    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest: fingerprint }));
+  } catch (error) {
+    log.warn({ error: String(error) }, "the stop cannot be logged");
+  }
 }
 
 async function listen(gateway: ReturnType<typeof createGateway>, { host, port }: ServerOptions): Promise<number> {

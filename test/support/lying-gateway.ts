@@ -61,7 +61,7 @@ export interface Run {
 /** What a gateway says when it is tired of lying. */
 export const FINISHED: WorkAnswer = { state: "finished", task: null, evidence: null, outcome: null };
 
-const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
+const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
 
 /** openedAtMs: from when on the enclave's evidence is valid. */

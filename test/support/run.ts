@@ -16,7 +16,10 @@ export const CLASSES = 3;
 export const PARTS = 3;
 
 /** All devices share one address here. */
-const NO_LIMITS = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, "100000"]);
+const NO_LIMITS = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [
+  `--${name}-per-minute`,
+  "100000",
+]);
 
 const SMALL = [
   ...["--rule", "mean", "--model", "softmax", "--inputs", String(INPUTS), "--classes", String(CLASSES)],

@@ -24,7 +24,7 @@ import { exchange } from "./http.ts";
 
 export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
-const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
+const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const QUIET_MS_MAX = 10_000;
 
 /** Runs with the system's time, unless it is held or moved. */

@@ -32,8 +32,8 @@ export async function verifyFolder(dataDir: string): Promise<AuditSummary> {
 
 async function verify({ dataDir, json }: Flags): Promise<void> {
   const summary = await verifyFolder(dataDir);
-  const { ok, entries, updates, models, checkpoints, root, problems } = summary;
-  const counts = `${entries} entries, ${checkpoints} checkpoints, ${updates} updates, ${models} models`;
+  const { ok, entries, updates, models, root, problems } = summary;
+  const counts = `${entries} entries, ${updates} updates, ${models} models`;
   createOutput(json ?? false).emit(
     { event: "audit", ...summary },
     `${ok ? "verified" : "BROKEN"}: ${counts}, root ${root}`,

@@ -64,6 +64,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       challenge: settings.challenge_per_minute,
       submit: settings.submit_per_minute,
       model: settings.model_per_minute,
+      log: settings.log_per_minute,
     },
     clock: systemClock,
     random: systemRandom,
