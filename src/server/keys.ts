@@ -13,6 +13,7 @@ import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
 import { type CheckpointSigner, logOrigin, logSigner } from "../wire/checkpoint.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
 import { LABELS } from "../wire/labels.ts";
+import type { NoteKey } from "../wire/note.ts";
 import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -87,11 +88,21 @@ export function logSignerOf(
 
 /** For verifying what a server signed, from its own folder. Throws config.invalid where there is no key file. */
 export function readServerPublicKey(folder: string): Bytes {
+  return readSigning(folder).signaturePublicKey;
+}
+
+/** Verifier keys of the log of a run, from its server's folder. Throws as readServerPublicKey does. */
+export function readLogKeys(folder: string, runId: Uint8Array): readonly NoteKey[] {
+  return logSignerOf(readSigning(folder), runId).keys;
+}
+
+function readSigning(folder: string): Pick<ServerKeys, "signatureSecretKey" | "signaturePublicKey"> {
   const path = join(folder, KEY_FILE);
   const contents = readSecretFile(path);
   if (contents === undefined) throw new QflareError("config.invalid", `data-dir: there is no ${path}`);
   const { signature_secret_key } = decodeKeyFile(path, contents);
-  return signature("ML-DSA-44").generateKeyPair(signature_secret_key).publicKey;
+  const { publicKey, secretKey } = signature("ML-DSA-44").generateKeyPair(signature_secret_key);
+  return { signatureSecretKey: secretKey, signaturePublicKey: publicKey };
 }
 
 async function createKeyFile(path: string, hosts: readonly string[], random: Random, tls?: TlsFiles): Promise<Bytes> {

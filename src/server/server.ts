@@ -78,7 +78,7 @@ export interface RunningServer {
 
 export const LEDGER_FILE = "ledger.sqlite";
 const LOCK_FILE = "server.lock";
-const BLOB_FOLDER = "blobs";
+export const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   prepareFolder(options.dataDir);

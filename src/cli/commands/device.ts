@@ -1,10 +1,12 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
-import { Device, type DeviceEvent, type Round } from "../../device/device.ts";
+import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
 import { decodeModel } from "../../learning/model-file.ts";
@@ -22,6 +24,9 @@ interface Flags extends DataOptions {
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
+  readonly witness?: readonly string[];
+  readonly witnessQuorum: string;
+  readonly receipts?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
@@ -58,6 +63,8 @@ function common(command: Command): Command {
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
+    .option("--witness <vkey...>", "verifier keys of witnesses of the audit log")
+    .option("--witness-quorum <n>", "refuse an audit log that fewer of them have cosigned", "0")
     .option(
       "--suites <names>",
       `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
@@ -74,6 +81,7 @@ function training(command: Command): Command {
     .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>, for --part", "iid")
     .option("--part <i/n>", "train on this share of the data", "1/1")
     .option("--seed <n>", "seed of partition and batches", "1")
+    .option("--receipts <folder>", "keep each round's receipt there, for qflare audit receipt")
     .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale");
 }
 
@@ -87,6 +95,8 @@ function deviceOptions(
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
+    witnesses: flags.witness ?? [],
+    witnessQuorum: whole(flags.witnessQuorum, "--witness-quorum", 0, LIMITS.witnessesMax),
     onEvent: (event) => {
       onEvent(event);
       output.emit(event, describe(event));
@@ -153,7 +163,8 @@ async function run(flags: Flags): Promise<void> {
     showProgress("waiting for a round");
     for await (const round of device.rounds()) {
       showProgress(`training for round ${round.number}`);
-      await takePart(round, dataset, attack, seed, output);
+      const receipt = await takePart(round, dataset, attack, seed, output);
+      if (receipt !== undefined && flags.receipts !== undefined) keepReceipt(flags.receipts, receipt);
       showProgress(`waiting after round ${round.number}`);
     }
   } catch (error) {
@@ -177,7 +188,7 @@ async function takePart(
   attack: Attack | undefined,
   seed: number,
   output: Output,
-): Promise<void> {
+): Promise<ProvenReceipt | undefined> {
   const started = performance.now();
   const { description } = decodeModel(round.model);
   const trainer = createTrainer(new Network(description), dataset);
@@ -186,7 +197,7 @@ async function takePart(
   const honest = trained.parameters.map((value, i) => value - round.parameters[i]!);
   const delta = attack === undefined ? honest : poisonDelta(attack, honest, seed + round.number);
   const receipt = await round.submit(delta, trained.examples);
-  if (receipt === undefined) return;
+  if (receipt === undefined) return undefined;
   const seconds = (performance.now() - started) / 1000;
   const { examples, loss } = trained;
   output.emit(
@@ -194,6 +205,12 @@ async function takePart(
     `round ${round.number}: loss ${loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, ` +
       `receipt at entry ${receipt.audit_index}`,
   );
+  return receipt;
+}
+
+function keepReceipt(folder: string, { round, encoded }: ProvenReceipt): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `round-${round}.receipt`), encoded);
 }
 
 function readPlan(json: string): TrainingPlan {
