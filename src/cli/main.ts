@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./commands/doctor.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTokenCommand } from "./commands/token.ts";
+import { addWitnessCommand } from "./commands/witness.ts";
 import { report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
@@ -32,6 +33,7 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
+  addWitnessCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) {

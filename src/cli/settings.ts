@@ -77,6 +77,7 @@ const SETTINGS = {
   ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
+  witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),

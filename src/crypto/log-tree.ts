@@ -8,7 +8,7 @@ import { GrowingTree, nodeHash, splitPoint } from "./merkle.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export const TILE_LEVELS = 8;
+const TILE_LEVELS = 8;
 export const TILE_WIDTH: number = 2 ** TILE_LEVELS;
 export const HASH_BYTES = 32;
 

@@ -21,10 +21,11 @@ import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { type NoteKey, noteKey, parseVkey } from "../wire/note.ts";
+import { noteKey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
 import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
@@ -47,9 +48,8 @@ export interface DeviceOptions {
   readonly allowSimulatedEnclave?: boolean;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
-  /** Verifier keys of witnesses, of which witnessQuorum must have cosigned the server's audit log; 0 by default. */
-  readonly witnesses?: readonly string[];
-  readonly witnessQuorum?: number;
+  /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
+  readonly witnessPolicy?: string;
   readonly suites?: readonly SuiteName[];
   readonly onEvent?: (event: DeviceEvent) => void;
   readonly clock?: Clock;
@@ -118,7 +118,7 @@ export class Device {
     this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
     this.#log = new LogWatch({
       path: `${options.keystore}.log`,
-      trust: trustOf(keystore, options),
+      trust: trustOf(keystore, policyOf(options)),
       get: async (path, bytesMax) => await this.#connection.get(path, bytesMax),
     });
   }
@@ -320,7 +320,8 @@ export class Device {
 
   /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
   async #readReceipt(encoded: Bytes, digest: Bytes): Promise<ProvenReceipt> {
-    const trust = { ...trustOf(this.#keystore, {}), witnesses: [], quorum: 0 };
+    // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
+    const trust = trustOf(this.#keystore, NO_WITNESSES);
     const { receipt, checkpoint, note } = verifyReceipt(encoded, trust.logKey.publicKey, trust);
     if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
     await this.#log.take(checkpoint, note);
@@ -332,21 +333,13 @@ export class Device {
   }
 }
 
-/** The log of the device's own run, signed by the server that it pinned. Throws config.invalid. */
-function trustOf(keystore: Keystore, { witnesses = [], witnessQuorum = 0 }: Partial<DeviceOptions>): LogTrust {
+/** The log of the device's own run, signed by the server that it pinned. */
+function trustOf(keystore: Keystore, policy: WitnessPolicy): LogTrust {
   const origin = logOrigin(keystore.run_id);
   const { signature_public_key } = identityMessage.decode(keystore.identity);
-  const keys = witnesses.map(requireVkey);
-  const count = new Set(keys.map((key) => key.name)).size;
-  if (witnessQuorum > count) {
-    throw new QflareError("config.invalid", `witnesses: expected at least ${witnessQuorum} names, got ${count}`);
-  }
-  const logKey = noteKey(origin, "ml-dsa-44", signature_public_key);
-  return { origin, logKey, witnesses: keys, quorum: witnessQuorum };
+  return { origin, logKey: noteKey(origin, "ml-dsa-44", signature_public_key), policy };
 }
 
-function requireVkey(text: string): NoteKey {
-  const key = parseVkey(text);
-  if (key === undefined) throw new QflareError("config.invalid", `witnesses: ${text.slice(0, 80)} is no verifier key`);
-  return key;
+function policyOf({ witnessPolicy }: DeviceOptions): WitnessPolicy {
+  return witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(witnessPolicy);
 }

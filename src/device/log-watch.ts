@@ -16,6 +16,7 @@ import {
 } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
 import { LOG_PREFIX, tilePath } from "../wire/tile.ts";
+import { NO_WITNESSES } from "../wire/witness-policy.ts";
 
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
@@ -35,7 +36,7 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.trust, witnesses: [], quorum: 0 }, kept);
+    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.trust, policy: NO_WITNESSES }, kept);
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */

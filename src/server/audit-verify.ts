@@ -19,6 +19,7 @@ import { policyHash } from "../wire/policy.ts";
 import { reportMessage } from "../wire/report.ts";
 import { encodeBundle } from "../wire/tile.ts";
 import { manifestMessage } from "../wire/update.ts";
+import { NO_WITNESSES } from "../wire/witness-policy.ts";
 import { countEntries, loadEdge, readEntries, readFullTile } from "./log-store.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Tables } from "./store/schema.ts";
@@ -59,7 +60,7 @@ export async function verifyAudit(
   const run = await db.selectFrom("run").selectAll().executeTakeFirst();
   const runId = run?.run_id ?? NOTHING;
   const origin = logOrigin(runId);
-  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", serverPublicKey), witnesses: [], quorum: 0 };
+  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", serverPublicKey), policy: NO_WITNESSES };
   const stored = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
   const notes = stored.slice(0, -1).map(({ note }) => note);
   const log = await verifyLog(databaseSource(db), trust, [...notes, ...earlier]);
@@ -90,7 +91,7 @@ export async function verifyAudit(
 }
 
 /** A log as it lies in a ledger. */
-export function databaseSource(db: Kysely<Tables>): LogSource {
+function databaseSource(db: Kysely<Tables>): LogSource {
   return {
     checkpoint: async () => {
       const query = db.selectFrom("checkpoints").select("note").orderBy("size", "desc").limit(1);
@@ -150,7 +151,7 @@ async function verifyUpdates(
   check(logged === updates.length, `the log has ${logged} accepted updates, the ledger ${updates.length}`);
 }
 
-/** Each model is signed by the enclave, stands on the one before, and its report judges exactly the accepted updates. */
+/** Each model is signed by the enclave and stands on the one before; its report judges just the accepted updates. */
 async function verifyModels(
   db: Kysely<Tables>,
   entries: readonly (AuditEntry | undefined)[],

@@ -42,8 +42,8 @@ export interface AuditPorts {
   readonly clock: Clock;
   readonly origin: string;
   readonly signer: CheckpointSigner;
-  /** Cosignatures without which a checkpoint is not served. */
-  readonly quorum: number;
+  /** Whether only checkpoints are served that witnesses have cosigned. */
+  readonly isWitnessed: boolean;
 }
 
 /** A checkpoint and its note. */
@@ -145,9 +145,9 @@ export class AuditLog implements CommitHook {
     return this.#newest;
   }
 
-  /** The newest checkpoint with as many cosignatures as are wanted: what devices and strangers get. */
+  /** What devices and strangers get: the newest checkpoint, cosigned where witnesses are wanted. */
   get served(): SignedCheckpoint | undefined {
-    return this.#ports.quorum === 0 ? this.#newest : this.#cosigned;
+    return this.#ports.isWitnessed ? this.#cosigned : this.#newest;
   }
 
   /** Enough witnesses have cosigned: note carries their lines. */

@@ -14,6 +14,7 @@ import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
 import { formatVkey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
+import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
@@ -34,6 +35,7 @@ import { openDatabase, storeError } from "./store/database.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
+import { Witnesses } from "./witnesses.ts";
 import { WorkDesk } from "./work-desk.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -59,6 +61,8 @@ export interface ServerOptions {
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
   readonly rateLimits: RateLimits;
+  /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
+  readonly witnesses?: WitnessPolicy;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -132,7 +136,7 @@ async function assemble(options: ServerOptions) {
     clock,
     origin: logOrigin(runId),
     signer: logSignerOf(keys, runId),
-    quorum: 0,
+    isWitnessed: options.witnesses?.quorum !== undefined,
   });
   const writer = new Writer(db, audit);
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
@@ -152,7 +156,8 @@ async function assemble(options: ServerOptions) {
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
   const { fingerprint } = keys;
-  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, gateway };
+  const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
+  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -160,6 +165,7 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await blobs.prepare();
   await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
   await audit.load();
+  parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
   await logStart(options, parts);
@@ -177,6 +183,7 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await parts.enclave.close();
   await parts.writer.drained();
   await logStop(parts);
+  await parts.witnesses.close();
   parts.sessions.close();
   await parts.db.destroy();
 }

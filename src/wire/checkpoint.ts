@@ -14,7 +14,8 @@ import { LIMITS } from "../core/limits.ts";
 import { ED25519_SIZES, type Ed25519Signer, verifyEd25519 } from "../crypto/ed25519.ts";
 import { SHA256_BYTES } from "../crypto/hash.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
-import { formatNote, isBy, type Note, type NoteKey, type NoteSignature, noteKey, parseNote } from "./note.ts";
+import { formatNote, isBy, type NoteKey, type NoteSignature, noteKey, parseNote } from "./note.ts";
+import { isWitnessed, type WitnessPolicy } from "./witness-policy.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -28,7 +29,7 @@ export function logOrigin(runId: Uint8Array): string {
   return `qflare/${toHex(runId)}`;
 }
 
-export function checkpointText({ origin, size, root }: Checkpoint): string {
+function checkpointText({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
@@ -144,12 +145,11 @@ function timeOf({ signature: signed }: NoteSignature): number | undefined {
   }
 }
 
-/** What a verifier trusts: one of the log's keys, and of these witnesses at least quorum. */
+/** What a verifier trusts: one of the log's keys, and enough of these witnesses. */
 export interface LogTrust {
   readonly origin: string;
   readonly logKey: NoteKey;
-  readonly witnesses: readonly NoteKey[];
-  readonly quorum: number;
+  readonly policy: WitnessPolicy;
 }
 
 /**
@@ -160,20 +160,25 @@ export function openCheckpoint(trust: LogTrust, note: string): Checkpoint {
   const parsed = parseNote(note);
   const checkpoint = parseCheckpoint(parsed.text);
   if (checkpoint.origin !== trust.origin) throw new QflareError("log.signature", "it is of another run");
-  if (!isSigned(parsed, checkpoint, trust.logKey)) throw new QflareError("log.signature");
-  const names = cosigners(parsed, checkpoint, trust.witnesses);
-  if (names.size < trust.quorum) {
-    throw new QflareError("log.witness", `expected ${trust.quorum} of ${trust.witnesses.length}, got ${names.size}`);
+  if (!isSigned(parsed.signatures, checkpoint, trust.logKey)) throw new QflareError("log.signature");
+  const names = cosigners(parsed.signatures, checkpoint, trust.policy);
+  if (!isWitnessed(trust.policy, names)) {
+    throw new QflareError("log.witness", `got the lines of ${[...names].join(", ") || "none"}`);
   }
   return checkpoint;
 }
 
-/** Names of those witnesses that have signed: two keys of one witness count once. Throws log.signature. */
-export function cosigners(note: Note, checkpoint: Checkpoint, witnesses: readonly NoteKey[]): ReadonlySet<string> {
-  return new Set(witnesses.filter((key) => isSigned(note, checkpoint, key)).map((key) => key.name));
+/** Names of the policy's witnesses whose lines hold. Throws log.signature for a line of theirs that does not. */
+export function cosigners(
+  lines: readonly NoteSignature[],
+  checkpoint: Checkpoint,
+  { witnesses }: WitnessPolicy,
+): ReadonlySet<string> {
+  const signed = witnesses.filter(({ key }) => isSigned(lines, checkpoint, key));
+  return new Set(signed.map(({ name }) => name));
 }
 
-function isSigned({ signatures }: Note, checkpoint: Checkpoint, key: NoteKey): boolean {
+function isSigned(signatures: readonly NoteSignature[], checkpoint: Checkpoint, key: NoteKey): boolean {
   const lines = signatures.filter((line) => isBy(line, key));
   if (!lines.every((line) => verifyLine(checkpoint, key, line))) {
     throw new QflareError("log.signature", `the line of ${key.name} does not hold`);

@@ -8,6 +8,7 @@ import { leafHash } from "../crypto/merkle.ts";
 import { type AuditEntry, auditEntry } from "./audit.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "./checkpoint.ts";
 import { decodeBundle } from "./tile.ts";
+import { NO_WITNESSES } from "./witness-policy.ts";
 
 /** Where a log is read: a server, a folder, a database. */
 export interface LogSource {
@@ -36,7 +37,7 @@ export async function verifyLog(
   const problems: string[] = [];
   const checkpoint = opened(trust, note, "newest checkpoint", problems);
   if (checkpoint === undefined) return { checkpoint, entries: [], problems };
-  const before = earlier.map((text, i) => opened({ ...trust, witnesses: [], quorum: 0 }, text, nameOf(i), problems));
+  const before = earlier.map((text, i) => opened({ ...trust, policy: NO_WITNESSES }, text, nameOf(i), problems));
   const roots = new Map([...before, checkpoint].map((one) => [one?.size, ""]));
   const entries: (AuditEntry | undefined)[] = [];
   try {

@@ -14,7 +14,7 @@ const TIMESTAMP_BYTES = 8;
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 
 /** Signature types of C2SP signed-note and tlog-cosignature: what a key of each is and what its lines hold. */
-export const NOTE_TYPES = {
+const NOTE_TYPES = {
   /** Ed25519 over the text: the log's own. */
   ed25519: { byte: 0x01, publicKey: ED25519_SIZES.publicKey, signature: ED25519_SIZES.signature },
   /** Ed25519 over the text and a time: a witness's. */

@@ -39,7 +39,7 @@ export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 409
 export type Receipt = Of<typeof receiptMessage.shape>;
 
 /** The log's entry about the update of a receipt. */
-export function receiptEntry(receipt: Receipt): Uint8Array<ArrayBuffer> {
+function receiptEntry(receipt: Receipt): Uint8Array<ArrayBuffer> {
   return auditEntry.encode({
     v: 1,
     at: receipt.accepted_at,

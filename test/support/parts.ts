@@ -106,7 +106,7 @@ export class TestServer {
 
   auditPorts(): AuditPorts {
     const { db, clock, runId, keys } = this;
-    return { db, clock, origin: logOrigin(runId), signer: logSignerOf(keys, runId), quorum: 0 };
+    return { db, clock, origin: logOrigin(runId), signer: logSignerOf(keys, runId), isWitnessed: false };
   }
 
   static async start(context: TestContext): Promise<TestServer> {

@@ -17,10 +17,10 @@ import { replayRun } from "../../wire/log-replay.ts";
 import { verifyLog } from "../../wire/log-verify.ts";
 import { formatVkey, type NoteKey, noteKey, parseVkey } from "../../wire/note.ts";
 import { verifyReceipt } from "../../wire/receipt.ts";
+import { NO_WITNESSES, parseWitnessPolicy } from "../../wire/witness-policy.ts";
 import { readLedger } from "../ledger.ts";
 import { remoteLog } from "../log-source.ts";
 import { createOutput, UsageError } from "../output.ts";
-import { whole } from "../parse.ts";
 
 interface Flags {
   readonly dataDir: string;
@@ -28,8 +28,7 @@ interface Flags {
   readonly key?: string;
   readonly keystore?: string;
   readonly from?: readonly string[];
-  readonly witness?: readonly string[];
-  readonly witnessQuorum: string;
+  readonly witnessPolicy?: string;
   readonly json?: boolean;
 }
 
@@ -46,8 +45,7 @@ export function addAuditCommand(program: Command): Command {
     .option("--key <vkey>", "with --url: the log's verifier key, as qflare audit keys prints it")
     .option("--keystore <file>", "with --url: the key file of a device of the run, in place of --key")
     .option("--from <file...>", "checkpoints that the log gave before and must continue")
-    .option("--witness <vkey...>", "verifier keys of witnesses")
-    .option("--witness-quorum <n>", "how many witnesses must have cosigned the newest checkpoint", "0")
+    .option("--witness-policy <file>", "with --url: who must have cosigned the log (C2SP tlog-policy)")
     .option("--json", "one JSON object a line")
     .addHelpText("after", "\nExample:\n  qflare audit verify --data-dir .qflare --from device.key.log")
     .action(async (flags: Flags) => await verify(flags));
@@ -99,8 +97,8 @@ async function verifyUrl(url: string, trust: LogTrust, earlier: readonly string[
 async function verify(flags: Flags): Promise<void> {
   const earlier = (flags.from ?? []).map((path) => readFileSync(path, "utf8"));
   const isRemote = flags.url !== undefined;
-  if (!isRemote && (flags.key ?? flags.keystore ?? flags.witness) !== undefined) {
-    throw new UsageError("--key, --keystore and --witness: expected --url with them");
+  if (!isRemote && (flags.key ?? flags.keystore ?? flags.witnessPolicy) !== undefined) {
+    throw new UsageError("--key, --keystore and --witness-policy: expected --url with them");
   }
   const summary = isRemote
     ? await verifyUrl(flags.url, trustOf(flags), earlier)
@@ -119,10 +117,9 @@ async function verify(flags: Flags): Promise<void> {
 /** The log that --key or --keystore names. */
 function trustOf(flags: Flags): LogTrust {
   const logKey = logKeyOf(flags);
-  const witnesses = (flags.witness ?? []).map((text) => vkey(text, "--witness"));
-  const count = new Set(witnesses.map(({ name }) => name)).size;
-  const quorum = whole(flags.witnessQuorum ?? "0", "--witness-quorum", 0, count);
-  return { origin: logKey.name, logKey, witnesses, quorum };
+  const file = flags.witnessPolicy;
+  const policy = file === undefined ? NO_WITNESSES : parseWitnessPolicy(readFileSync(file, "utf8"));
+  return { origin: logKey.name, logKey, policy };
 }
 
 function logKeyOf({ key, keystore }: Flags): NoteKey {

@@ -1,10 +1,9 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
-import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
 import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
@@ -24,8 +23,7 @@ interface Flags extends DataOptions {
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
-  readonly witness?: readonly string[];
-  readonly witnessQuorum: string;
+  readonly witnessPolicy?: string;
   readonly receipts?: string;
   readonly partition: string;
   readonly part: string;
@@ -63,8 +61,7 @@ function common(command: Command): Command {
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
-    .option("--witness <vkey...>", "verifier keys of witnesses of the audit log")
-    .option("--witness-quorum <n>", "refuse an audit log that fewer of them have cosigned", "0")
+    .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
       "--suites <names>",
       `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
@@ -95,8 +92,7 @@ function deviceOptions(
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
-    witnesses: flags.witness ?? [],
-    witnessQuorum: whole(flags.witnessQuorum, "--witness-quorum", 0, LIMITS.witnessesMax),
+    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),
     onEvent: (event) => {
       onEvent(event);
       output.emit(event, describe(event));
