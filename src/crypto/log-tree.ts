@@ -4,7 +4,7 @@
 
 import { equal } from "../core/bytes.ts";
 import { sha256 } from "./hash.ts";
-import { GrowingTree, nodeHash, splitPoint } from "./merkle.ts";
+import { GrowingTree, nodeHash } from "./merkle.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,47 +24,43 @@ export function tileWidth(row: number, number: number, size: number): number {
   return Math.max(0, Math.min(TILE_WIDTH, hashes - number * TILE_WIDTH));
 }
 
-/** Hash number index of a row of tiles: the root over 256^row leaves. */
-export type HashReader = (row: number, index: number) => Promise<Uint8Array>;
+/** The inner nodes of one tile, made when asked for; they stay as they are while the tile grows. */
+class TileNodes {
+  hashes: Uint8Array = new Uint8Array(0);
+  readonly #nodes: (Uint8Array | undefined)[] = [];
 
-/** Hashes of a tree of so many leaves, from its tiles; each tile is asked for once. */
-export function hashesOf(readTile: TileReader, size: number): HashReader {
-  const tiles = new Map<string, Promise<Uint8Array>>();
-  return async (row, index) => {
-    const number = Math.floor(index / TILE_WIDTH);
-    const name = `${row}/${number}`;
-    const tile = tiles.get(name) ?? readTile(row, number, tileWidth(row, number, size));
-    tiles.set(name, tile);
-    return hashIn(await tile, index % TILE_WIDTH);
-  };
-}
-
-export function hashIn(tile: Uint8Array, position: number): Uint8Array {
-  if ((position + 1) * HASH_BYTES > tile.length) throw new RangeError(`the tile has no hash ${position}`);
-  return tile.subarray(position * HASH_BYTES, (position + 1) * HASH_BYTES);
-}
-
-const MEMO_MAX = 2 ** 16;
-
-/** A full subtree never changes, so what was computed once is kept, up to 65,536 roots. */
-export function subtreesOf(readHash: HashReader): SubtreeReader {
-  const memo = new Map<string, Promise<Uint8Array>>();
-  const compute = async (level: number, index: number): Promise<Uint8Array> => {
-    if (level % TILE_LEVELS === 0) return await readHash(level / TILE_LEVELS, index);
-    const [left, right] = await Promise.all([read(level - 1, 2 * index), read(level - 1, 2 * index + 1)]);
-    return nodeHash(left, right);
-  };
-  const read: SubtreeReader = (level, index) => {
-    const name = `${level}/${index}`;
-    const known = memo.get(name);
+  /** Root over 2^level hashes, the index-th such. */
+  node(level: number, index: number): Uint8Array {
+    if (level === 0) return this.hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+    const place = 2 ** (TILE_LEVELS - level) + index;
+    const known = this.#nodes[place];
     if (known !== undefined) return known;
-    if (memo.size >= MEMO_MAX) memo.clear();
-    const root = compute(level, index);
-    memo.set(name, root);
-    root.catch(() => memo.delete(name));
-    return root;
+    const node = nodeHash(this.node(level - 1, 2 * index), this.node(level - 1, 2 * index + 1));
+    this.#nodes[place] = node;
+    return node;
+  }
+}
+
+const TILES_KEPT_MAX = 256;
+
+/** readTile: as many hashes of the tile as there are. The 256 tiles that were asked for last are kept. */
+export function subtreesOf(readTile: (row: number, number: number) => Promise<Uint8Array>): SubtreeReader {
+  const tiles = new Map<string, TileNodes>();
+  return async (level, index) => {
+    const row = Math.floor(level / TILE_LEVELS);
+    const inner = level % TILE_LEVELS;
+    const first = index * 2 ** inner;
+    const number = Math.floor(first / TILE_WIDTH);
+    const name = `${row}/${number}`;
+    const tile = tiles.get(name) ?? new TileNodes();
+    tiles.delete(name);
+    tiles.set(name, tile);
+    if (tiles.size > TILES_KEPT_MAX) tiles.delete(tiles.keys().next().value!);
+    const end = ((first % TILE_WIDTH) + 2 ** inner) * HASH_BYTES;
+    if (tile.hashes.length < end) tile.hashes = await readTile(row, number);
+    if (tile.hashes.length < end) throw new RangeError(`tile ${name} has no hash ${end / HASH_BYTES - 1}`);
+    return tile.node(inner, (first % TILE_WIDTH) / 2 ** inner);
   };
-  return read;
 }
 
 /** Root over the leaves from start to end - 1; start is a multiple of the largest subtree in there. */
@@ -136,6 +132,13 @@ export function verifyConsistency(
     [position, last] = [half(position), half(last)];
   }
   return last === 0 && equal(oldHash, older.root) && equal(newHash, newer.root);
+}
+
+/** Largest power of two below count; count > 1. */
+function splitPoint(count: number): number {
+  let k = 1;
+  while (k * 2 < count) k *= 2;
+  return k;
 }
 
 function half(value: number): number {

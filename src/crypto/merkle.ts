@@ -12,7 +12,7 @@ export const leafHash = (data: Uint8Array): Bytes => sha256(Uint8Array.of(0), da
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
 
 /** Largest power of two below count; count > 1. */
-export function splitPoint(count: number): number {
+function splitPoint(count: number): number {
   let k = 1;
   while (k * 2 < count) k *= 2;
   return k;

@@ -8,10 +8,10 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import {
   HASH_BYTES,
-  hashesOf,
   proveConsistency,
   subtreesOf,
   TILE_WIDTH,
+  tileWidth,
   verifyConsistency,
 } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
@@ -74,14 +74,15 @@ export class LogWatch {
 
   /** From the server's tiles: a false one makes a proof that does not verify. */
   async #prove(oldSize: number, size: number): Promise<Uint8Array[]> {
-    const readTile = async (row: number, number: number, width: number): Promise<Uint8Array> => {
+    const readTile = async (row: number, number: number): Promise<Uint8Array> => {
+      const width = tileWidth(row, number, size);
       const path = `${LOG_PREFIX}/${tilePath({ row, number, width })}`;
       const tile = await this.#ports.get(path, TILE_WIDTH * HASH_BYTES);
       if (tile.length !== width * HASH_BYTES) throw new QflareError("log.fork", `${path} is no such tile`);
       return tile;
     };
     try {
-      return await proveConsistency(subtreesOf(hashesOf(readTile, size)), oldSize, size);
+      return await proveConsistency(subtreesOf(readTile), oldSize, size);
     } catch (error) {
       if (!(error instanceof QflareError) || error.code !== "request.not_found") throw error;
       throw new QflareError("log.fork", `it proves no way from ${oldSize} to ${size} entries`, { cause: error });

@@ -9,7 +9,6 @@ import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import {
   HASH_BYTES,
-  hashIn,
   proveConsistency,
   proveInclusion,
   type SubtreeReader,
@@ -58,12 +57,10 @@ interface Pending {
 }
 
 const NOTHING = new Uint8Array(0);
-const TILES_KEPT_MAX = 64;
 
 export class AuditLog implements CommitHook {
   readonly #ports: AuditPorts;
   readonly #pending = new WeakMap<Transaction<Tables>, Pending>();
-  readonly #tiles = new Map<string, Bytes>();
   readonly #subtrees: SubtreeReader;
   #edge = new TileEdge();
   #newest: SignedCheckpoint | undefined;
@@ -73,7 +70,7 @@ export class AuditLog implements CommitHook {
 
   constructor(ports: AuditPorts) {
     this.#ports = ports;
-    this.#subtrees = subtreesOf((row, index) => this.#hash(row, index));
+    this.#subtrees = subtreesOf((row, number) => this.#wholeTile(row, number));
   }
 
   /** Takes up what is stored. Throws store.corrupt where entries and newest checkpoint do not go together. */
@@ -178,7 +175,7 @@ export class AuditLog implements CommitHook {
 
   /** Hashes of a tile, the first width of them; undefined where there are not so many. */
   async tile(row: number, number: number, width: number): Promise<Bytes | undefined> {
-    const tile = this.#edge.partial(row, number) ?? (await this.#fullTile(row, number));
+    const tile = this.#edge.partial(row, number) ?? (await readFullTile(this.#ports.db, row, number));
     return tile === undefined || tile.length < width * HASH_BYTES ? undefined : tile.slice(0, width * HASH_BYTES);
   }
 
@@ -189,22 +186,10 @@ export class AuditLog implements CommitHook {
     return encodeBundle(await readEntries(this.#ports.db, first, width));
   }
 
-  async #hash(row: number, index: number): Promise<Uint8Array> {
-    const number = Math.floor(index / TILE_WIDTH);
-    const tile = await this.tile(row, number, (index % TILE_WIDTH) + 1);
-    if (tile === undefined) throw new QflareError("store.corrupt", `the audit log's tree has no hash ${row}/${index}`);
-    return hashIn(tile, index % TILE_WIDTH);
-  }
-
-  async #fullTile(row: number, number: number): Promise<Bytes | undefined> {
-    const name = `${row}/${number}`;
-    const known = this.#tiles.get(name);
-    if (known !== undefined) return known;
-    const tile = await readFullTile(this.#ports.db, row, number);
-    if (tile === undefined) return undefined;
-    if (this.#tiles.size >= TILES_KEPT_MAX) this.#tiles.delete(this.#tiles.keys().next().value!);
-    this.#tiles.set(name, tile);
-    return tile;
+  async #wholeTile(row: number, number: number): Promise<Bytes> {
+    const tile = this.#edge.partial(row, number) ?? (await readFullTile(this.#ports.db, row, number));
+    if (tile === undefined) throw new QflareError("store.corrupt", `the audit log has no tile ${row}/${number}`);
+    return tile.slice();
   }
 }
 

@@ -4,18 +4,18 @@ import { toHex } from "../../../src/core/bytes.ts";
 import { signature } from "../../../src/crypto/signature.ts";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
-import { logSignerOf } from "../../../src/server/keys.ts";
-import { countEntries, loadEdge } from "../../../src/server/log-store.ts";
+import { countEntries } from "../../../src/server/log-store.ts";
 import { ModelVault } from "../../../src/server/models.ts";
 import { BlobStore } from "../../../src/server/store/blobs.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
-import { type AuditEntry, auditEntry, type EnclaveRecord, enclaveRecord } from "../../../src/wire/audit.ts";
-import { checkpointNote, logOrigin } from "../../../src/wire/checkpoint.ts";
+import { auditEntry, type EnclaveRecord, enclaveRecord } from "../../../src/wire/audit.ts";
+import { logOrigin } from "../../../src/wire/checkpoint.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
 import { manifestMessage } from "../../../src/wire/update.ts";
 import { AT, FIRST_MODEL, TestRun } from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
+import { entryAt, putEntry, rewrite, signAnew } from "../../support/forger.ts";
 import { TestServer } from "../../support/parts.ts";
 
 /** A whole run over two rounds in one process, as its log and ledger hold it. */
@@ -93,32 +93,6 @@ const altered = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(bytes, (byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
 
 type Tampering = (server: TestServer) => Promise<unknown>;
-
-async function entryAt({ db }: TestServer, position: number): Promise<Uint8Array<ArrayBuffer>> {
-  const query = db.selectFrom("audit").select("entry").where("position", "=", position);
-  return (await query.executeTakeFirstOrThrow()).entry;
-}
-
-async function putEntry({ db }: TestServer, position: number, entry: Uint8Array<ArrayBuffer>): Promise<void> {
-  await db.updateTable("audit").set({ entry }).where("position", "=", position).execute();
-}
-
-type EntryChange = (entry: AuditEntry) => Partial<AuditEntry>;
-
-/** What a server can do that has its key: the history is another one, and signed. */
-async function rewrite(server: TestServer, position: number, change: EntryChange): Promise<void> {
-  const entry = auditEntry.decode(await entryAt(server, position));
-  await putEntry(server, position, auditEntry.encode({ ...entry, ...change(entry) }));
-  await signAnew(server);
-}
-
-async function signAnew({ db, runId, keys }: TestServer): Promise<void> {
-  await db.deleteFrom("checkpoints").execute();
-  const edge = await loadEdge(db, await countEntries(db));
-  const checkpoint = { origin: logOrigin(runId), size: edge.size, root: edge.root() };
-  const note = checkpointNote(checkpoint, logSignerOf(keys, runId).sign(checkpoint, AT));
-  await db.insertInto("checkpoints").values({ size: edge.size, note, cosigned: 0 }).execute();
-}
 
 async function positionOf({ db }: TestServer, type: string, nth = 0): Promise<number> {
   const rows = await db.selectFrom("audit").selectAll().orderBy("position").execute();
