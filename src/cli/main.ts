@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { addAuditCommand } from "./commands/audit.ts";
+import { addAnchorCommand } from "./commands/audit-anchor.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
@@ -32,7 +33,7 @@ function createProgram(): Command {
   addTokenCommand(program);
   addDeviceCommand(program);
   addModelCommand(program);
-  addAuditCommand(program);
+  addAnchorCommand(addAuditCommand(program));
   addWitnessCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);

@@ -57,6 +57,7 @@ export const LIMITS = {
   noteSignaturesMax: 24,
   noteNameLengthMax: 255,
   witnessesMax: 16,
+  anchorsMax: 10_000,
 
   // rounds
   longPollMsMax: 25_000,
