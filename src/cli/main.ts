@@ -7,6 +7,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
@@ -36,6 +37,8 @@ function createProgram(): Command {
   addModelCommand(program);
   addAnchorCommand(addAuditCommand(program));
   addWitnessCommand(program);
+  const enclave = program.command("enclave").description("the enclave's evidence");
+  addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);

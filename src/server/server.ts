@@ -8,6 +8,7 @@ import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
+import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { logOrigin } from "../wire/checkpoint.ts";
@@ -139,7 +140,8 @@ async function assemble(options: ServerOptions) {
     isWitnessed: options.witnesses?.quorum !== undefined,
   });
   const writer = new Writer(db, audit);
-  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
+  const leaves = new LeafPool(hashThreads());
+  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
   const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
   const registry = new Registry({ ...base, keys, runId });
@@ -157,7 +159,7 @@ async function assemble(options: ServerOptions) {
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
   const { fingerprint } = keys;
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
-  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway };
+  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway, leaves };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -185,6 +187,7 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await logStop(parts);
   await parts.witnesses.close();
   parts.sessions.close();
+  await parts.leaves.close();
   await parts.db.destroy();
 }
 
