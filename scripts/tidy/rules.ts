@@ -12,16 +12,18 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   device: ["core", "crypto", "wire", "learning", "attestation"],
   server: ["core", "crypto", "wire", "attestation"],
   enclave: ["core", "crypto", "wire", "aggregation", "attestation"],
+  witness: ["core", "crypto", "wire"],
+  anchor: ["core", "crypto", "wire"],
   simulate: ["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
   cli: [
     ...["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
-    ...["device", "server", "enclave", "simulate"],
+    ...["device", "server", "enclave", "witness", "anchor", "simulate"],
   ],
   dashboard: ["wire"],
 };
 
 /** Between roles travel bytes, never imports. */
-export const ROLES: readonly string[] = ["device", "server", "enclave"];
+export const ROLES: readonly string[] = ["device", "server", "enclave", "witness"];
 
 /** The page shares the shapes of messages with the server, not its code. */
 export const TYPES_ONLY: readonly string[] = ["dashboard"];

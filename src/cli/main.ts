@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { addAuditCommand } from "./commands/audit.ts";
+import { addAnchorCommand } from "./commands/audit-anchor.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
@@ -11,6 +12,7 @@ import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
+import { addWitnessCommand } from "./commands/witness.ts";
 import { outliveReaders, report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
@@ -33,7 +35,8 @@ function createProgram(): Command {
   addTokenCommand(program);
   addDeviceCommand(program);
   addModelCommand(program);
-  addAuditCommand(program);
+  addAnchorCommand(addAuditCommand(program));
+  addWitnessCommand(program);
   const enclave = program.command("enclave").description("the enclave's evidence");
   addEvidenceCommands(enclave);
   addDoctorCommand(program);

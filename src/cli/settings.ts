@@ -87,6 +87,7 @@ const SETTINGS = {
   ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
+  witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),
@@ -116,6 +117,7 @@ const SETTINGS = {
   challenge_per_minute: perMinute("handshakes", 30),
   submit_per_minute: perMinute("updates", 10),
   model_per_minute: perMinute("model requests", 60),
+  log_per_minute: perMinute("files of the audit log", 600),
 } as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
 
 export type Name = keyof typeof SETTINGS;

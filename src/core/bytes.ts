@@ -69,6 +69,13 @@ export function readU32be(bytes: Bytes, offset = 0): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(offset);
 }
 
+/** Throws RangeError for a value over 2^53 - 1. */
+export function readU64be(bytes: Bytes, offset = 0): number {
+  const value = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(offset);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`expected at most 2^53 - 1, got ${value}`);
+  return Number(value);
+}
+
 /** LP(x) of the protocol: u32 length, then x. Makes a concatenation of fields injective. */
 export function lengthPrefixed(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   let length = 0;
@@ -97,11 +104,23 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {
   return out;
 }
 
-/** RFC 4648 section 5, without padding. */
-export function toBase64Url(bytes: Bytes): string {
+/** RFC 4648 section 4. */
+export function toBase64(bytes: Bytes): string {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return btoa(binary);
+}
+
+/** undefined where the text is not the one canonical form, with padding, of some bytes. */
+export function parseBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  const out = fromBase64(text);
+  return toBase64(out) === text ? out : undefined;
+}
+
+/** RFC 4648 section 5, without padding. */
+export function toBase64Url(bytes: Bytes): string {
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** undefined where the text is not the one canonical form of some bytes. */

@@ -65,6 +65,16 @@ export const ERRORS = {
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
+  "log.malformed": { status: 502, text: "Cannot read audit log" },
+  "log.signature": { status: 502, text: "Cannot trust audit log: its checkpoint is not signed by the pinned key" },
+  "log.witness": { status: 503, text: "Cannot trust audit log: too few witnesses have cosigned its checkpoint" },
+  "log.fork": { status: 502, text: "Cannot trust audit log: it contradicts what was seen of it before" },
+  "witness.unknown_log": { status: 404, text: "Cannot cosign: the log is not known" },
+  "witness.signature": { status: 403, text: "Cannot cosign: the checkpoint is not signed by the log" },
+  "witness.conflict": { status: 409, text: "Cannot cosign: the checkpoint before is another one" },
+  "witness.inconsistent": { status: 422, text: "Cannot cosign: the log is not a continuation of what was seen" },
+  "anchor.mismatch": { status: 409, text: "Cannot trust anchor: the chain holds another root" },
+  "anchor.unavailable": { status: 503, text: "Cannot reach the chain" },
   "config.invalid": { status: 400, text: "Cannot use configuration" },
 } as const satisfies Record<string, Entry>;
 

@@ -80,6 +80,16 @@ export const LIMITS = {
   enclaveCallMsMax: 60_000,
   enclaveAggregateMsMax: 30 * 60_000,
 
+  // audit log
+  logEntriesMax: 2 ** 40,
+  logEntryBytesMax: 4096,
+  logProofHashesMax: 63,
+  noteBytesMax: 96 * KIB,
+  noteSignaturesMax: 24,
+  noteNameLengthMax: 255,
+  witnessesMax: 16,
+  anchorsMax: 10_000,
+
   // rounds
   longPollMsMax: 25_000,
   roundDeadlineMsMax: 24 * 3_600_000,

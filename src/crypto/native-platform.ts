@@ -1,6 +1,6 @@
 // The platform of Node: node:crypto.
 
-import { createHash, createHmac, hkdfSync, randomFillSync } from "node:crypto";
+import { createHash, createHmac, hash, hkdfSync, randomFillSync } from "node:crypto";
 import { openAead, sealAead } from "./aead.ts";
 import { NativeMlDsa } from "./native-ml-dsa.ts";
 import { nativeMlKem } from "./native-ml-kem.ts";
@@ -21,6 +21,7 @@ function running(hash: { update(bytes: Uint8Array): unknown; digest(): Uint8Arra
 export const PLATFORM: Platform = {
   randomBytes: (length) => randomFillSync(new Uint8Array(length)),
   startHash: (name) => running(createHash(name)),
+  hash: (name, input) => new Uint8Array(hash(name, input, { outputEncoding: "buffer" })),
   startHmac: (name, key) => running(createHmac(name, key)),
   hkdf: (name, secret, salt, info, length) => new Uint8Array(hkdfSync(name, secret, salt, info, length) as ArrayBuffer),
   chunkCipher: async (key) => ({

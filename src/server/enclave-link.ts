@@ -117,6 +117,9 @@ export class EnclaveLink {
       await this.#ports.audit.appendEnclaveRecord(tx, answer.record);
       const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
       await tx.updateTable("run").set(opened).execute();
+      if (request.resume !== null) return;
+      const subject = `enclave epoch ${epoch}`;
+      await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
     });
     this.#progress = progress;
     return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };

@@ -6,6 +6,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import type { AuditLog } from "./audit.ts";
 import { clientOf } from "./client-address.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
@@ -26,6 +27,7 @@ export interface GatewayPorts {
   readonly state: RunState;
   readonly desk: WorkDesk;
   readonly ledger: Ledger;
+  readonly audit: AuditLog;
   readonly blobs: BlobStore;
   readonly uploads: Uploads;
   readonly enclave: EnclaveLink;

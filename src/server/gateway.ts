@@ -14,6 +14,7 @@ import { enrollRoute } from "./routes/enroll.ts";
 import { globalModelRoute } from "./routes/global-model.ts";
 import { healthRoute } from "./routes/health.ts";
 import { identityRoute } from "./routes/identity.ts";
+import { logRoute } from "./routes/log.ts";
 import { modelBlobRoute } from "./routes/model-blob.ts";
 import { openapiRoute } from "./routes/openapi.ts";
 import { submitModelRoute } from "./routes/submit-model.ts";
@@ -56,6 +57,7 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
     globalModelRoute,
     modelBlobRoute,
     submitModelRoute,
+    logRoute,
     healthRoute,
     openapiRoute,
   ]) {

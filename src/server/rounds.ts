@@ -8,7 +8,6 @@ import type { Clock, Log, Random } from "../core/ports.ts";
 import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
 import type { Outcome } from "../wire/work.ts";
-import type { AuditLog } from "./audit.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Events } from "./events.ts";
 import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
@@ -38,7 +37,6 @@ export interface RoundsPorts {
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly blobs: BlobStore;
-  readonly audit: AuditLog;
   readonly enclave: EnclaveLink;
   readonly models: ModelVault;
   readonly events: Events;
@@ -94,7 +92,6 @@ export class Rounds {
   }
 
   async #finish(): Promise<void> {
-    await this.#ports.audit.checkpoint(this.#ports.writer);
     this.#state.isFinished = true;
     this.#state.open = undefined;
     this.#state.forDevices.notify();
@@ -226,10 +223,6 @@ export class Rounds {
     this.#failuresInARow = 0;
     this.#settle(open, report);
     await this.#removeBlobs();
-    // On its way while the next round runs; one that fails is made up for by the next.
-    this.#ports.audit.checkpoint(this.#ports.writer).catch((error: unknown) => {
-      this.#ports.log.warn({ round, error: String(error) }, "the checkpoint of this round cannot be stored");
-    });
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
     const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));

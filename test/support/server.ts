@@ -24,7 +24,7 @@ import { exchange } from "./http.ts";
 
 export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
-const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
+const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const QUIET_MS_MAX = 10_000;
 
 /** Runs with the system's time, unless it is held or moved. */
@@ -177,7 +177,8 @@ export class TestServer {
       const models = await db.selectFrom("models").select("digest").orderBy("round").execute();
       const audit = await db.selectFrom("audit").select("entry").orderBy("position").execute();
       const entries = audit.map((row) => auditEntry.decode(row.entry));
-      const records = entries.filter((entry) => entry.data.length > 0).map((entry) => enclaveRecord.decode(entry.data));
+      const traces = entries.filter((entry) => entry.type === "enclave.operation");
+      const records = traces.map((entry) => enclaveRecord.decode(entry.data));
       const newest = rounds.at(-1);
       const accepted = updates.filter((row) => row.round === newest?.round).length;
       const isCollecting = newest?.state === "collecting";

@@ -161,7 +161,10 @@ class Demo {
   async #startServer(folder: string, stop: AbortSignal): Promise<Child> {
     const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
-    const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
+    const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [
+      `--${name}-per-minute`,
+      RAISED_LIMIT,
+    ]);
     const server = new Child(
       [
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],

@@ -7,6 +7,7 @@ import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
+import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
 import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
@@ -64,7 +65,9 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       challenge: settings.challenge_per_minute,
       submit: settings.submit_per_minute,
       model: settings.model_per_minute,
+      log: settings.log_per_minute,
     },
+    witnesses: witnessPolicy(settings),
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),
@@ -104,6 +107,15 @@ function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
     );
   }
   return files;
+}
+
+function witnessPolicy({ witness_policy }: Settings): WitnessPolicy {
+  if (witness_policy === undefined) return NO_WITNESSES;
+  const policy = parseWitnessPolicy(readText(witness_policy, "--witness-policy"));
+  for (const { name, url } of policy.witnesses) {
+    if (url === undefined || !URL.canParse(url)) throw new UsageError(`--witness-policy: witness ${name} has no URL`);
+  }
+  return policy;
 }
 
 function readText(path: string, flag: string): string {

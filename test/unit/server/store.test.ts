@@ -186,11 +186,7 @@ describe("the store of blobs", () => {
 describe("group commit", () => {
   const insert = (server: TestServer, size: number) =>
     server.writer.write((tx) =>
-      tx
-        .insertInto("checkpoints")
-        .values({ size, signed: new Uint8Array(1) })
-        .returning("size")
-        .executeTakeFirstOrThrow(),
+      tx.insertInto("checkpoints").values({ size, note: "", cosigned: 0 }).returning("size").executeTakeFirstOrThrow(),
     );
   const sizes = async (server: TestServer) =>
     (await server.db.selectFrom("checkpoints").select("size").orderBy("size").execute()).map((row) => row.size);
@@ -207,10 +203,7 @@ describe("group commit", () => {
   it("lets a write that fails fail alone, with all that it did", async (context) => {
     const server = await TestServer.start(context);
     const failing = server.writer.write(async (tx) => {
-      await tx
-        .insertInto("checkpoints")
-        .values({ size: 99, signed: new Uint8Array(1) })
-        .execute();
+      await tx.insertInto("checkpoints").values({ size: 99, note: "", cosigned: 0 }).execute();
       throw new RangeError("changed my mind");
     });
     const results = await Promise.allSettled([insert(server, 1), insert(server, 1), failing, insert(server, 2)]);
@@ -287,18 +280,10 @@ describe("the database file", () => {
     const folder = folderOf(context);
     const path = join(folder, "ledger.db");
     const first = await openDatabase(path);
-    await first
-      .insertInto("checkpoints")
-      .values({ size: 1, signed: new Uint8Array(1) })
-      .execute();
+    await first.insertInto("checkpoints").values({ size: 1, note: "", cosigned: 0 }).execute();
     const reader = await openDatabase(path, { readOnly: true });
     assert.equal((await reader.selectFrom("checkpoints").selectAll().execute()).length, 1);
-    await assert.rejects(
-      reader
-        .insertInto("checkpoints")
-        .values({ size: 2, signed: new Uint8Array(1) })
-        .execute(),
-    );
+    await assert.rejects(reader.insertInto("checkpoints").values({ size: 2, note: "", cosigned: 0 }).execute());
     await reader.destroy();
     await first.destroy();
     const again = await openDatabase(path);
