@@ -11,7 +11,7 @@ import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
-import { report } from "./output.ts";
+import { outliveReaders, report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
 const EXIT_CODES = `
@@ -48,6 +48,7 @@ function createProgram(): Command {
 
 /** Sets the exit code: 0 done, 1 failed, 2 used wrongly. */
 export async function main(args: readonly string[]): Promise<void> {
+  outliveReaders();
   try {
     await createProgram().parseAsync([...args], { from: "user" });
   } catch (error) {

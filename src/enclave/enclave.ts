@@ -1,4 +1,6 @@
-// The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
+// The enclave as a state machine: one method an operation. Each leaves an audit record with its outcome: also an update
+// that is rejected and an aggregation that comes to nothing. A request that is refused with an error changes nothing
+// and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
 import type { IsolationLevel } from "../attestation/simulated.ts";

@@ -6,6 +6,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import { clientOf } from "./client-address.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -14,6 +15,7 @@ import type { Registry } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 import type { Sessions } from "./sessions.ts";
 import type { BlobStore } from "./store/blobs.ts";
+import type { Uploads } from "./uploads.ts";
 import type { WorkDesk } from "./work-desk.ts";
 
 export const CBOR_TYPE = "application/cbor";
@@ -25,6 +27,7 @@ export interface GatewayPorts {
   readonly desk: WorkDesk;
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly uploads: Uploads;
   readonly enclave: EnclaveLink;
   readonly limiter: Limiter;
   readonly keys: ServerKeys;
@@ -51,7 +54,7 @@ export function limited(ports: GatewayPorts, name: LimitName) {
     const named = request.headers[HEADERS.session];
     const id = typeof named === "string" ? fromHex(named) : undefined;
     const device = id === undefined ? undefined : ports.sessions.deviceOf(id);
-    const client = device === undefined ? `address ${request.ip}` : `device ${toHex(device.id)}`;
+    const client = device === undefined ? `address ${clientOf(request.ip)}` : `device ${toHex(device.id)}`;
     reply.headers(await ports.limiter.take(name, client));
   };
 }

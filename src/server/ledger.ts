@@ -77,6 +77,18 @@ export class Ledger {
     return [...models, ...updates].map((row) => row.blob_digest);
   }
 
+  /** For one digest what blobsInUse says of all. */
+  async isBlobInUse(blobDigest: Bytes): Promise<boolean> {
+    if (await this.hasModelBlob(blobDigest)) return true;
+    const query = this.#db.selectFrom("updates").innerJoin("rounds", "rounds.round", "updates.round");
+    const row = await query
+      .select("updates.round")
+      .where("rounds.closed_at", "is", null)
+      .where("updates.blob_digest", "=", blobDigest)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   async updatesOf(round: number): Promise<UpdateRow[]> {
     return await this.#db.selectFrom("updates").selectAll().where("round", "=", round).execute();
   }

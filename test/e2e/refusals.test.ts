@@ -157,7 +157,24 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: ["token", "create", "--name", "a", "--data-dir", "empty"], code: 1, says: /no server runs on empty/ },
     { args: ["token", "list", "--data-dir", "none"], code: 1, says: /no server runs on none/ },
     { args: ["token", "revoke"], code: 2, says: /missing required argument 'token-id'/ },
-    { args: ["device", "enroll"], code: 2, says: /required option '--token <token>'/ },
+    { args: ["device", "enroll"], code: 2, says: /^qflare: expected --token-file with a token to enrol with/ },
+    {
+      args: ["device", "enroll", "--token-file", "none"],
+      code: 2,
+      says: /--token-file: none cannot be read \(ENOENT\)/,
+    },
+    {
+      args: ["device", "enroll", "--token-file", "empty"],
+      code: 2,
+      says: /--token-file: empty cannot be read \(EISDIR\)/,
+    },
+    { args: ["device", "enroll", "--token", "-"], code: 2, says: /--token -: expected a token in its first line/ },
+    { args: ["device", "enroll", "--token-file", "garbage"], code: 1, says: /expected an enrolment token that starts/ },
+    {
+      args: ["device", "enroll", "--token-file", "garbage", "--token", "-"],
+      code: 2,
+      says: /--token and --token-file: expected one of them/,
+    },
     {
       args: ["device", "enroll", "--token", "qflare1_AAAA"],
       code: 1,
@@ -229,6 +246,12 @@ describe("a server that is there", () => {
         code: 2,
         says: /expires: expected from 1 second/,
       },
+      {
+        args: ["token", "create", "--name", "b", "--out", "a.key", ...at],
+        code: 2,
+        says: /a.key cannot be made \(EEXIST\)/,
+      },
+      { args: ["token", "create", "--name", "a b", "--out", "b.token", ...at], code: 2, says: /name: expected/ },
       { args: ["token", "revoke", "zz", ...at], code: 2, says: /no open token zz/ },
       { args: ["device", "enroll", "--keystore", "b.key", "--token", mistyped], code: 1, says: /mistyped or cut off/ },
       { args: ["device", "enroll", "--keystore", "b.key", "--token", token], code: 1, says: /the token has been used/ },

@@ -13,12 +13,13 @@ import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
-import { interrupted, systemClock } from "../system.ts";
+import { endWithInput, interrupted, systemClock } from "../system.ts";
 
 interface Flags {
   readonly dataDir: string;
   readonly logLevel: string;
   readonly exitWhenFinished?: boolean;
+  readonly endWithInput?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function addServerCommand(program: Command): void {
     .option("--data-dir <folder>", "where keys, ledger and blobs lie", ".qflare")
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info")
     .option("--exit-when-finished", "end when the planned rounds are published")
+    .addOption(endWithInput())
     .option("--json", "one JSON object a line")
     .addHelpText(
       "after",
@@ -47,7 +49,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   const output = createOutput(flags.json ?? false);
   // Before anybody can know that there is a server to stop.
-  const stopped = interrupted();
+  const stopped = interrupted(flags.endWithInput);
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
