@@ -25,6 +25,7 @@ import { TestRun } from "../support/run.ts";
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   bench: ["crypto"],
   demo: [],
+  simulate: [],
   server: [],
   token: ["create", "list", "revoke", "cleanup"],
   device: ["enroll", "run", "status"],
