@@ -3,6 +3,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
+import type { Policy } from "../../aggregation/policy.ts";
+import { choiceText } from "../../aggregation/specification.ts";
 import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
@@ -11,6 +13,7 @@ import { decodeModel, encodeModel } from "../../learning/model-file.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
+import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
 import { readDefence } from "../defence.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { createOutput, UsageError } from "../output.ts";
@@ -138,13 +141,19 @@ export function runDefinition(settings: Settings): RunDefinition {
   const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
   return {
     suite: settings.suites.split(",")[0] as SuiteName,
-    aggregation: JSON.stringify(defence.aggregation),
+    aggregation: aggregationText(defence),
     updates_min: defence.updates_min,
     norm_max: defence.norm_max,
     weight_cap: defence.weight_cap,
     plan: JSON.stringify({ epochs, batch_size, learning_rate, momentum, proximal_mu }),
     firstModel: firstModel(settings),
   };
+}
+
+function aggregationText({ aggregation }: Policy): string {
+  const text = choiceText(aggregation);
+  if (text.length <= AGGREGATION_LENGTH_MAX) return text;
+  throw new UsageError(`--rule: expected a policy of ${AGGREGATION_LENGTH_MAX} characters at most, got ${text.length}`);
 }
 
 function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
