@@ -1,4 +1,6 @@
-// Aggregation: figure, plain loop and numpy in one run. Usage: node bench/aggregate.ts [share of the full size, 0 to 1] [part of a name]
+// Aggregation: figure, plain loop and numpy in one run.
+//
+//   node bench/aggregate.ts [share of the full size, 0 to 1] [part of a name]
 
 import { spawnSync } from "node:child_process";
 import { aggregate } from "../src/aggregation/aggregate.ts";
@@ -125,7 +127,7 @@ function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / least).toFixed(1)}x`);
   console.log(
     `${name}, ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, aim ${bar * share} ms, ` +
-      `${((n * length * 4) / least / 1e6).toFixed(1)} GB/s; plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
+      `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
   );
 }
 

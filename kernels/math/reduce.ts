@@ -100,6 +100,25 @@ export function dot(x: usize, y: usize, length: i32): f64 {
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
 }
 
+/** Sum of x[i] * x[i] in float64. Not finite exactly where a value is not. */
+export function squares(x: usize, length: i32): f64 {
+  let a = f64x2.splat(0);
+  let b = f64x2.splat(0);
+  let c = f64x2.splat(0);
+  let d = f64x2.splat(0);
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    const u = v128.load(x);
+    const v = v128.load(x, 16);
+    a = f64x2.add(a, square(f64x2.promote_low_f32x4(u)));
+    b = f64x2.add(b, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(u, u, 2, 3, 2, 3))));
+    c = f64x2.add(c, square(f64x2.promote_low_f32x4(v)));
+    d = f64x2.add(d, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    x += 32;
+  }
+  return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
+}
+
 /**
  * r[i] is the median of the other rows at a row whose scaled value is factor * x[i]: below where that lies under the
  * pivot, above where it lies over it, below + (above - pivot) where it is the pivot. Adds to out[0] the sum of x[i] *

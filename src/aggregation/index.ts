@@ -5,6 +5,7 @@ export { type Aggregate, type AggregateOptions, aggregate, type Rejection } from
 export { parseChain } from "./chain.ts";
 export { type Defended, type DefendOptions, defend, type Report, type Update } from "./defence.ts";
 export { DEFAULT_BOUNDS, type Policy, readPolicy } from "./policy.ts";
+export { AggregationPool, type PoolOptions } from "./pool.ts";
 export { assumedLiars, PRESETS, type Preset, type PresetName } from "./presets.ts";
 export type { Description, Reason, Requirement } from "./rule.ts";
 export { type Choice, type PresetChoice, readChoice, readSpecification, specificationFor } from "./specification.ts";

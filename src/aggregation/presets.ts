@@ -15,10 +15,10 @@ export interface Preset {
 const OVERLONG = { rule: "norm-reject", factor: 5 } as const;
 
 /**
- * The threshold is from bench/rounds.ts, ten devices with 600 images each. Like data, one flipping signs, seeds 1 to 5:
- * honest cosines from -0.04, flipped ones up to -0.08, so 50 of 50 lies and 0 of 450 honest updates are rejected; of two
- * flipping, 97 of 100; of one flipping labels, 38 of 50. Data that differ (dirichlet:0.5): 35 of 450 honest updates go
- * too. Noise and zeros (cosine 0) pass while they are small.
+ * The threshold is from bench/rounds.ts, ten devices with 600 images each. Like data, one flipping signs, seeds 1 to
+ * 5: honest cosines from -0.04, flipped ones up to -0.08, so 50 of 50 lies and 0 of 450 honest updates are rejected; of
+ * two flipping, 97 of 100; of one flipping labels, 38 of 50. Data that differ (dirichlet:0.5): 35 of 450 honest updates
+ * go too. Noise and zeros (cosine 0) pass while they are small.
  */
 const OPPOSED = { rule: "cosine", threshold: -0.06, reference: "others" } as const;
 

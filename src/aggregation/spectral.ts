@@ -15,8 +15,8 @@ export interface MainDirection {
 }
 
 /**
- * Power iteration on K_ij = sqrt(p_i p_j) <x_i - m, x_j - m> with p the shares of the weights, which has the eigenvalues
- * of the covariance. Starts from a fixed pseudo-random vector: the same rows give the same bits.
+ * Power iteration on K_ij = sqrt(p_i p_j) <x_i - m, x_j - m> with p the shares of the weights, which has the
+ * eigenvalues of the covariance. Starts from a fixed pseudo-random vector: the same rows give the same bits.
  */
 export function mainDirection(distances: Distances, weights: readonly number[]): MainDirection {
   const { count } = distances;

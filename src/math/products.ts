@@ -6,7 +6,7 @@ import { type Rows, rowCount } from "./rows.ts";
 import { padded } from "./vector.ts";
 
 const PANEL = 1024; // columns copied at once: fewer, longer copies
-const SLICE = 256; // columns that the kernel multiplies at once: 64 products a lane are added in float32
+const SLICE = 512; // columns that the kernel multiplies at once: 128 products a lane are added in float32
 
 /** Inner products of all pairs after the reference row is subtracted: count * count values, of which i <= j are set. */
 export function products(reducer: Reducer, rows: Rows, { reference }: { readonly reference: number }): Float64Array {

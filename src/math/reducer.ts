@@ -12,6 +12,7 @@ interface Exports {
   weightedSum(out: number, rows: number, stride: number, weights: number, groups: number, length: number): void;
   narrow(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
+  squares(x: number, length: number): number;
   dotOthers(out: number, x: number, factor: number, pivot: number, below: number, above: number, length: number): void;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;

@@ -2,7 +2,7 @@
 
 import type { Reducer } from "./reducer.ts";
 
-export const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
+const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
 const ROUND = 16; // the kernel's step
 
 export function padded(length: number): number {
@@ -29,7 +29,7 @@ export function squaredNorm(reducer: Reducer, x: Float32Array): number {
   for (let start = 0; start < x.length; start += BLOCK) {
     const length = Math.min(BLOCK, x.length - start);
     load(reducer, px, x, start, length);
-    sum += reducer.run.dot(px, px, padded(length));
+    sum += reducer.run.squares(px, padded(length));
   }
   return sum;
 }

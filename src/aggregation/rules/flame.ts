@@ -1,8 +1,8 @@
 // FLAME. Keeps the one cluster of directions that holds a majority, clips it to the median norm, and adds a little
 // noise that washes out what is left of a backdoor.
 //
-// The paper clusters by HDBSCAN with clusters of more than n / 2 and one neighbour. Two such clusters cannot be, so what
-// it finds is the first single-linkage component that reaches this size.
+// The paper clusters by HDBSCAN with clusters of more than n / 2 and one neighbour. Two such clusters cannot be, so
+// what it finds is the first single-linkage component that reaches this size.
 
 import { float } from "../../core/shape.ts";
 import type { Distances } from "../../math/pairs.ts";

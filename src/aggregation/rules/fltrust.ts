@@ -15,7 +15,7 @@ export interface FltrustParameters {
 export const fltrust: Rule<FltrustParameters> = {
   name: "fltrust",
   summary:
-    "Mean of the updates, each brought to the root's norm and weighted by max(0, cosine with the root); its scores are these weights.",
+    "Mean of updates brought to the root's norm, weighted by max(0, cosine with the root); its scores are the weights.",
   source: "Cao et al., FLTrust: Byzantine-robust Federated Learning via Trust Bootstrapping, NDSS 2021",
   parameters: { root: required(vector(), "this round's update of data that are trusted; not zero") },
   weights: "ignored",

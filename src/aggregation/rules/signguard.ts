@@ -22,7 +22,7 @@ const RADIUS_MIN = 1e-3; // of shares: less is no difference between two updates
 export const signguard: Rule<SignguardParameters> = {
   name: "signguard",
   summary:
-    "Mean, clipped to the median norm, of the updates of ordinary length in the largest mean-shift cluster of sign shares.",
+    "Mean, clipped to the median norm, of updates of ordinary length in the largest mean-shift cluster of sign shares.",
   source:
     "Xu et al., Byzantine-robust Federated Learning through Collaborative Malicious Gradient Filtering, ICDCS 2022",
   parameters: {
