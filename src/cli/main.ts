@@ -8,6 +8,7 @@ import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
+import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { report } from "./output.ts";
 import { readVersion } from "./version.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
   addAuditCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
+  addSimulateCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();
