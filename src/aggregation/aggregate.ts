@@ -26,6 +26,8 @@ export interface AggregateOptions {
   readonly normMax?: number;
   /** Values of each layer, in the order of the update: what layerwise steps need. */
   readonly layers?: readonly number[];
+  /** The update of trusted data that `{ rule: "fltrust", root: "round" }` asks for. */
+  readonly root?: Float32Array;
   /** The kernel to use; a shared one where absent. */
   readonly reducer?: Reducer;
 }
@@ -82,7 +84,7 @@ export function aggregateOn(
   deltas: readonly Float32Array[],
   options: AggregateOptions,
 ): Aggregate {
-  const specification = specificationFor(choice, deltas.length);
+  const specification = withRoot(specificationFor(choice, deltas.length), options.root);
   const weights = weightsOf(deltas.length, options.weights);
   const ledger = new Ledger(deltas.length);
   let batch = admit(engine, deltas, options, ledger);
@@ -109,6 +111,12 @@ export function aggregateOn(
     weights: capped,
     specification,
   };
+}
+
+function withRoot(specification: Specification, root: Float32Array | undefined): Specification {
+  return specification.rule === "fltrust" && specification.root === "round" && root !== undefined
+    ? { ...specification, root }
+    : specification;
 }
 
 function prepare(engine: Engine, batch: Batch, step: Step, options: AggregateOptions): Prepared {

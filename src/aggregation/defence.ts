@@ -44,6 +44,8 @@ export interface Defended {
 export interface DefendOptions {
   /** Values of each layer of the model: what layerwise rules need. */
   readonly layers?: readonly number[];
+  /** Update of trusted data, for `{ rule: "fltrust", root: "round" }`. */
+  readonly root?: Float32Array;
   readonly reducer?: Reducer;
 }
 

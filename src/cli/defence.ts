@@ -32,6 +32,9 @@ export function readDefence(settings: DefenceSettings): Policy {
   if (updates_min > quorum) {
     throw new UsageError(`--updates-min: expected at most the quorum of ${quorum}, got ${updates_min}`);
   }
+  if (policy.aggregation.rule === "fltrust" && policy.aggregation.root === "round") {
+    throw new UsageError("--rule: fltrust needs a root, and the enclave has no data to train one; give it in JSON");
+  }
   requireRunnable(policy, settings);
   return policy;
 }

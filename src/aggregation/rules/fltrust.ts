@@ -4,12 +4,12 @@ import { QflareError } from "../../core/error.ts";
 import type { Engine } from "../../math/engine.ts";
 import { withRow } from "../../math/rows.ts";
 import { cosine } from "../../math/vector.ts";
-import { atLeast, vector } from "../parameter.ts";
+import { atLeast, orNamed, vector } from "../parameter.ts";
 import type { Batch, Rule } from "../rule.ts";
 import { required } from "../rule.ts";
 
 export interface FltrustParameters {
-  readonly root: Float32Array;
+  readonly root: Float32Array | "round";
 }
 
 export const fltrust: Rule<FltrustParameters> = {
@@ -17,12 +17,18 @@ export const fltrust: Rule<FltrustParameters> = {
   summary:
     "Mean of updates brought to the root's norm, weighted by max(0, cosine with the root); its scores are the weights.",
   source: "Cao et al., FLTrust: Byzantine-robust Federated Learning via Trust Bootstrapping, NDSS 2021",
-  parameters: { root: required(vector(), "this round's update of data that are trusted; not zero") },
+  parameters: {
+    root: required(
+      orNamed(vector(), "round"),
+      "update of data that are trusted, not zero; round: the one that is handed in with the round's updates",
+    ),
+  },
   weights: "ignored",
   complexity: "n D",
   limits: "Lies within the angle of honest updates. Devices whose data the root does not resemble lose their say.",
   requirement: () => atLeast(1, "n >= 1; a trusted update, whatever f"),
   combine: (engine, batch, { root }) => {
+    if (root === "round") throw new QflareError("aggregation.input", "fltrust: expected a root with the updates");
     const scores = trust(engine, batch, root);
     const sum = scores.reduce((a, b) => a + b, 0);
     // Nobody points the root's way: the model stays as it is.
