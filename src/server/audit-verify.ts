@@ -138,7 +138,9 @@ async function verifyModels(
   const models = await db.selectFrom("models").selectAll().orderBy("round").execute();
   const rounds = await db.selectFrom("rounds").select(["round", "report"]).execute();
   const reports = new Map(rounds.map((row) => [row.round, row.report]));
-  const published = new Set(entries.filter((e) => e.type === "model.published").map((e) => toHex(e.digest)));
+  const published = new Map(
+    entries.filter((e) => e.type === "model.published").map((e) => [toHex(e.digest), toHex(e.data)]),
+  );
   const heads = aggregateHeads(entries);
   let base: Uint8Array = NOTHING;
   for (const model of models) {
@@ -155,6 +157,8 @@ async function verifyModels(
       const isReported =
         report !== null && report !== undefined && equal(sha256(report), statement?.report_digest ?? NOTHING);
       check(isReported, `${what} has another report than the one that was signed`);
+      const logged = published.get(toHex(model.digest));
+      check(logged === toHex(statement?.report_digest ?? NOTHING), `${what} has another report than the log says`);
       const decoded = isReported ? attempt(() => reportMessage.decode(report)) : undefined;
       const head = decoded === undefined ? "" : toHex(decoded.enclave_audit_head);
       check(heads.get(model.round) === head, `${what} was reported at another point of the enclave's chain`);

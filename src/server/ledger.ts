@@ -131,16 +131,24 @@ export class Ledger {
     row: RoundRow,
     { model, report, isLast }: { model: ModelRow; report: Bytes; isLast: boolean },
   ): Promise<RoundRow> {
-    await this.addModel(tx, model);
+    await this.addModel(tx, model, sha256(report));
     const change = { state: "published" as const, model_digest: model.digest, report, closed_at: model.published_at };
     const closed = await advance(tx, row, change);
     if (!isLast) await this.#insertRound(tx, model, row.round + 1);
     return closed;
   }
 
-  async addModel(tx: Transaction<Tables>, model: ModelRow): Promise<void> {
+  /** The report of a round that was published; null for round 0, which has none. */
+  async reportOf(round: number): Promise<Bytes | null> {
+    const query = this.#db.selectFrom("rounds").select("report").where("round", "=", round);
+    return (await query.executeTakeFirst())?.report ?? null;
+  }
+
+  /** reportDigest: of the round that made the model; the first one has none. */
+  async addModel(tx: Transaction<Tables>, model: ModelRow, reportDigest: Bytes = new Uint8Array(0)): Promise<void> {
     await tx.insertInto("models").values(model).execute();
-    await this.#audit.append(tx, { type: "model.published", subject: `round ${model.round}`, digest: model.digest });
+    const fact = { type: "model.published", subject: `round ${model.round}`, digest: model.digest } as const;
+    await this.#audit.append(tx, { ...fact, data: reportDigest });
   }
 
   async findUpdate(round: number, deviceId: Uint8Array): Promise<UpdateRow | undefined> {

@@ -6,7 +6,8 @@ import { RUN_ID_BYTES } from "./policy.ts";
 
 /**
  * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry
- * is about. data: the enclave's own audit record for type "enclave.operation", else nothing.
+ * is about. data: for type "enclave.operation" the enclave's own audit record, for type "model.published" SHA-256 of
+ * the signed report behind the model, else nothing.
  */
 export const auditEntry = message("audit entry", 4096, {
   v: uint(1, 1),
