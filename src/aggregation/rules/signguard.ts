@@ -35,8 +35,12 @@ export const signguard: Rule<SignguardParameters> = {
   requirement: () => ({ updatesMin: 3, updatesMax: 2048, words: "n >= 3, n <= 2048; robust against f < n / 2" }),
   combine: (engine, batch, { low = 0.1, high = 3 }) => {
     const bound = median(batch.norms);
-    const cluster = largestCluster(signShares(engine, batch));
-    const selected = cluster.filter((row) => batch.norms[row] >= low * bound && batch.norms[row] <= high * bound);
+    const shares = signShares(engine, batch);
+    const order = everyRow(batch).sort((a, b) => shares[a][0] - shares[b][0] || shares[a][1] - shares[b][1] || a - b);
+    const cluster = largestCluster(order.map((row) => shares[row])).map((place) => order[place]);
+    const selected = cluster
+      .sort((a, b) => a - b)
+      .filter((row) => batch.norms[row] >= low * bound && batch.norms[row] <= high * bound);
     if (selected.length === 0) {
       throw new QflareError("aggregation.precondition", "signguard: no update of the largest cluster has its length");
     }
@@ -54,7 +58,8 @@ function signShares(engine: Engine, { rows, members }: Batch): Point[] {
 
 /**
  * Mean shift with a flat kernel: every point climbs to the mean of the points in reach until it rests; points whose
- * resting places are in reach of one another are one cluster. Reach: the mean distance to half of the points.
+ * resting places are in reach of one another are one cluster. Reach: the mean distance to half of the points. Points
+ * come sorted, so that the order of the updates does not decide.
  */
 function largestCluster(points: readonly Point[]): number[] {
   const reach = Math.max(RADIUS_MIN, meanReach(points));
