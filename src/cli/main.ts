@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
@@ -33,6 +34,8 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
+  const enclave = program.command("enclave").description("the enclave's evidence");
+  addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);

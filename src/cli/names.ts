@@ -1,28 +1,10 @@
-// What people call models and rules.
+// What people call rules.
 
 import { parseChain } from "../aggregation/chain.ts";
 import { type Policy, readPolicy } from "../aggregation/policy.ts";
 import { PRESETS, type PresetName } from "../aggregation/presets.ts";
 import type { Description } from "../aggregation/rule.ts";
 import { PRE_AGGREGATORS, RULES } from "../aggregation/table.ts";
-import { QflareError } from "../core/error.ts";
-import { type ModelDescription, modelShape } from "../learning/model.ts";
-import { UsageError } from "./output.ts";
-
-/** "softmax", "mlp:128,64". */
-export function modelNamed(text: string, inputs: number, classes: number): ModelDescription {
-  const hidden = /^mlp:(\d{1,6}(?:,\d{1,6})*)$/.exec(text)?.[1]?.split(",").map(Number);
-  if (text !== "softmax" && hidden === undefined) {
-    throw new UsageError(`--model: expected softmax or such as mlp:64, got ${JSON.stringify(text)}`);
-  }
-  try {
-    const description =
-      hidden === undefined ? { kind: "softmax", inputs, classes } : { kind: "mlp", inputs, hidden, classes };
-    return modelShape.read(description, "model");
-  } catch (error) {
-    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
-  }
-}
 
 type Members = Record<string, unknown>;
 

@@ -19,7 +19,7 @@ import { type Reputation, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
 import { AuditChain } from "./chain.ts";
-import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
+import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { updatedReputations } from "./reputation.ts";
 import { EnclaveRound } from "./round.ts";
 
@@ -60,6 +60,7 @@ export class Enclave {
     const { keys, progress } =
       request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
     if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
+      wipeKeys(keys);
       throw new QflareError("enclave.state", "it belongs to another run or policy");
     }
     const chain = new AuditChain(progress ?? undefined);
@@ -73,6 +74,7 @@ export class Enclave {
       round: undefined,
     };
     this.#run?.round?.forget();
+    if (this.#run !== undefined) wipeKeys(this.#run.keys);
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
     return {
