@@ -152,6 +152,12 @@ export class Ledger {
     return closed;
   }
 
+  /** The report of a round that was published; null for round 0, which has none. */
+  async reportOf(round: number): Promise<Bytes | null> {
+    const query = this.#db.selectFrom("rounds").select("report").where("round", "=", round);
+    return (await query.executeTakeFirst())?.report ?? null;
+  }
+
   async addModel(tx: Transaction<Tables>, model: ModelRow): Promise<void> {
     await tx.insertInto("models").values(model).execute();
     await this.#audit.append(tx, {

@@ -20,6 +20,7 @@ import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
+import { RULE_WORDS } from "../defence.ts";
 import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
@@ -74,7 +75,7 @@ export function addDemoCommand(program: Command): void {
     .option("--rounds <n>", "rounds to publish", "10")
     .option("--malicious <n>", "how many of the devices lie (default: 1, below 3 devices none)")
     .option("--attack <name>", "how they lie: sign-flip, label-flip, noise or scale", "sign-flip")
-    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
+    .option("--rule <rule>", `${RULE_WORDS} (default: default, below 3 devices mean)`)
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
     .option("--partition <how>", "how the data is shared out: iid, dirichlet:<alpha>, shards:<n>", "iid")
     .option("--model <model>", "softmax, mlp, such as mlp:128,64, cnn, or a .json or .safetensors file", DEFAULT_NAME)
@@ -84,14 +85,14 @@ export function addDemoCommand(program: Command): void {
     .option("--data-dir <folder>", "where to put the run (default: a new folder below .qflare)")
     .option("--json", "one JSON object a line")
     .addHelpText("after", `\nTraining: ${epochs} passes a round, batches of ${batch_size}, step ${learning_rate}.`)
-    .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule cosine")
+    .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule krum:f=2")
     .action(async (flags: Flags) => await new Demo(flags).run());
 }
 
 function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
   const malicious = whole(flags.malicious ?? (devices < 3 ? "0" : "1"), "--malicious", 0, devices);
-  const rule = flags.rule ?? (devices < 3 ? "mean" : "cosine");
+  const rule = flags.rule ?? (devices < 3 ? "mean" : "default");
   if (!isSuiteName(flags.suite)) {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
   }
