@@ -6,6 +6,7 @@ import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
+import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import { DEFAULT_PLAN } from "../learning/defaults.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
@@ -66,6 +67,14 @@ const suites: Setting<string> = {
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
+const isolation: Setting<IsolationLevel> = {
+  words: "least isolation of the enclave process; the server does not start below it",
+  placeholder: "level",
+  fallback: "none",
+  read: (text) => (isIsolationLevel(text) ? text : undefined),
+  expected: ISOLATION_LEVELS.join(", "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -77,6 +86,7 @@ const SETTINGS = {
   ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
+  require_isolation: isolation,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),

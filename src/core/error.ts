@@ -54,6 +54,7 @@ export const ERRORS = {
   "store.locked": { status: 503, text: "Cannot use data folder: another server runs on it" },
   "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
+  "isolation.insufficient": { status: 503, text: "Cannot start enclave: it would be isolated too little" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
   "config.invalid": { status: 400, text: "Cannot use configuration" },

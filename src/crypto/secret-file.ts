@@ -5,9 +5,9 @@ import { QflareError } from "../core/error.ts";
 
 const OTHERS = 0o077;
 const BYTES_MAX = 2 ** 20;
-/** O_SYNC: Node's permission model, under which the enclave runs, has no fsync. */
+/** O_SYNC: the enclave, too, writes through such a file, and Node's permission model leaves it no fsync. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_SYNC;
-const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+export const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /** Throws store.full where there is no space; the file that was there before is then untouched. */
 export function writeSecretFile(path: string, contents: Uint8Array): void {
@@ -37,6 +37,41 @@ export function checkSecretPlace(path: string): void {
   rmSync(temporary);
 }
 
+/**
+ * Opens the file for another process to read and write, and makes an empty one if there is none; the caller closes it.
+ * Throws keystore.permissions where its group or others may touch it, store.full where there is no space for it.
+ */
+export function openSecretFile(path: string): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_SYNC;
+  let file: number;
+  try {
+    file = openSync(path, flags, 0o600);
+  } catch (cause) {
+    const isFull = NO_SPACE.includes((cause as NodeJS.ErrnoException).code ?? "");
+    throw isFull
+      ? new QflareError("store.full", path, { cause })
+      : new QflareError("keystore.malformed", `${path} cannot be opened`, { cause });
+  }
+  try {
+    checkStatus(path, file);
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** Returns its size in bytes. */
+function checkStatus(path: string, file: number): number {
+  const status = fstatSync(file);
+  const { mode, size } = status;
+  if (!status.isFile()) throw new QflareError("keystore.malformed", `${path} is no file`);
+  if ((mode & OTHERS) !== 0) {
+    throw new QflareError("keystore.permissions", `expected mode 0600 on ${path}, got 0${(mode & 0o777).toString(8)}`);
+  }
+  return size;
+}
+
 /** undefined where there is no such file. Throws keystore.permissions where its group or others may touch it. */
 export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefined {
   let file: number;
@@ -47,15 +82,7 @@ export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefine
     throw new QflareError("keystore.malformed", `${path} cannot be opened`, { cause: error });
   }
   try {
-    const status = fstatSync(file);
-    const { mode, size } = status;
-    if (!status.isFile()) throw new QflareError("keystore.malformed", `${path} is no file`);
-    if ((mode & OTHERS) !== 0) {
-      throw new QflareError(
-        "keystore.permissions",
-        `expected mode 0600 on ${path}, got 0${(mode & 0o777).toString(8)}`,
-      );
-    }
+    const size = checkStatus(path, file);
     if (size > BYTES_MAX) throw new QflareError("keystore.malformed", `${path} holds ${size} bytes`);
     const contents = new Uint8Array(size);
     if (readSync(file, contents) !== size) throw new QflareError("keystore.malformed", `${path} cannot be read whole`);

@@ -1,7 +1,6 @@
 // The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
-import type { IsolationLevel } from "../attestation/simulated.ts";
 import { makeSimulatedEvidence } from "../attestation/simulated.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
@@ -10,6 +9,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
 import { SUITES } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";

@@ -4,11 +4,15 @@
 import type { Kysely } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
+import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
+import { enclaveProgram } from "./enclave-program.ts";
+import { type HostIsolation, requireIsolation } from "./isolation.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -22,6 +26,9 @@ export interface EnclavePorts {
   readonly log: Log;
   readonly keyFolder: string;
   readonly policy: Bytes;
+  readonly isolation: HostIsolation;
+  /** The enclave is ended where it says that it has reached less. */
+  readonly isolationRequired: IsolationLevel;
 }
 
 /** What the enclave said when the run was opened. */
@@ -29,7 +36,9 @@ export interface EnclaveFacts {
   readonly signaturePublicKey: Bytes;
   readonly kemKeyHash: Bytes;
   readonly epoch: number;
-  readonly isolation: string;
+  readonly isolation: IsolationLevel;
+  /** What would raise it. */
+  readonly raise: string;
 }
 
 export interface EnclaveReply<K extends EnclaveOperation> {
@@ -42,6 +51,7 @@ const nothing: Write<void> = async () => undefined;
 export class EnclaveLink {
   readonly #ports: EnclavePorts;
   #process: EnclaveProcess | undefined;
+  #pid: number | undefined;
   #facts: EnclaveFacts | undefined;
   #opening: Promise<void> | undefined;
   #generation = 0;
@@ -62,7 +72,7 @@ export class EnclaveLink {
   }
 
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#pid;
   }
 
   get isAlive(): boolean {
@@ -79,31 +89,45 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy } = this.#ports;
+    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const keys = row.enclave_keys;
     const progress = row.enclave_progress;
-    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
+    const launched = launchEnclave(keyFolder, isolation);
+    const child = new EnclaveProcess(launched.child, log);
     const resume = keys === null || progress === null ? null : { keys, progress };
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+      this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
       throw error;
     }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: child.pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: this.#pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
   }
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
-    const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
-    await this.#store(answer, (tx) =>
-      tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute(),
-    );
-    return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
+    const { keys, signature_public_key, kem_public_key, epoch } = answer;
+    const isolation = this.#checkLevel(answer.isolation);
+    await this.#store(answer, async (tx) => {
+      const digest = sha256(enclaveProgram());
+      await this.#ports.audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
+      await tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute();
+    });
+    const { raise } = this.#ports.isolation;
+    const kemKeyHash = epochKeyHash(kem_public_key);
+    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
+  }
+
+  /** What the process found from inside counts, not what it was started with. */
+  #checkLevel(reached: string): IsolationLevel {
+    if (!isIsolationLevel(reached)) throw new QflareError("message.malformed", "expected a level of isolation");
+    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.isolation.raise);
+    return reached;
   }
 
   /**

@@ -8,6 +8,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
 import { splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
@@ -17,6 +18,7 @@ import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
+import { examineHost, requireIsolation } from "./isolation.ts";
 import { KEY_FILE, loadServerKeys } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
@@ -55,6 +57,8 @@ export interface ServerOptions {
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
   readonly rateLimits: RateLimits;
+  /** No enclave below it is started; by default none is required. */
+  readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -116,7 +120,9 @@ type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
 async function assemble(options: ServerOptions) {
-  const { dataDir, clock, random, log } = options;
+  const { dataDir, clock, random, log, isolationRequired = "none" } = options;
+  const isolation = await examineHost();
+  requireIsolation(isolation.level, isolationRequired, isolation.raise);
   const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
   const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);
@@ -127,7 +133,8 @@ async function assemble(options: ServerOptions) {
   const audit = new AuditLog(clock, runId, keys.signatureSecretKey);
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
+  const keyFolder = join(dataDir, "enclave");
+  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
   const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);

@@ -5,8 +5,8 @@ import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /**
- * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry
- * is about. data: the enclave's own audit record for type "enclave.operation", else nothing.
+ * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
+ * root of what the entry is about. data: the enclave's own audit record for type "enclave.operation", else nothing.
  */
 export const auditEntry = message("audit entry", 4096, {
   v: uint(1, 1),
@@ -22,6 +22,7 @@ export const auditEntry = message("audit entry", 4096, {
     "round.failed",
     "update.accepted",
     "model.published",
+    "enclave.started",
     "enclave.operation",
   ),
   subject: text(128),

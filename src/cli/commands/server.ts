@@ -65,6 +65,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       submit: settings.submit_per_minute,
       model: settings.model_per_minute,
     },
+    isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),
