@@ -1,8 +1,9 @@
 // How well an enclave process is shut in, from not at all to hardware. Each level has what the one before has.
 
 /**
- * none: a process of its own. permission: Node's permission model and our system call filter. sandbox: also an empty
- * root, no network and no other process in sight, kept by the kernel. tee: hardware that keeps root out too.
+ * none: a process of its own. permission: Node's permission model, no core dumps, memory closed to its own user.
+ * sandbox: also an empty root, no network, no other process in sight and a system call filter, kept by the kernel.
+ * tee: hardware that keeps root out too.
  */
 export const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
 export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];

@@ -103,8 +103,8 @@ function tlsGroup(): Finding {
 
 const WALLS: Readonly<Record<IsolationLevel, string>> = {
   none: "a process of its own, no more",
-  permission: "no files, network, processes, workers or add-ons; its own system call filter",
-  sandbox: "as permission, in an empty root without a network, kept by the kernel",
+  permission: "no files, network, processes, workers or add-ons by Node's word; no core dumps",
+  sandbox: "an empty root, no network and few system calls, kept by the kernel",
   tee: "as sandbox, in memory that the host cannot read",
 };
 

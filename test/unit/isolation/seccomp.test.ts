@@ -18,7 +18,9 @@ test("the filter allows a call where the table has it without a condition, and n
     for (const phase of PHASES) {
       const filter = seccompFilter(machine, phase);
       const rows = Object.values(SYSTEM_CALLS).filter((row) => row.only === undefined || row.only === phase);
-      const free = new Set(rows.filter((row) => !row.isUnknown && row.where?.[phase] === undefined).map((row) => row[machine]));
+      const free = new Set(
+        rows.filter((row) => !row.isUnknown && row.where?.[phase] === undefined).map((row) => row[machine]),
+      );
       const bound = new Set(rows.filter((row) => row.where?.[phase] !== undefined).map((row) => row[machine]));
       const unknown = new Set(rows.filter((row) => row.isUnknown).map((row) => row[machine]));
       for (let call = 0; call < NUMBERS; call++) {
@@ -44,7 +46,8 @@ test("call numbers of another machine, and of x32, end the process", () => {
 });
 
 test("a thread may be made, a process or a namespace may not", () => {
-  const thread = 0x003d_0f00n; // CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM | SETTLS | PARENT_SETTID | CHILD_CLEARTID
+  // CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM | SETTLS | PARENT_SETTID | CHILD_CLEARTID, as glibc does it
+  const thread = 0x003d_0f00n;
   for (const machine of MACHINES) {
     for (const phase of PHASES) {
       assert.equal(verdict(machine, phase, "clone", thread), ALLOW);
