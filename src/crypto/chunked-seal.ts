@@ -7,7 +7,7 @@
 // key, commitment and prefix come by HKDF-SHA-384 from the secret, with salt, chunk length and the caller's context: a
 // blob opens under its own context alone. Chunks are full but the last one, which may be short and is never missing.
 
-import { concat, equal, lengthPrefixed, readU32be, u32be, utf8, wipe } from "../core/bytes.ts";
+import { concat, equal, lengthPrefixed, readU32be, takeOver, u32be, utf8, wipe } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { AEAD_KEY_BYTES, AEAD_TAG_BYTES, openAeadInto, sealAeadInto } from "./aead.ts";
@@ -39,7 +39,7 @@ function deriveKeys(secret: Uint8Array, salt: Uint8Array, chunkBytes: number, co
   const info = lengthPrefixed(utf8(SEAL_LABEL), u32be(chunkBytes), context);
   const material = expand(root, info, AEAD_KEY_BYTES + COMMITMENT_BYTES + PREFIX_BYTES);
   const keys = {
-    key: material.slice(0, AEAD_KEY_BYTES),
+    key: takeOver(material.subarray(0, AEAD_KEY_BYTES)),
     commitment: material.slice(AEAD_KEY_BYTES, AEAD_KEY_BYTES + COMMITMENT_BYTES),
     prefix: material.slice(AEAD_KEY_BYTES + COMMITMENT_BYTES),
   };

@@ -10,6 +10,7 @@ import {
   encapsulate as openSslEncapsulate,
   randomFillSync,
 } from "node:crypto";
+import { ownBytes } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { ShakeBits } from "./frodo-primitives.ts";
 
@@ -20,7 +21,7 @@ export function shake(bits: ShakeBits, input: Uint8Array, length: number): Uint8
 }
 
 export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
-  return randomFillSync(new Uint8Array(length));
+  return randomFillSync(ownBytes(length));
 }
 
 /** Encrypts whole blocks of 16 bytes into out. For public keys and public blocks: it expands a seed. */

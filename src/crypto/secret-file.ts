@@ -1,6 +1,7 @@
 // Files that hold keys: mode 0600 from the first byte, whole or not there, read into memory of our own.
 
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { ownBytes } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 
 const OTHERS = 0o077;
@@ -84,7 +85,7 @@ export function readSecretFile(path: string): Uint8Array<ArrayBuffer> | undefine
   try {
     const size = checkStatus(path, file);
     if (size > BYTES_MAX) throw new QflareError("keystore.malformed", `${path} holds ${size} bytes`);
-    const contents = new Uint8Array(size);
+    const contents = ownBytes(size);
     if (readSync(file, contents) !== size) throw new QflareError("keystore.malformed", `${path} cannot be read whole`);
     return contents;
   } finally {

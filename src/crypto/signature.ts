@@ -8,7 +8,7 @@ import {
   sign as signNative,
   verify as verifyNative,
 } from "node:crypto";
-import { concat, fromHex, utf8, wipe } from "../core/bytes.ts";
+import { concat, fromHex, ownBytes, utf8, wipe } from "../core/bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -80,7 +80,7 @@ function mlDsa44(): SignatureScheme {
     name: "ML-DSA-44",
     sizes,
     generateKeyPair(seed) {
-      const secretKey = seed === undefined ? randomFillSync(new Uint8Array(SEED_BYTES)) : new Uint8Array(seed);
+      const secretKey = seed === undefined ? randomFillSync(ownBytes(SEED_BYTES)) : concat(seed);
       const exported = createPublicKey(privateKey(secretKeys, secretKey) as never).export({
         format: "raw-public",
       } as never) as unknown as Uint8Array;

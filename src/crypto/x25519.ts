@@ -2,7 +2,7 @@
 // only hybrid.ts uses it, whose combiner binds keys and ciphertext.
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, randomFillSync } from "node:crypto";
-import { concat, fromHex, wipe } from "../core/bytes.ts";
+import { concat, fromHex, ownBytes, takeOver, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -26,7 +26,7 @@ function publicKey(bytes: Uint8Array): KeyObject {
 }
 
 export function generateX25519(secret?: Uint8Array): { publicKey: Bytes; secretKey: Bytes } {
-  const secretKey = secret === undefined ? randomFillSync(new Uint8Array(X25519_BYTES)) : new Uint8Array(secret);
+  const secretKey = secret === undefined ? randomFillSync(ownBytes(X25519_BYTES)) : concat(secret);
   const spki = createPublicKey(privateKey(secretKey) as never).export({ format: "der", type: "spki" });
   return { publicKey: new Uint8Array(spki.subarray(spki.length - X25519_BYTES)), secretKey };
 }
@@ -34,7 +34,8 @@ export function generateX25519(secret?: Uint8Array): { publicKey: Bytes; secretK
 /** Throws message.malformed for a peer key of small order, whose shared point would be zero. */
 export function sharedX25519(secretKey: Uint8Array, peer: Uint8Array): Bytes {
   try {
-    return new Uint8Array(diffieHellman({ privateKey: privateKey(secretKey), publicKey: publicKey(peer) }));
+    const shared = diffieHellman({ privateKey: privateKey(secretKey), publicKey: publicKey(peer) });
+    return takeOver(shared);
   } catch (cause) {
     throw new QflareError("message.malformed", "expected an X25519 key of full order", { cause });
   }

@@ -19,7 +19,7 @@ import { reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
 import { AuditChain } from "./chain.ts";
-import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
+import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { EnclaveRound } from "./round.ts";
 
 /** Evidence lives so long; a run that lasts longer cannot go on: its devices refuse the enclave. */
@@ -71,7 +71,7 @@ export class Enclave {
       latest: progress?.latest ?? null,
       round: undefined,
     };
-    this.#run?.round?.forget();
+    this.#forgetRun();
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
     return {
@@ -88,6 +88,13 @@ export class Enclave {
         outcome,
       }),
     };
+  }
+
+  #forgetRun(): void {
+    if (this.#run === undefined) return;
+    this.#run.round?.forget();
+    wipeKeys(this.#run.keys);
+    this.#run = undefined;
   }
 
   async #start(

@@ -3,6 +3,7 @@
 // server opens the file and hands it over without reading it, so that the enclave needs no file system.
 
 import { closeSync, fstatSync, readSync, writeSync } from "node:fs";
+import { ownBytes } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { AEAD_KEY_BYTES } from "../crypto/aead.ts";
@@ -16,7 +17,7 @@ export function takeSealingKey(file: number, random: Random): Uint8Array<ArrayBu
     if (size !== AEAD_KEY_BYTES) {
       throw new QflareError("keystore.malformed", `expected ${AEAD_KEY_BYTES} bytes in sealing.key, got ${size}`);
     }
-    const key = new Uint8Array(AEAD_KEY_BYTES);
+    const key = ownBytes(AEAD_KEY_BYTES);
     if (readSync(file, key, 0, key.length, 0) !== key.length) {
       throw new QflareError("keystore.malformed", "sealing.key cannot be read whole");
     }

@@ -18,7 +18,7 @@ import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
-import { examineHost, requireIsolation } from "./isolation.ts";
+import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
 import { KEY_FILE, loadServerKeys } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
@@ -81,19 +81,21 @@ const LOCK_FILE = "server.lock";
 const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const isolation = await examineHost();
+  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
     checkWhole(options.dataDir);
-    return await start(options, lock);
+    return await start(options, isolation, lock);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-async function start(options: ServerOptions, lock: FolderLock): Promise<RunningServer> {
-  const parts = await assemble(options);
+async function start(options: ServerOptions, isolation: HostIsolation, lock: FolderLock): Promise<RunningServer> {
+  const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
@@ -119,10 +121,8 @@ async function start(options: ServerOptions, lock: FolderLock): Promise<RunningS
 type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
-async function assemble(options: ServerOptions) {
+async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const { dataDir, clock, random, log, isolationRequired = "none" } = options;
-  const isolation = await examineHost();
-  requireIsolation(isolation.level, isolationRequired, isolation.raise);
   const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
   const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);

@@ -154,7 +154,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
     {
       args: server("--require-isolation", "tee"),
       code: 1,
-      says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)$/,
+      says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
     },
     { args: ["token", "create"], code: 2, says: /required option '--name <name>'/ },
     { args: ["token", "create", "--name", "a", "--data-dir", "empty"], code: 1, says: /no server runs on empty/ },
