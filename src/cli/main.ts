@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
   addAuditCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
+  addMeasureCommand(program.command("enclave").description("the enclave's program"));
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();
