@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./commands/doctor.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
+import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { report } from "./output.ts";
 import { readVersion } from "./version.ts";
@@ -36,6 +37,7 @@ function createProgram(): Command {
   addDoctorCommand(program);
   addBenchCommand(program);
   addMeasureCommand(program.command("enclave").description("the enclave's program"));
+  addSimulateCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

@@ -31,6 +31,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   model: ["export"],
   audit: ["verify"],
   doctor: [],
+  enclave: ["measure"],
+  simulate: [],
 };
 
 /** Names that a help page lists as commands. */

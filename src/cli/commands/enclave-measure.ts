@@ -32,7 +32,7 @@ interface Flags {
 }
 
 const EXAMPLES = `
-Examples:
+Example:
   qflare enclave measure
   qflare enclave measure --program enclave.mjs
   qflare enclave measure --sign release.key --measurement sev-snp=HEX --out reference-values.json
