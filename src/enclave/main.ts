@@ -1,7 +1,8 @@
-// Entry of the enclave process. Speaks frames on its standard input and output; its log goes to standard error. Reads
-// its sealing key from file 3, then gives up whatever it could reach before it hears the first message.
+// Entry of the enclave process. Speaks frames on its standard input and output; its log goes to standard error. Takes
+// its sealing key from file 3, or from the platform's file where one is named, and gives up whatever it could reach
+// before it hears the first message.
 //
-//   node [--permission ...] main.ts <code digest, hexadecimal>    3<>sealing.key
+//   node [--permission ...] main.ts <code digest, hexadecimal> [platform key file]    3<>sealing.key
 
 import { once } from "node:events";
 import { argv, stderr, stdin, stdout } from "node:process";
@@ -12,16 +13,17 @@ import { Enclave } from "./enclave.ts";
 import { harden } from "./hardening.ts";
 import { serve } from "./host.ts";
 import { Vault } from "./keys.ts";
-import { takeSealingKey } from "./sealing-key.ts";
+import { readPlatformKey, takeSealingKey } from "./sealing-key.ts";
 
 const SEALING_KEY_FILE = 3;
 
 async function main(): Promise<void> {
-  const [codeDigest] = argv.slice(2);
+  const [codeDigest, platformKey] = argv.slice(2);
   const digest = codeDigest === undefined ? undefined : fromHex(codeDigest);
-  if (digest?.length !== 32) throw new TypeError("usage: main <code digest>");
+  if (digest?.length !== 32) throw new TypeError("usage: main <code digest> [platform key file]");
+  const key = platformKey === undefined ? takeSealingKey(SEALING_KEY_FILE, systemRandom) : readPlatformKey(platformKey);
   const isolation = await harden();
-  const vault = new Vault(takeSealingKey(SEALING_KEY_FILE, systemRandom), systemRandom);
+  const vault = new Vault(key, systemRandom);
   const enclave = new Enclave(vault, isolation, digest);
   await serve(enclave, stdin, async (bytes) => {
     if (!stdout.write(bytes)) await once(stdout, "drain");

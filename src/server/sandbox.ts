@@ -20,7 +20,7 @@ const ENCLAVE_UID = 61_937;
 const UID_INSIDE = "65534";
 const NODE_INSIDE = "/node";
 const PROGRAM_INSIDE = "/enclave.mjs";
-const PROBE_MS = 10_000;
+const PROBE_MS = 30_000;
 
 // Files of the child beside its three streams and, at 3, the sealing key.
 const PROGRAM_FILE = 4;

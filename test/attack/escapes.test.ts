@@ -17,6 +17,7 @@ import { examineHost } from "../../src/server/isolation.ts";
 import type { Surroundings } from "../support/escapes/attempts.ts";
 
 const OTHER_USER = 61_111;
+const PEEK = fileURLToPath(new URL("../support/escapes/peek.ts", import.meta.url));
 const DRIVE = fileURLToPath(new URL("../support/escapes/drive.ts", import.meta.url));
 const ROWS: Readonly<Record<string, Escape>> = Object.assign({}, ...ESCAPES.map(({ rows }) => rows));
 
@@ -118,6 +119,15 @@ test("at level permission, shut as an enclave is, nothing goes past Node either"
   const names = Object.keys(ROWS).filter((name) => name === GATE || name.startsWith(PAST_NODE));
   assert.ok(names.length > 20);
   for (const name of names) assert.match(found.outcomes[name]!, /^refused/, name);
+});
+
+test("another process of the same user, even its parent, cannot open the enclave's memory", async (context) => {
+  const user = isRoot ? OTHER_USER : undefined;
+  const { folder } = await surround(context, user);
+  const child = start([PEEK, folder], user);
+  const [said, complaint] = await Promise.all([text(child.stdout!), text(child.stderr!)]);
+  const sandbox = host.sandbox === undefined ? {} : { sandbox: false };
+  assert.deepEqual(JSON.parse(said || complaint), { plain: true, permission: false, ...sandbox });
 });
 
 test("there are at least 45 ways to try", () => assert.ok(Object.keys(ROWS).length >= 45));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openSecretFile } from "../../../src/crypto/secret-file.ts";
 import { type Keystore, loadKeystore, saveKeystore } from "../../../src/device/keystore.ts";
-import { takeSealingKey } from "../../../src/enclave/sealing-key.ts";
+import { readPlatformKey, takeSealingKey } from "../../../src/enclave/sealing-key.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
@@ -54,6 +54,20 @@ test("the sealing key of an enclave is made once, and refused in any other lengt
   for (const length of [31, 33]) {
     writeFileSync(path, new Uint8Array(length));
     assert.throws(take, coded("keystore.malformed", /expected 32 bytes/));
+  }
+});
+
+test("a platform's key gives a key of its own, the same each time, and is refused in any other length", (context) => {
+  const path = join(folderOf(context), "_sgx_mrenclave");
+  writeFileSync(path, new Uint8Array(16).fill(3));
+  const key = readPlatformKey(path);
+  assert.equal(key.length, 32);
+  assert.equal(hex(readPlatformKey(path)), hex(key));
+  writeFileSync(path, new Uint8Array(16).fill(4));
+  assert.notEqual(hex(readPlatformKey(path)), hex(key));
+  for (const length of [0, 15, 17]) {
+    writeFileSync(path, new Uint8Array(length));
+    assert.throws(() => readPlatformKey(path), coded("keystore.malformed", /expected 16 bytes/));
   }
 });
 
