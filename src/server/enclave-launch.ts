@@ -10,7 +10,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { openSecretFile } from "../crypto/secret-file.ts";
 import { enclaveProgram, PROGRAM_NAME } from "./enclave-program.ts";
 import type { HostIsolation } from "./isolation.ts";
-import { pidInside, spawnInSandbox } from "./sandbox.ts";
+import { PROGRAM_INSIDE, pidInside, spawnInSandbox } from "./sandbox.ts";
 
 export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -56,7 +56,8 @@ export interface Start {
 /** folder: where the program may be written for a process that shares our root. */
 export function launch(start: Start, folder: string, { sandbox }: HostIsolation): Launched {
   if (sandbox !== undefined) {
-    const child = spawnInSandbox(sandbox, { ...start, flags: flagsFor("/enclave.mjs") });
+    const command = [...flagsFor(PROGRAM_INSIDE), PROGRAM_INSIDE, ...start.args];
+    const child = spawnInSandbox(sandbox, { program: start.program, keyFile: start.keyFile, command });
     return { child: child as EnclaveChild, pid: pidInside(child) };
   }
   const path = join(folder, PROGRAM_NAME);

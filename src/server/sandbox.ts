@@ -19,7 +19,7 @@ const LIBRARY = /^\/.+\.so(?:\.[\d.]+)?$/;
 const ENCLAVE_UID = 61_937;
 const UID_INSIDE = "65534";
 const NODE_INSIDE = "/node";
-const PROGRAM_INSIDE = "/enclave.mjs";
+export const PROGRAM_INSIDE = "/enclave.mjs";
 const PROBE_MS = 30_000;
 
 // Files of the child beside its three streams and, at 3, the sealing key.
@@ -52,7 +52,7 @@ export async function findSandbox(): Promise<Sandbox | string> {
 /** undefined where Node starts and tells its version, else what went wrong. */
 async function probe(sandbox: Sandbox): Promise<string | undefined> {
   const program = new Uint8Array(0);
-  const child = spawnInSandbox(sandbox, { program, keyFile: "ignore", flags: ["--version"], args: [] });
+  const child = spawnInSandbox(sandbox, { program, keyFile: "ignore", command: ["--version"] });
   const timer = setTimeout(() => child.kill("SIGKILL"), PROBE_MS);
   const failed = new Promise<string>((resolve) => child.once("error", (error) => resolve(error.message)));
   const [said, complained] = await Promise.race([
@@ -68,13 +68,12 @@ export interface Occupant {
   readonly program: Uint8Array;
   /** Open file that the process gets as number 3. */
   readonly keyFile: number | "ignore";
-  /** For Node, before the program. */
-  readonly flags: readonly string[];
-  readonly args: readonly string[];
+  /** What Node is given; it finds the program at PROGRAM_INSIDE. */
+  readonly command: readonly string[];
 }
 
 /** stdio: three streams, the key file, what bubblewrap reads, and at INFO_FILE what it says. */
-export function spawnInSandbox(sandbox: Sandbox, { program, keyFile, flags, args }: Occupant): ChildProcess {
+export function spawnInSandbox(sandbox: Sandbox, { program, keyFile, command }: Occupant): ChildProcess {
   const { bubblewrap, owner } = sandbox;
   const options: SpawnOptions = {
     cwd: "/",
@@ -82,8 +81,7 @@ export function spawnInSandbox(sandbox: Sandbox, { program, keyFile, flags, args
     stdio: ["pipe", "pipe", "pipe", keyFile, "pipe", "pipe", "pipe"],
     ...(owner === undefined ? {} : { uid: owner, gid: owner }),
   };
-  const inside = [NODE_INSIDE, ...flags, ...(flags.includes("--version") ? [] : [PROGRAM_INSIDE]), ...args];
-  const child = spawn(bubblewrap, [...walls(), "--", ...inside], options);
+  const child = spawn(bubblewrap, [...walls(), "--", NODE_INSIDE, ...command], options);
   feed(child, PROGRAM_FILE, program);
   feed(child, FILTER_FILE, seccompFilter(process.arch as Machine, "starting"));
   return child;
