@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { loadTest, loadTraining } from "../src/cli/data.ts";
 import { ruleNamed } from "../src/cli/names.ts";
 import { readVersion } from "../src/cli/version.ts";
+import { DEFAULT_PLAN } from "../src/learning/defaults.ts";
 import { parseAttack } from "../src/simulate/attacks.ts";
 import { SimulationFolder } from "../src/simulate/folder.ts";
 import { type Grid, type RunResult, runGrid } from "../src/simulate/grid.ts";
@@ -39,7 +40,7 @@ function settingOf(partition: string): Setting {
   return {
     ...{ devices: DEVICES, sample: 1, rounds: 25, partition, examplesMax: 300, byzantine: LIARS / DEVICES },
     model: { kind: "mlp", inputs: 784, hidden: [32], classes: 10 },
-    training: { epochs: 1, batch_size: 30, learning_rate: 0.1, momentum: 0, proximal_mu: 0 },
+    training: { ...DEFAULT_PLAN, epochs: 1, batch_size: 30, learning_rate: 0.1 },
     ...{ evaluateEvery: 25, rootExamples: 100 },
   };
 }

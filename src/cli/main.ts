@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
@@ -34,9 +35,11 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
+  const enclave = program.command("enclave").description("the enclave's program and evidence");
+  addMeasureCommand(enclave);
+  addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
-  addMeasureCommand(program.command("enclave").description("the enclave's program"));
   addSimulateCommand(program);
   for (const command of program.commands) {
     command.exitOverride();

@@ -2,10 +2,7 @@
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { wipe } from "../core/bytes.ts";
-
-export const AEAD_KEY_BYTES = 32;
-export const AEAD_NONCE_BYTES = 12;
-export const AEAD_TAG_BYTES = 16;
+import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
 
 /** Returns ciphertext, then tag: plaintext.length + 16 bytes. */
 export function sealAead(
@@ -74,6 +71,7 @@ function decrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sea
     decipher.final();
   } catch {
     body.fill(0);
+    release(body);
     return undefined;
   }
   return body;

@@ -1,9 +1,8 @@
 // The operating system's randomness, as the port that the roles take.
 
-import { randomFillSync } from "node:crypto";
-import { ownBytes } from "../core/bytes.ts";
 import type { Random } from "../core/ports.ts";
+import { PLATFORM } from "./native-platform.ts";
 
 export const systemRandom: Random = {
-  bytes: (length) => randomFillSync(ownBytes(length)),
+  bytes: (length) => PLATFORM.randomBytes(length),
 };

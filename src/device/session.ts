@@ -4,7 +4,7 @@ import { equal, toBase64Url, toHex, u32be, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
-import { AEAD_TAG_BYTES } from "../crypto/aead.ts";
+import { AEAD_TAG_BYTES } from "../crypto/aead-sizes.ts";
 import { kem } from "../crypto/kem-table.ts";
 import { signature } from "../crypto/signature.ts";
 import { exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";

@@ -59,6 +59,7 @@ export class Enclave {
     const { keys, progress } =
       request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
     if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
+      wipeKeys(keys);
       throw new QflareError("enclave.state", "it belongs to another run or policy");
     }
     const chain = new AuditChain(progress ?? undefined);

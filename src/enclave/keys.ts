@@ -5,7 +5,8 @@ import { concat, lengthPrefixed, readU32be, takeOver, utf8, wipe } from "../core
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, type Of, object, oneOf, uint } from "../core/shape.ts";
-import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
+import { openAead, sealAead } from "../crypto/aead.ts";
+import { AEAD_NONCE_BYTES } from "../crypto/aead-sizes.ts";
 import { signature } from "../crypto/signature.ts";
 import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";
 import { LABELS } from "../wire/labels.ts";
@@ -59,6 +60,11 @@ export async function generateKeys(
   };
 }
 
+/** The keys are of no use from now on. */
+export function wipeKeys(keys: EnclaveKeys): void {
+  wipe(keys.signature_secret_key, keys.kem_secret_key);
+}
+
 /** Seals under the enclave's own key. Holds that key: nothing else needs it. */
 export class Vault {
   readonly #sealingKey: Uint8Array;
@@ -106,9 +112,11 @@ export class Vault {
     if (plaintext === undefined) {
       throw new QflareError("enclave.state", "it is damaged or the sealing key is another one");
     }
-    const value = decode(plaintext);
-    wipe(plaintext);
-    return value;
+    try {
+      return decode(plaintext);
+    } finally {
+      wipe(plaintext);
+    }
   }
 }
 
@@ -122,9 +130,4 @@ function readKeys(plaintext: Uint8Array): EnclaveKeys {
     return part;
   };
   return { ...keysMessage.decode(next()), signature_secret_key: next(), kem_secret_key: next() };
-}
-
-/** Of an enclave that has got other keys. */
-export function wipeKeys(keys: EnclaveKeys): void {
-  wipe(keys.signature_secret_key, keys.kem_secret_key);
 }

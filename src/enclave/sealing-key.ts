@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { ownBytes, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
-import { AEAD_KEY_BYTES } from "../crypto/aead.ts";
+import { AEAD_KEY_BYTES } from "../crypto/aead-sizes.ts";
 import { expand, extract } from "../crypto/hkdf.ts";
 import { NO_SPACE } from "../crypto/secret-file.ts";
 

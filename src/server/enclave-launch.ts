@@ -11,6 +11,7 @@ import { openSecretFile } from "../crypto/secret-file.ts";
 import { enclaveProgram, PROGRAM_NAME } from "./enclave-program.ts";
 import type { HostIsolation } from "./isolation.ts";
 import { PROGRAM_INSIDE, pidInside, spawnInSandbox } from "./sandbox.ts";
+import { SEALING_KEY_FILE } from "./sealing-key.ts";
 
 export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -19,8 +20,6 @@ export interface Launched {
   /** Of the enclave itself, not of the walls around it; undefined where it did not start. */
   readonly pid: Promise<number | undefined>;
 }
-
-const SEALING_KEY_FILE = "sealing.key";
 
 const PERMISSION_FLAGS: readonly string[] = [
   "--permission",

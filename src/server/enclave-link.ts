@@ -5,6 +5,7 @@ import type { Kysely } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
+import { syncFolder } from "../crypto/secret-file.ts";
 import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
@@ -13,6 +14,7 @@ import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
 import { enclaveProgram } from "./enclave-program.ts";
 import { type HostIsolation, requireIsolation } from "./isolation.ts";
+import { requireSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -94,9 +96,10 @@ export class EnclaveLink {
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const keys = row.enclave_keys;
     const progress = row.enclave_progress;
+    const resume = keys === null || progress === null ? null : { keys, progress };
+    if (resume !== null) requireSealingKey(keyFolder);
     const launched = launchEnclave(keyFolder, isolation);
     const child = new EnclaveProcess(launched.child, log);
-    const resume = keys === null || progress === null ? null : { keys, progress };
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
       this.#pid = await launched.pid;
@@ -111,6 +114,8 @@ export class EnclaveLink {
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
+    // Before anything sealed under a new key: the enclave has no folder to put on disk.
+    syncFolder(this.#ports.keyFolder);
     const { keys, signature_public_key, kem_public_key, epoch } = answer;
     const isolation = this.#checkLevel(answer.isolation);
     await this.#store(answer, async (tx) => {

@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { lengthPrefixed, toHex, u32be, u64be, utf8 } from "../../src/core/bytes.ts";
 import { LIMITS } from "../../src/core/limits.ts";
-import { SEAL_LABEL } from "../../src/crypto/chunked-seal.ts";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { expand, extract } from "../../src/crypto/hkdf.ts";
 import { kem } from "../../src/crypto/kem-table.ts";
+import { nativeX25519 } from "../../src/crypto/native-x25519.ts";
+import { SEAL_LABEL } from "../../src/crypto/seal-format.ts";
 import { exchangeKem } from "../../src/crypto/suite.ts";
-import { sharedX25519 } from "../../src/crypto/x25519.ts";
 import { type EnclaveKeys, Vault } from "../../src/enclave/keys.ts";
 import { type EnclaveChild, launchEnclave } from "../../src/server/enclave-launch.ts";
 import { EnclaveProcess } from "../../src/server/enclave-process.ts";
@@ -82,11 +82,16 @@ async function secretsOf(keys: EnclaveKeys, place: Parameters<typeof contextOf>[
   const info = lengthPrefixed(utf8(SEAL_LABEL), u32be(LIMITS.chunkBytes), contextOf(place));
   return {
     "shared secret": shared,
-    "X25519 secret": sharedX25519(keys.kem_secret_key.subarray(0, X25519_BYTES), blob.subarray(0, X25519_BYTES)),
+    "X25519 secret": await classicalSecret(keys, blob),
     "FrodoKEM secret": await frodo.decapsulate(frodoKey, ciphertext.subarray(X25519_BYTES)),
     "root of the seal": root,
     "key of the seal": expand(root, info, 32),
   };
+}
+
+async function classicalSecret(keys: EnclaveKeys, blob: Uint8Array): Promise<Uint8Array> {
+  const secretKey = keys.kem_secret_key.subarray(0, X25519_BYTES);
+  return (await nativeX25519().shared(secretKey, blob.subarray(0, X25519_BYTES)))!;
 }
 
 function contextOf(place: { round: number } & Record<string, unknown>): Uint8Array {

@@ -31,7 +31,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   model: ["export"],
   audit: ["verify"],
   doctor: [],
-  enclave: ["measure"],
+  enclave: ["measure", "verify", "collateral"],
   simulate: [],
 };
 

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import type { Dataset } from "../../learning/dataset.ts";
+import { DEFAULT_NAME, DEFAULT_PLAN } from "../../learning/defaults.ts";
 import { parsePartition } from "../../learning/partition.ts";
 import { describeAttacks, parseAttack } from "../../simulate/attacks.ts";
 import { SimulationFolder } from "../../simulate/folder.ts";
@@ -14,7 +15,8 @@ import { Pool } from "../../simulate/pool.ts";
 import { reportOf } from "../../simulate/report.ts";
 import { csvOf, type Summary, summarise } from "../../simulate/summary.ts";
 import { loadTest, loadTraining } from "../data.ts";
-import { modelNamed, ruleNamed } from "../names.ts";
+import { modelNamed, networkFor } from "../model.ts";
+import { ruleNamed } from "../names.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
 import { readVersion } from "../version.ts";
@@ -65,7 +67,7 @@ export function addSimulateCommand(program: Command): void {
     .option("--attack <names>", "one attack or several, with commas", "none")
     .option("--rule <rule>", "rule or preset, as of qflare server", "default")
     .option("--compare <rules>", "several rules instead, with commas")
-    .option("--model <name>", "softmax, mlp:64 or what else a server takes", "mlp:64")
+    .option("--model <name>", "softmax, mlp, such as mlp:128,64, cnn, or a .json file", DEFAULT_NAME)
     .option("--epochs <n>", "local passes", "1")
     .option("--batch-size <n>", "examples in a batch", "20")
     .option("--learning-rate <x>", "step size", "0.05")
@@ -120,6 +122,7 @@ function gridOf(flags: Flags, training: Dataset): Grid {
     byzantine: fraction(flags.byzantine, "--byzantine"),
     model: modelNamed(flags.model, training.inputs, training.classes),
     training: {
+      ...DEFAULT_PLAN,
       epochs: whole(flags.epochs, "--epochs", 1, 1000),
       batch_size: whole(flags.batchSize, "--batch-size", 1, 65_536),
       learning_rate: amount(flags.learningRate, "--learning-rate", 100),
@@ -129,6 +132,7 @@ function gridOf(flags: Flags, training: Dataset): Grid {
     evaluateEvery: whole(flags.evaluateEvery, "--evaluate-every", 1, 1_000_000),
     rootExamples: whole(flags.rootExamples, "--root-examples", 0, training.count),
   };
+  networkFor(setting.model, training);
   checkSetting(setting);
   parsePartition(setting.partition);
   const updates = Math.max(1, Math.round(setting.sample * setting.devices));

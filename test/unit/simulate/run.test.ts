@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readPolicy } from "../../../src/aggregation/policy.ts";
 import { createDataset } from "../../../src/learning/dataset.ts";
+import { DEFAULT_PLAN } from "../../../src/learning/defaults.ts";
 import { parseAttack } from "../../../src/simulate/attacks.ts";
 import { SimulationFolder } from "../../../src/simulate/folder.ts";
 import { type Grid, type RunStore, runGrid } from "../../../src/simulate/grid.ts";
@@ -28,7 +29,7 @@ const data = { training: shared(clouds(1, 240)), test: shared(clouds(2, 90)) };
 const setting: Setting = {
   ...{ devices: 12, sample: 0.5, rounds: 4, partition: "dirichlet:1", examplesMax: 0, byzantine: 0.25 },
   model: { kind: "softmax", inputs: 16, classes: 3 },
-  training: { epochs: 1, batch_size: 8, learning_rate: 0.1, momentum: 0, proximal_mu: 0 },
+  training: { ...DEFAULT_PLAN, epochs: 1, batch_size: 8, learning_rate: 0.1 },
   ...{ evaluateEvery: 1, rootExamples: 0 },
 };
 const rule = (aggregation: object) => ({
