@@ -8,6 +8,7 @@ import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvidenceCommands } from "./commands/enclave.ts";
+import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
@@ -37,7 +38,8 @@ function createProgram(): Command {
   addModelCommand(program);
   addAnchorCommand(addAuditCommand(program));
   addWitnessCommand(program);
-  const enclave = program.command("enclave").description("the enclave's evidence");
+  const enclave = program.command("enclave").description("the enclave's program and evidence");
+  addMeasureCommand(enclave);
   addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);

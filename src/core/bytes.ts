@@ -14,10 +14,27 @@ export function fromUtf8(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
 
+/**
+ * Zeros outside of the collected heap. Up to 64 bytes an array would lie inside of it, where the collector moves it and
+ * leaves copies behind that nothing wipes: secrets go here.
+ */
+export function ownBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
+/** The secret in memory of our own; where it was is wiped. */
+export function takeOver(secret: Bytes): Uint8Array<ArrayBuffer> {
+  const out = ownBytes(secret.length);
+  out.set(secret);
+  wipe(secret);
+  return out;
+}
+
+/** In memory outside of the collected heap. */
 export function concat(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.length;
-  const out = new Uint8Array(length);
+  const out = ownBytes(length);
   let offset = 0;
   for (const part of parts) {
     out.set(part, offset);
@@ -80,7 +97,7 @@ export function readU64be(bytes: Bytes, offset = 0): number {
 export function lengthPrefixed(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += 4 + part.length;
-  const out = new Uint8Array(length);
+  const out = ownBytes(length);
   let offset = 0;
   for (const part of parts) {
     writeU32be(out, part.length, offset);

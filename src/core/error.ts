@@ -63,6 +63,7 @@ export const ERRORS = {
   "store.corrupt": { status: 500, text: "Cannot use stored data: it is damaged" },
   "store.version": { status: 500, text: "Cannot use stored data: it is of another version" },
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
+  "isolation.insufficient": { status: 503, text: "Cannot start enclave: it would be isolated too little" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
   "log.malformed": { status: 502, text: "Cannot read audit log" },

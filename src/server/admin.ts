@@ -74,6 +74,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     pid: process.pid,
     enclave_pid: enclave.pid ?? null,
     isolation: enclave.isAlive ? enclave.facts.isolation : null,
+    isolation_raise: enclave.isAlive ? enclave.facts.raise : null,
     round: state.current === undefined ? null : { number: state.current.round, state: state.current.state },
     finished: state.isFinished,
   }),

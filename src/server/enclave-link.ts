@@ -4,12 +4,16 @@
 import type { Kysely } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { syncFolder } from "../crypto/secret-file.ts";
+import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
+import { enclaveProgram } from "./enclave-program.ts";
+import { type HostIsolation, requireIsolation } from "./isolation.ts";
 import { requireSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
@@ -24,6 +28,9 @@ export interface EnclavePorts {
   readonly log: Log;
   readonly keyFolder: string;
   readonly policy: Bytes;
+  readonly isolation: HostIsolation;
+  /** The enclave is ended where it says that it has reached less. */
+  readonly isolationRequired: IsolationLevel;
 }
 
 /** What the enclave said when the run was opened. */
@@ -31,7 +38,9 @@ export interface EnclaveFacts {
   readonly signaturePublicKey: Bytes;
   readonly kemKeyHash: Bytes;
   readonly epoch: number;
-  readonly isolation: string;
+  readonly isolation: IsolationLevel;
+  /** What would raise it. */
+  readonly raise: string;
 }
 
 export interface EnclaveReply<K extends EnclaveOperation> {
@@ -44,6 +53,7 @@ const nothing: Write<void> = async () => undefined;
 export class EnclaveLink {
   readonly #ports: EnclavePorts;
   #process: EnclaveProcess | undefined;
+  #pid: number | undefined;
   #facts: EnclaveFacts | undefined;
   #opening: Promise<void> | undefined;
   #generation = 0;
@@ -70,7 +80,7 @@ export class EnclaveLink {
   }
 
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#pid;
   }
 
   get isAlive(): boolean {
@@ -87,7 +97,7 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy } = this.#ports;
+    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
@@ -96,33 +106,47 @@ export class EnclaveLink {
     const progress = row.enclave_progress;
     const resume = keys === null || progress === null ? null : { keys, progress };
     if (resume !== null) requireSealingKey(keyFolder);
-    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
+    const launched = launchEnclave(keyFolder, isolation);
+    const child = new EnclaveProcess(launched.child, log);
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+      this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
       throw error;
     }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: child.pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: this.#pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
   }
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, progress, signature_public_key, kem_public_key, epoch, isolation } = answer;
-    await this.#ports.writer.write(async (tx) => {
-      await this.#ports.audit.appendEnclaveRecord(tx, answer.record);
+    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
+    const isolation = this.#checkLevel(answer.isolation);
+    const kemKeyHash = epochKeyHash(kem_public_key);
+    const { audit, writer } = this.#ports;
+    await writer.write(async (tx) => {
+      const digest = sha256(enclaveProgram());
+      await audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
+      await audit.appendEnclaveRecord(tx, answer.record);
       const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
       await tx.updateTable("run").set(opened).execute();
       if (request.resume !== null) return;
-      const subject = `enclave epoch ${epoch}`;
-      await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
+      await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
     });
     this.#progress = progress;
-    return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
+    const { raise } = this.#ports.isolation;
+    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
+  }
+
+  /** What the process found from inside counts, not what it was started with. */
+  #checkLevel(reached: string): IsolationLevel {
+    if (!isIsolationLevel(reached)) throw new QflareError("message.malformed", "expected a level of isolation");
+    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.isolation.raise);
+    return reached;
   }
 
   /**

@@ -74,10 +74,6 @@ export class EnclaveProcess {
     return this.#isAlive;
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
   /** Throws the enclave's coded error, or enclave.unavailable where it dies before it answers. */
   async call<K extends EnclaveOperation>(
     operation: K,

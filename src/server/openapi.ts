@@ -23,7 +23,11 @@ const HEALTH_SCHEMA = {
   type: "object",
   properties: {
     status: { type: "string", enum: ["ok", "degraded"] },
-    enclave: nullOr({ isolation: { type: "string" }, evidence: { type: "string", enum: ["simulated"] } }),
+    enclave: nullOr({
+      isolation: { type: "string" },
+      raise: { type: "string" },
+      evidence: { type: "string", enum: ["simulated"] },
+    }),
     round: nullOr({ number: { type: "integer", minimum: 1 }, state: { type: "string" } }),
     finished: { type: "boolean" },
     sessions: { type: "integer", minimum: 0 },

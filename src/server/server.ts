@@ -11,6 +11,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
 import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
 import { formatVkey } from "../wire/note.ts";
@@ -23,6 +24,7 @@ import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
+import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
 import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
@@ -65,6 +67,8 @@ export interface ServerOptions {
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
+  /** No enclave below it is started; by default none is required. */
+  readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -88,19 +92,21 @@ export const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
+  const isolation = await examineHost();
+  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
     checkWhole(options.dataDir);
-    return await start(options, lock);
+    return await start(options, isolation, lock);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-async function start(options: ServerOptions, lock: FolderLock): Promise<RunningServer> {
-  const parts = await assemble(options);
+async function start(options: ServerOptions, isolation: HostIsolation, lock: FolderLock): Promise<RunningServer> {
+  const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
@@ -126,8 +132,8 @@ async function start(options: ServerOptions, lock: FolderLock): Promise<RunningS
 type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
-async function assemble(options: ServerOptions) {
-  const { dataDir, clock, random, log } = options;
+async function assemble(options: ServerOptions, isolation: HostIsolation) {
+  const { dataDir, clock, random, log, isolationRequired = "none" } = options;
   const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
   const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);
@@ -145,7 +151,8 @@ async function assemble(options: ServerOptions) {
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
+  const keyFolder = join(dataDir, "enclave");
+  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
   const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);

@@ -5,9 +5,10 @@ import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
 
 /**
- * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry
- * is about. data: what is needed to follow the run by the log alone: the enclave's record for "enclave.operation", the
- * blob's digest for "update.accepted", the statement for "model.published", the verifier key for "key.published".
+ * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
+ * root of what the entry is about. data: what is needed to follow the run by the log alone: the enclave's record for
+ * "enclave.operation", the blob's digest for "update.accepted", the statement for "model.published", the verifier key
+ * for "key.published".
  */
 export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
   v: uint(1, 1),
@@ -28,6 +29,7 @@ export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
     "round.committed",
     "update.accepted",
     "model.published",
+    "enclave.started",
     "enclave.operation",
   ),
   subject: text(128),

@@ -156,6 +156,12 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: ["demo", "--model", "x"], code: 2, says: /^qflare: --model: expected/ },
     { args: ["demo", "--deadline", "0s"], code: 2, says: /^qflare: --deadline: expected/ },
     { args: ["demo", "--data", "empty"], code: 2, says: /empty\/t10k-images-idx3-ubyte: there is no such file/ },
+    { args: server("--require-isolation", "x"), code: 2, says: /expected none, permission, sandbox, tee, got "x"/ },
+    {
+      args: server("--require-isolation", "tee"),
+      code: 1,
+      says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
+    },
     { args: ["token", "create"], code: 2, says: /required option '--name <name>'/ },
     { args: ["token", "create", "--name", "a", "--data-dir", "empty"], code: 1, says: /no server runs on empty/ },
     { args: ["token", "list", "--data-dir", "none"], code: 1, says: /no server runs on none/ },

@@ -71,6 +71,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       log: settings.log_per_minute,
     },
     witnesses: witnessPolicy(settings),
+    isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),

@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QflareError } from "../../../src/core/error.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
+import { examineHost } from "../../../src/server/isolation.ts";
 import type { Write } from "../../../src/server/store/writer.ts";
 import { auditEntry, enclaveRecord } from "../../../src/wire/audit.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
@@ -24,7 +25,8 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   await server.db.insertInto("run").values(row).execute();
   const errors: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => void errors.push(text) };
-  const ports: EnclavePorts = { ...server, log, keyFolder: join(server.folder, "enclave"), policy };
+  const levels = { isolation: await examineHost(), isolationRequired: "none" } as const;
+  const ports: EnclavePorts = { ...server, ...levels, log, keyFolder: join(server.folder, "enclave"), policy };
   const link = new EnclaveLink(ports);
   context.after(() => link.close());
   await link.ready();
@@ -35,7 +37,8 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
 async function chain({ db, writer }: TestServer): Promise<string[]> {
   await writer.drained();
   const rows = await db.selectFrom("audit").select("entry").orderBy("position").execute();
-  const records = rows.map((row) => enclaveRecord.decode(auditEntry.decode(row.entry).data));
+  const entries = rows.map((row) => auditEntry.decode(row.entry)).filter(({ type }) => type === "enclave.operation");
+  const records = entries.map(({ data }) => enclaveRecord.decode(data));
   assert.deepEqual(
     records.map((record) => record.sequence),
     [...records.keys()].map((i) => i + records[0]!.sequence),
