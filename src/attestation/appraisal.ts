@@ -1,51 +1,95 @@
 // Appraisal: whether a device may seal its update to the key in this evidence. On top of what verification finds stands
-// what this device expects of its own run.
+// what this device expects of its own run. The same way for every kind of evidence.
 
-import { equal } from "../core/bytes.ts";
+import { equal, fromUtf8, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { sha512 } from "../crypto/hash.ts";
 import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
-import { Findings } from "./findings.ts";
-import { requirePolicy } from "./policy.ts";
-import type { SimulatedBody } from "./simulated.ts";
-import { collectSimulated } from "./verify-simulated.ts";
+import { type Binding, bindingMessage, reportData } from "./binding.ts";
+import type { Evidence, Verdict } from "./evidence.ts";
+import { decodeEvidence } from "./evidence-message.ts";
+import type { AppraisalPolicy } from "./policy.ts";
+import { ROOTS, type Roots } from "./roots.ts";
+import { verifyEvidenceUnder } from "./verify.ts";
+
+/** As the server passes it on; nothing of it is trusted. */
+export interface Offer {
+  readonly evidence: Uint8Array;
+  readonly binding: Uint8Array;
+  /** What the vendor says about the platform: JSON. null where this kind of evidence needs none. */
+  readonly collateral: Uint8Array | null;
+  /** Proof that the evidence covers the device's nonce. */
+  readonly nonce_index: number;
+  readonly nonce_count: number;
+  readonly nonce_path: readonly Uint8Array[];
+}
 
 export interface Expectation {
   readonly nowMs: number;
-  /** Evidence without hardware behind it: for tests, demonstrations, and sites that trust their server's operator. */
-  readonly allowSimulated: boolean;
+  /** Which evidence this device takes: hardware, measurements, simulation. */
+  readonly policy: AppraisalPolicy;
   readonly runId: Uint8Array;
   readonly policyHash: Uint8Array;
-  /** The device's own 32 random bytes of this request, and the proof that the evidence covers them. */
+  /** The device's own 32 random bytes of this request. */
   readonly nonce: Uint8Array;
-  readonly nonceIndex: number;
-  readonly nonceCount: number;
-  readonly noncePath: readonly Uint8Array[];
+  /** Vendors' roots; those that are pinned by default. */
+  readonly roots?: Roots;
 }
 
 export interface Appraisal {
   readonly ok: boolean;
   /** Why not; empty where ok. */
   readonly reasons: readonly string[];
+  readonly verdict: Verdict;
   /** The enclave's keys and epoch, where ok. */
-  readonly enclave?: SimulatedBody;
+  readonly enclave?: Binding;
 }
 
-/** Throws message.malformed for bytes that are no evidence at all. */
-export function appraise(evidence: Uint8Array, expected: Expectation): Appraisal {
-  const findings = new Findings();
-  const found = collectSimulated(evidence, expected.nowMs, findings);
-  if (found === undefined) return { ok: false, reasons: findings.reasons };
-  const { claims, body } = found;
-  requirePolicy(findings, claims, { allow_simulated: expected.allowSimulated }, expected.nowMs);
-  requireOwnRun(findings, body, expected);
-  const { reasons } = findings;
-  return reasons.length === 0 ? { ok: true, reasons, enclave: body } : { ok: false, reasons };
+/** Throws message.malformed or message.too_large for what is no evidence at all. */
+export function appraise(offer: Offer, expected: Expectation): Appraisal {
+  const evidence = decodeEvidence(offer.evidence);
+  const binding = bindingMessage.decode(offer.binding);
+  const verdict = verify(evidence, offer.collateral, expected);
+  const reasons = [
+    ...verdict.reasons,
+    ...unmet([
+      [binding.tee === verdict.tee, "it is of another kind than it is bound to"],
+      [toHex(reportData(binding)) === verdict.reportData, "it is bound to something else than what comes with it"],
+      [isSelfSigned(binding, verdict), "it is signed by another key than the enclave's"],
+      [binding.not_before <= expected.nowMs, "its epoch has not begun"],
+      [expected.nowMs <= binding.not_after, "its epoch is over"],
+      [equal(binding.run_id, expected.runId), "it is for another run"],
+      [equal(binding.policy_hash, expected.policyHash), "it is for another policy"],
+      [isFresh(binding, offer, expected.nonce), "it does not answer this device's nonce"],
+    ]),
+  ];
+  return reasons.length === 0 ? { ok: true, reasons, verdict, enclave: binding } : { ok: false, reasons, verdict };
 }
 
-function requireOwnRun(findings: Findings, body: SimulatedBody, expected: Expectation): void {
-  findings.require(equal(body.run_id, expected.runId), "it is for another run");
-  findings.require(equal(body.policy_hash, expected.policyHash), "it is for another policy");
-  const leaf = leafHash(expected.nonce);
-  const { nonceIndex, nonceCount, noncePath } = expected;
-  const isFresh = verifyInclusion(leaf, nonceIndex, nonceCount, noncePath, body.nonce_root);
-  findings.require(isFresh, "it does not answer this device's nonce");
+function unmet(requirements: readonly (readonly [boolean, string])[]): string[] {
+  return requirements.filter(([holds]) => !holds).map(([, reason]) => reason);
+}
+
+function verify(evidence: Evidence, collateral: Uint8Array | null, expected: Expectation): Verdict {
+  const { roots = ROOTS, policy, nowMs } = expected;
+  const found = collateral === null ? undefined : parseCollateral(collateral);
+  return verifyEvidenceUnder(roots, evidence, { now: new Date(nowMs), policy, collateral: found });
+}
+
+function parseCollateral(encoded: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(encoded));
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
+    throw new QflareError("message.malformed", "collateral: expected JSON", { cause });
+  }
+}
+
+/** What stands in for hardware is the enclave's own key. */
+function isSelfSigned(binding: Binding, { tee, measurements }: Verdict): boolean {
+  return tee !== "simulated" || measurements.signer === toHex(sha512(binding.signature_public_key));
+}
+
+function isFresh({ nonce_root }: Binding, offer: Offer, nonce: Uint8Array): boolean {
+  return verifyInclusion(leafHash(nonce), offer.nonce_index, offer.nonce_count, offer.nonce_path, nonce_root);
 }

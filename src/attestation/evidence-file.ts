@@ -1,7 +1,7 @@
 // Evidence as a JSON file: the members of Evidence, bytes as text. Text of 0-9 and a-f alone is hexadecimal, all other
 // is base64 of either alphabet, with or without padding.
 
-import { fromBase64Url, fromHex } from "../core/bytes.ts";
+import { fromBase64Url, fromHex, toBase64 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { list, object, oneOf, type Shape } from "../core/shape.ts";
@@ -50,4 +50,14 @@ export function readEvidenceFile(value: unknown): Evidence {
   const tee = typeof value === "object" && value !== null ? (value as { tee?: unknown }).tee : undefined;
   const known = TEES.find((name) => name === tee);
   return known === undefined ? refuse("tee", TEES.join(" or ")) : FILES[known].read(value, "evidence");
+}
+
+/** What readEvidenceFile reads. */
+export function evidenceFile(evidence: Evidence): object {
+  const texts = (bytes: unknown): unknown => (bytes instanceof Uint8Array ? toBase64(bytes) : bytes);
+  const members = Object.entries(evidence).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map(texts) : texts(value),
+  ]);
+  return Object.fromEntries(members) as object;
 }

@@ -9,18 +9,28 @@ export interface TeeDevice {
   readonly sign: string;
   /** What the attester reads and writes. */
   readonly interface: string;
+  /** The same, as Node's permission model names it. */
+  readonly grant: string;
 }
 
-/** Linux's drivers, the Nitro driver, and Gramine's pseudo file system. */
+const TSM = { interface: "/sys/kernel/config/tsm/report", grant: "/sys/kernel/config/tsm/report/*" } as const;
+const GRAMINE = "/dev/attestation";
+const NSM = "/dev/nsm";
+
+/** Gramine's pseudo file system, the Nitro driver, and Linux's drivers beside configfs-tsm. */
 export const TEE_DEVICES: readonly TeeDevice[] = [
-  { tee: "sgx", sign: "/dev/attestation/attestation_type", interface: "/dev/attestation" },
-  { tee: "nitro", sign: "/dev/nsm", interface: "/dev/nsm" },
-  { tee: "sev-snp", sign: "/dev/sev-guest", interface: "/sys/kernel/config/tsm/report" },
-  { tee: "tdx", sign: "/dev/tdx_guest", interface: "/sys/kernel/config/tsm/report" },
+  { tee: "sgx", sign: `${GRAMINE}/attestation_type`, interface: GRAMINE, grant: `${GRAMINE}/*` },
+  { tee: "nitro", sign: NSM, interface: NSM, grant: NSM },
+  { tee: "sev-snp", sign: "/dev/sev-guest", ...TSM },
+  { tee: "tdx", sign: "/dev/tdx_guest", ...TSM },
 ];
 
 export const TEE_CHOICES = ["auto", ...TEES] as const;
 export type TeeChoice = (typeof TEE_CHOICES)[number];
+
+export function isTeeChoice(text: string): text is TeeChoice {
+  return (TEE_CHOICES as readonly string[]).includes(text);
+}
 
 /**
  * auto is simulated only where no sign of hardware is there: hardware that cannot attest must fail, not pass for a
@@ -31,6 +41,10 @@ export function chooseTee(choice: TeeChoice, exists: (path: string) => boolean):
   return TEE_DEVICES.find(({ sign }) => exists(sign))?.tee ?? "simulated";
 }
 
-export function interfaceOf(tee: HardwareTee): string {
-  return TEE_DEVICES.find((device) => device.tee === tee)!.interface;
+export function deviceOf(tee: HardwareTee): TeeDevice {
+  return TEE_DEVICES.find((device) => device.tee === tee)!;
+}
+
+export function isTee(text: string): text is Tee {
+  return (TEES as readonly string[]).includes(text);
 }

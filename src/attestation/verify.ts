@@ -3,13 +3,11 @@
 import { equal } from "../core/bytes.ts";
 import { verifyClassical } from "../crypto/classical-signature.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { type CollectSimulated, collect, type VerificationOptions, verdictOf } from "./collect.ts";
+import { collect, type VerificationOptions, verdictOf } from "./collect.ts";
 import type { Evidence, Verdict } from "./evidence.ts";
 import type { Findings } from "./findings.ts";
 import { ROOTS, type Roots } from "./roots.ts";
 import { collectSimulated } from "./verify-simulated.ts";
-
-const simulated: CollectSimulated = (document, nowMs, findings) => collectSimulated(document, nowMs, findings)?.claims;
 
 function failedChecks({ signatures, digests }: Findings): string[] {
   const failed: string[] = [];
@@ -20,7 +18,7 @@ function failedChecks({ signatures, digests }: Findings): string[] {
 
 /** With other roots than the pinned ones, for tests that hold their keys. */
 export function verifyEvidenceUnder(roots: Roots, evidence: Evidence, options: VerificationOptions): Verdict {
-  const collected = collect(evidence, options, roots, simulated);
+  const collected = collect(evidence, options, roots, collectSimulated);
   return verdictOf(collected, failedChecks(collected.findings));
 }
 

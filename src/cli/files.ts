@@ -15,3 +15,13 @@ export function readBytes(path: string, flag: string, bytesMax = Number.POSITIVE
     throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
 }
+
+/** Throws UsageError, which names the flag. */
+export function readJson(path: string, flag: string, bytesMax: number): unknown {
+  try {
+    return JSON.parse(readBytes(path, flag, bytesMax).toString("utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UsageError(`${flag}: ${path} is not JSON`);
+    throw error;
+  }
+}

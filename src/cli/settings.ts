@@ -4,6 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
+import { TEE_CHOICES, type TeeChoice } from "../attestation/tee-device.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
 import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
@@ -78,6 +79,14 @@ const optimizer: Setting<TrainingPlan["optimizer"]> = {
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
+const tee: Setting<TeeChoice> = {
+  words: `hardware that the enclave asks for evidence: ${TEE_CHOICES.join(", ")}`,
+  placeholder: "kind",
+  fallback: "auto",
+  read: (text) => TEE_CHOICES.find((known) => known === text),
+  expected: `one of ${TEE_CHOICES.join(", ")}`,
+};
+
 const isolation: Setting<IsolationLevel> = {
   words: "least isolation of the enclave process; the server does not start below it",
   placeholder: "level",
@@ -99,6 +108,9 @@ const SETTINGS = {
   suites,
   witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
   require_isolation: isolation,
+  tee,
+  evidence_policy: string<string | undefined>("what the enclave's evidence must meet, JSON", "file", undefined),
+  evidence_collateral: string<string | undefined>("what the vendor says about the platform, JSON", "file", undefined),
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),

@@ -6,7 +6,7 @@ const MIB = 1024 * KIB;
 export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
-  workMessageBytesMax: 256 * KIB,
+  workMessageBytesMax: 512 * KIB,
   frameBytesMax: 20 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
@@ -39,6 +39,10 @@ export const LIMITS = {
 
   // attestation
   evidenceBytesMax: 64 * KIB,
+  certificateBytesMax: 4 * KIB,
+  evidenceMessageBytesMax: 100 * KIB,
+  bindingBytesMax: 32 * KIB,
+  collateralMessageBytesMax: 128 * KIB,
   collateralBytesMax: MIB,
   certificatesMax: 8,
   derDepthMax: 16,

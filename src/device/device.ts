@@ -6,8 +6,8 @@
 //     await round.submit(delta, examples);
 //   }
 
-import { appraise } from "../attestation/appraisal.ts";
-import type { SimulatedBody } from "../attestation/simulated.ts";
+import { type AppraisalPolicy, readPolicy } from "../attestation/policy.ts";
+import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
@@ -22,12 +22,12 @@ import { identityMessage } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement, openModel, splitModel } from "../wire/model.ts";
 import { noteKey } from "../wire/note.ts";
-import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
-import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
+import { type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
 import { LogWatch } from "./log-watch.ts";
@@ -46,6 +46,10 @@ export interface DeviceOptions {
   readonly keystore: string;
   /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
   readonly allowSimulatedEnclave?: boolean;
+  /** Which hardware evidence to take; without measurements in it, none. */
+  readonly evidencePolicy?: AppraisalPolicy;
+  /** Whose signatures count as the vendors'; by default theirs. */
+  readonly evidenceRoots?: Roots;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
@@ -75,14 +79,6 @@ export interface Round {
 
 /** encoded: receipt, signature and proof, which hold without the server (see verifyReceipt). */
 export type ProvenReceipt = Receipt & { readonly encoded: Uint8Array };
-
-/** What was checked about the enclave, once an epoch. */
-interface TrustedEnclave {
-  readonly body: SimulatedBody;
-  readonly keyHash: Bytes;
-  readonly policy: Policy;
-  readonly policyHash: Bytes;
-}
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const NONCE_BYTES = 32;
@@ -164,7 +160,7 @@ export class Device {
       told = this.#tellOutcome(answer.outcome, told);
       if (answer.state === "finished") return;
       if (answer.state === "wait" || answer.task === null) continue;
-      if (answer.evidence !== null) this.#enclave = this.#trust(answer.evidence.package, answer.evidence.nonce);
+      if (answer.evidence !== null) this.#enclave = await this.#trust(answer.evidence.package, answer.evidence.nonce);
       if (!this.#isTrusted(answer.task)) {
         if (answer.evidence !== null)
           throw new QflareError("evidence.refused", "the task is for another enclave or policy");
@@ -207,33 +203,29 @@ export class Device {
     return outcome.round;
   }
 
-  /** Throws evidence.refused: this device seals nothing for such an enclave. */
-  #trust(offered: EvidencePackage, nonce: Bytes): TrustedEnclave {
-    const policy = policyMessage.decode(offered.policy);
-    const hash = policyHash(offered.policy);
-    const { ok, reasons, enclave } = appraise(offered.evidence, {
+  /** Throws evidence.refused or log.*: this device seals nothing for such an enclave. */
+  async #trust(offered: EvidencePackage, nonce: Bytes): Promise<TrustedEnclave> {
+    const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin } = this.#options;
+    const enclave = await trustEnclave(offered, {
       nowMs: this.#clock.nowMs(),
-      allowSimulated: this.#options.allowSimulatedEnclave ?? false,
       runId: this.#keystore.run_id,
-      policyHash: hash,
       nonce,
-      nonceIndex: offered.nonce_index,
-      nonceCount: offered.nonce_count,
-      noncePath: offered.nonce_path,
+      evidencePolicy: readPolicy({ ...evidencePolicy, ...(allowSimulatedEnclave ? { allow_simulated: true } : {}) }),
+      roots: evidenceRoots ?? ROOTS,
+      updatesMin: updatesMin ?? UPDATES_MIN,
+      log: this.#log,
+      logTrust: trustOf(this.#keystore, policyOf(this.#options)),
     });
-    if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
-    const updatesMin = this.#options.updatesMin ?? UPDATES_MIN;
-    if (policy.updates_min < updatesMin) {
-      throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
-    }
-    this.#emit({ event: "enclave", tee: enclave.tee, isolation: enclave.isolation, epoch: enclave.epoch });
-    return { body: enclave, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
+    const { tee, epoch } = enclave.binding;
+    const isolation = enclave.verdict.measurements.isolation ?? "tee";
+    this.#emit({ event: "enclave", tee, isolation, epoch });
+    return enclave;
   }
 
   /** Whether the task is for the enclave and policy that were checked; if not, they are asked for again. */
   #isTrusted(task: Task): boolean {
     const enclave = this.#enclave;
-    if (enclave === undefined || this.#clock.nowMs() > enclave.body.not_after) return false;
+    if (enclave === undefined || this.#clock.nowMs() > enclave.binding.not_after) return false;
     return equal(task.enclave_key_hash, enclave.keyHash) && equal(task.policy_hash, enclave.policyHash);
   }
 
@@ -255,9 +247,14 @@ export class Device {
 
   /** Throws model.signature unless the attested enclave of this run signed exactly this model. */
   async #fetchModel(task: Task): Promise<Bytes> {
-    const { body } = this.#enclave!;
+    const { binding } = this.#enclave!;
     const scheme = signature("ML-DSA-44");
-    const isSigned = scheme.verify(body.signature_public_key, task.statement, task.statement_signature, CONTEXTS.model);
+    const isSigned = scheme.verify(
+      binding.signature_public_key,
+      task.statement,
+      task.statement_signature,
+      CONTEXTS.model,
+    );
     if (!isSigned) throw new QflareError("model.signature");
     const statement = modelStatement.decode(task.statement);
     if (!equal(statement.run_id, this.#keystore.run_id) || statement.round >= task.round) {
@@ -288,7 +285,7 @@ export class Device {
       policy_hash: enclave.policyHash,
       enclave_key_hash: enclave.keyHash,
     };
-    const { kem_public_key } = enclave.body;
+    const { kem_public_key } = enclave.binding;
     const blob = await sealUpdate(enclave.policy.suite, kem_public_key, place, bytesFromFloats(delta), this.#random);
     const digest = blobDigest(blob);
     // Time carries the counter over restarts without a file of its own.

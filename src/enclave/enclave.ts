@@ -3,7 +3,8 @@
 // and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
-import { makeSimulatedEvidence } from "../attestation/simulated.ts";
+import { type Binding, bindingMessage, reportData } from "../attestation/binding.ts";
+import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
@@ -20,6 +21,7 @@ import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Reputation, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
+import type { Attester, Signer } from "./attesters/attester.ts";
 import { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { updatedReputations } from "./reputation.ts";
@@ -43,14 +45,24 @@ interface Run {
 /** progress and record of an answer. */
 type Trace = Pick<EnclaveAnswer<"begin">, "progress" | "record">;
 
+/** What the enclave cannot know by itself. */
+export interface Surroundings {
+  readonly attester: Attester;
+  readonly isolation: IsolationLevel;
+  /** SHA-256 of the program. */
+  readonly codeDigest: Uint8Array<ArrayBuffer>;
+}
+
 export class Enclave {
   readonly #vault: Vault;
+  readonly #attester: Attester;
   readonly #isolation: IsolationLevel;
   readonly #codeDigest: Uint8Array<ArrayBuffer>;
   #run: Run | undefined;
 
-  constructor(vault: Vault, isolation: IsolationLevel, codeDigest: Uint8Array<ArrayBuffer>) {
+  constructor(vault: Vault, { attester, isolation, codeDigest }: Surroundings) {
     this.#vault = vault;
+    this.#attester = attester;
     this.#isolation = isolation;
     this.#codeDigest = codeDigest;
   }
@@ -83,6 +95,7 @@ export class Enclave {
       kem_public_key: new Uint8Array(keys.kem_public_key),
       epoch: keys.epoch,
       isolation: this.#isolation,
+      tee: this.#attester.tee,
       keys: this.#vault.sealKeys(keys),
       ...this.#trace(run, {
         at: request.at,
@@ -121,32 +134,45 @@ export class Enclave {
     return { keys, progress };
   }
 
-  attest(request: EnclaveRequest<"attest">): EnclaveAnswer<"attest"> {
+  async attest(request: EnclaveRequest<"attest">): Promise<EnclaveAnswer<"attest">> {
     const run = this.#openRun();
-    const { keys } = run;
-    const nonceRoot = treeRoot(request.nonces.map(leafHash));
-    const evidence = makeSimulatedEvidence(
-      {
-        tee: "simulated",
-        isolation: this.#isolation,
-        nonce_root: nonceRoot,
-        kem_suite: SUITES[keys.suite].update as "X25519+FrodoKEM-640-AES",
-        kem_public_key: new Uint8Array(keys.kem_public_key),
-        signature_suite: "ML-DSA-44",
-        signature_public_key: new Uint8Array(keys.signature_public_key),
-        policy_hash: keys.policy_hash,
-        run_id: keys.run_id,
-        epoch: keys.epoch,
-        not_before: keys.not_before,
-        not_after: keys.not_after,
-        code_log_entry: this.#codeDigest,
-        audit_head: run.chain.head,
-      },
-      keys.signature_secret_key,
-    );
+    const binding = this.#bindingOf(run, treeRoot(request.nonces.map(leafHash)));
+    const evidence = await this.#attester.attest(reportData(binding), this.#signerOf(run));
+    const { nonce_root: subject } = binding;
+    const happening = { at: request.at, operation: "attest", round: 0, subject, outcome: "done" } as const;
     return {
-      evidence,
-      ...this.#trace(run, { at: request.at, operation: "attest", round: 0, subject: nonceRoot, outcome: "done" }),
+      evidence: encodeEvidence(evidence),
+      binding: bindingMessage.encode(binding),
+      ...this.#trace(run, happening),
+    };
+  }
+
+  #bindingOf({ keys, chain }: Run, nonceRoot: Uint8Array<ArrayBuffer>): Binding {
+    return {
+      tee: this.#attester.tee,
+      nonce_root: nonceRoot,
+      kem_suite: SUITES[keys.suite].update,
+      kem_public_key: new Uint8Array(keys.kem_public_key),
+      signature_suite: "ML-DSA-44",
+      signature_public_key: new Uint8Array(keys.signature_public_key),
+      policy_hash: keys.policy_hash,
+      run_id: keys.run_id,
+      epoch: keys.epoch,
+      not_before: keys.not_before,
+      not_after: keys.not_after,
+      code_log_entry: this.#codeDigest,
+      audit_head: chain.head,
+    };
+  }
+
+  #signerOf({ keys }: Run): Signer {
+    const { not_before: notBeforeMs, not_after: notAfterMs } = keys;
+    return {
+      publicKey: keys.signature_public_key,
+      secretKey: keys.signature_secret_key,
+      codeDigest: this.#codeDigest,
+      notBeforeMs,
+      notAfterMs,
     };
   }
 

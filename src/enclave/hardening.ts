@@ -8,7 +8,7 @@ import type { IsolationLevel } from "../isolation/level.ts";
 import { seccompFilter } from "../isolation/seccomp.ts";
 import { MACHINES, type Machine, PRCTL, SYSTEM_CALLS } from "../isolation/syscalls.ts";
 
-type Permission = { has(scope: string): boolean; drop?(scope: string): void };
+type Permission = { has(scope: string, path?: string): boolean; drop?(scope: string, path?: string): void };
 
 const SCOPES: readonly string[] = ["fs.read", "fs.write", "child", "worker", "net", "ffi"];
 const RLIMIT_CORE = 4; // asm-generic/resource.h
@@ -29,8 +29,11 @@ interface Libc {
   getppid(): number;
 }
 
-/** The level that the process has reached, looked at from inside and past Node's own checks. */
-export async function harden(): Promise<IsolationLevel> {
+/**
+ * The level that the process has reached, looked at from inside and past Node's own checks. files: those to give up,
+ * where it goes on asking hardware through others; by default all there are.
+ */
+export async function harden(files?: readonly string[]): Promise<IsolationLevel> {
   const model = process.permission as Permission | undefined;
   // Before Node 26 the model knows nothing of the network and answers false for a scope that it does not govern.
   const governsNetwork = process.allowedNodeEnvironmentFlags.has("--allow-net");
@@ -39,8 +42,18 @@ export async function harden(): Promise<IsolationLevel> {
   const level = native === undefined ? "none" : shutIn(native.libc, native.ffi);
   // Functions that somebody kept would work on after the permission is given up.
   native?.close();
-  for (const scope of ["fs.read", "fs.write", "ffi"]) model.drop(scope);
-  return SCOPES.some((scope) => model.has(scope)) ? "none" : level;
+  model.drop("ffi");
+  for (const scope of ["fs.read", "fs.write"]) dropFiles(scope, files, model);
+  return SCOPES.some((scope) => model.has(scope)) || isReadable(files, model) ? "none" : level;
+}
+
+function dropFiles(scope: string, files: readonly string[] | undefined, model: Permission): void {
+  if (files === undefined) model.drop!(scope);
+  else for (const path of files) model.drop!(scope, path);
+}
+
+function isReadable(files: readonly string[] | undefined, model: Permission): boolean {
+  return (files ?? []).some((path) => model.has("fs.read", path) || model.has("fs.write", path));
 }
 
 function shutIn(libc: Libc, ffi: typeof Ffi): IsolationLevel {

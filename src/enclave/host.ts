@@ -85,7 +85,7 @@ async function run(enclave: Enclave, operation: EnclaveOperation, body: Uint8Arr
     case "open":
       return { body: of.open.answer.encode(await enclave.open(of.open.request.decode(body))), blob: EMPTY };
     case "attest":
-      return { body: of.attest.answer.encode(enclave.attest(of.attest.request.decode(body))), blob: EMPTY };
+      return { body: of.attest.answer.encode(await enclave.attest(of.attest.request.decode(body))), blob: EMPTY };
     case "genesis":
       return { body: of.genesis.answer.encode(enclave.genesis(of.genesis.request.decode(body), blob)), blob: EMPTY };
     case "begin":

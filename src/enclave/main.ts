@@ -1,15 +1,20 @@
 // Entry of the enclave process. Speaks frames on its standard input and output; its log goes to standard error. Takes
 // its sealing key from file 3, or from the platform's file where one is named, and gives up whatever it could reach
-// before it hears the first message.
+// before it hears the first message, but for the interface of the hardware that it is told to be on.
 //
-//   node [--permission ...] main.ts <code digest, hexadecimal> [platform key file]    3<>sealing.key
+//   node [--permission ...] main.ts --tee <kind> <code digest, hexadecimal> [platform key file]    3<>sealing.key
 
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { argv, stderr, stdin, stdout } from "node:process";
+import { parseArgs } from "node:util";
+import { chooseTee, isTeeChoice, TEE_CHOICES } from "../attestation/tee-device.ts";
 import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { systemRandom } from "../crypto/random.ts";
-import { Enclave } from "./enclave.ts";
+import { openAttester, requireWorking } from "./attesters/open-attester.ts";
+import { SimulatedAttester } from "./attesters/simulated.ts";
+import { Enclave, type Surroundings } from "./enclave.ts";
 import { harden } from "./hardening.ts";
 import { serve } from "./host.ts";
 import { Vault } from "./keys.ts";
@@ -18,16 +23,37 @@ import { readPlatformKey, takeSealingKey } from "./sealing-key.ts";
 const SEALING_KEY_FILE = 3;
 
 async function main(): Promise<void> {
-  const [codeDigest, platformKey] = argv.slice(2);
+  const options = { tee: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ args: argv.slice(2), options, allowPositionals: true });
+  const [codeDigest, platformKey] = positionals;
   const digest = codeDigest === undefined ? undefined : fromHex(codeDigest);
-  if (digest?.length !== 32) throw new TypeError("usage: main <code digest> [platform key file]");
+  const tee = values.tee;
+  if (digest?.length !== 32 || tee === undefined || !isTeeChoice(tee)) {
+    throw new TypeError(`usage: main --tee <${TEE_CHOICES.join("|")}> <code digest> [platform key file]`);
+  }
   const key = platformKey === undefined ? takeSealingKey(SEALING_KEY_FILE, systemRandom) : readPlatformKey(platformKey);
-  const isolation = await harden();
-  const vault = new Vault(key, systemRandom);
-  const enclave = new Enclave(vault, isolation, digest);
+  const files = [argv[1]!, ...(platformKey === undefined ? [] : [platformKey])];
+  const surroundings = await settle(chooseTee(tee, existsSync), digest, files);
+  const enclave = new Enclave(new Vault(key, systemRandom), surroundings);
   await serve(enclave, stdin, async (bytes) => {
     if (!stdout.write(bytes)) await once(stdout, "drain");
   });
+}
+
+/** files: read until now, and no more. Hardware that cannot attest ends the process here. */
+async function settle(
+  tee: ReturnType<typeof chooseTee>,
+  codeDigest: Uint8Array<ArrayBuffer>,
+  files: readonly string[],
+): Promise<Surroundings> {
+  if (tee === "simulated") {
+    const isolation = await harden();
+    return { attester: new SimulatedAttester(isolation), isolation, codeDigest };
+  }
+  const attester = await openAttester(tee);
+  const reached = await harden(files);
+  await requireWorking(attester);
+  return { attester, isolation: reached === "none" ? "none" : "tee", codeDigest };
 }
 
 try {

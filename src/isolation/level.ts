@@ -1,9 +1,10 @@
-// How well an enclave process is shut in, from not at all to hardware. Each level has what the one before has.
+// How well an enclave process is shut in, from not at all to hardware.
 
 /**
  * none: a process of its own. permission: Node's permission model, no core dumps, memory closed to its own user.
  * sandbox: also an empty root, no network, no other process in sight and a system call filter, kept by the kernel.
- * tee: hardware that keeps root out too.
+ * tee: as permission, but for the files through which it asks the hardware, in a machine or process that hardware keeps
+ * the host's root out of; that the hardware attests was seen at the start.
  */
 export const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
 export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];

@@ -162,9 +162,14 @@ export class AuditLog implements CommitHook {
     if (checkpoint.size >= (this.#cosigned?.size ?? 0)) this.#cosigned = checkpoint;
   }
 
-  /** C2SP tlog-proof of an entry that is on disk, under the newest checkpoint. */
-  async prove(index: number): Promise<string> {
-    const { size, note } = this.#newest!;
+  /**
+   * C2SP tlog-proof of an entry that is on disk, under the newest checkpoint, or under the one that is served. Throws
+   * log.witness where that does not reach it yet.
+   */
+  async prove(index: number, under: "newest" | "served" = "newest"): Promise<string> {
+    const checkpoint = this[under];
+    if (checkpoint === undefined || checkpoint.size <= index) throw new QflareError("log.witness");
+    const { size, note } = checkpoint;
     return formatLogProof({ index, path: await proveInclusion(this.#subtrees, index, size), checkpoint: note });
   }
 

@@ -5,6 +5,8 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_p
 import { closeSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import type { Tee } from "../attestation/evidence.ts";
+import { deviceOf } from "../attestation/tee-device.ts";
 import { toHex } from "../core/bytes.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { openSecretFile } from "../crypto/secret-file.ts";
@@ -32,13 +34,18 @@ const PERMISSION_FLAGS: readonly string[] = [
   "--no-warnings",
 ];
 
-/** keyFolder: where the sealing key lies; made if it is not there. Throws as openSecretFile does. */
-export function launchEnclave(keyFolder: string, isolation: HostIsolation): Launched {
+/**
+ * keyFolder: where the sealing key lies; made if it is not there. tee: hardware whose interface the process may open.
+ * Throws as openSecretFile does.
+ */
+export function launchEnclave(keyFolder: string, isolation: HostIsolation, tee: Tee): Launched {
   mkdirSync(keyFolder, { recursive: true, mode: 0o700 });
   const program = enclaveProgram();
   const keyFile = openSecretFile(join(keyFolder, SEALING_KEY_FILE));
   try {
-    return launch({ program, keyFile, args: [toHex(sha256(program))] }, keyFolder, isolation);
+    const args = ["--tee", tee, toHex(sha256(program))];
+    const grants = tee === "simulated" ? [] : [deviceOf(tee).grant];
+    return launch({ program, keyFile, args, grants }, keyFolder, isolation);
   } finally {
     closeSync(keyFile);
   }
@@ -50,6 +57,8 @@ export interface Start {
   /** Open file that the process gets as number 3. */
   readonly keyFile: number;
   readonly args: readonly string[];
+  /** Files that it may open, as Node's permission model names them: no sandbox has them. */
+  readonly grants?: readonly string[];
 }
 
 /** folder: where the program may be written for a process that shares our root. */
@@ -61,7 +70,7 @@ export function launch(start: Start, folder: string, { sandbox }: HostIsolation)
   }
   const path = join(folder, PROGRAM_NAME);
   writeFileSync(path, start.program, { mode: 0o600 });
-  const child: ChildProcess = spawn(process.execPath, [...flagsFor(path), path, ...start.args], {
+  const child: ChildProcess = spawn(process.execPath, [...flagsFor(path, start.grants), path, ...start.args], {
     cwd: "/",
     env: {},
     stdio: ["pipe", "pipe", "pipe", start.keyFile],
@@ -70,7 +79,8 @@ export function launch(start: Start, folder: string, { sandbox }: HostIsolation)
 }
 
 /** Node before 26 knows less of them: the enclave then says itself that it is not isolated. */
-function flagsFor(path: string): string[] {
+function flagsFor(path: string, grants: readonly string[] = []): string[] {
   const known = PERMISSION_FLAGS.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split("=")[0]!));
-  return ["--permission", `--allow-fs-read=${path}`, ...known.filter((flag) => flag !== "--permission")];
+  const files = grants.flatMap((grant) => [`--allow-fs-read=${grant}`, `--allow-fs-write=${grant}`]);
+  return ["--permission", `--allow-fs-read=${path}`, ...files, ...known.filter((flag) => flag !== "--permission")];
 }

@@ -2,12 +2,16 @@
 // stores what every answer leaves behind.
 
 import type { Kysely } from "kysely";
+import type { Tee } from "../attestation/evidence.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { syncFolder } from "../crypto/secret-file.ts";
 import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
+import { auditEntry } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
+import { enclaveIdentity } from "../wire/enclave-identity.ts";
+import { policyHash } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { launchEnclave } from "./enclave-launch.ts";
@@ -31,6 +35,8 @@ export interface EnclavePorts {
   readonly isolation: HostIsolation;
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
+  /** The hardware that the enclave is to ask for evidence. */
+  readonly tee: Tee;
 }
 
 /** What the enclave said when the run was opened. */
@@ -41,6 +47,9 @@ export interface EnclaveFacts {
   readonly isolation: IsolationLevel;
   /** What would raise it. */
   readonly raise: string;
+  readonly tee: Tee;
+  /** The audit log's entry about this start, which names the enclave. */
+  readonly started: { readonly index: number; readonly entry: Bytes };
 }
 
 export interface EnclaveReply<K extends EnclaveOperation> {
@@ -97,7 +106,7 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
+    const { db, clock, log, keyFolder, policy, isolation, tee } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
@@ -106,7 +115,7 @@ export class EnclaveLink {
     const progress = row.enclave_progress;
     const resume = keys === null || progress === null ? null : { keys, progress };
     if (resume !== null) requireSealingKey(keyFolder);
-    const launched = launchEnclave(keyFolder, isolation);
+    const launched = launchEnclave(keyFolder, isolation, tee);
     const child = new EnclaveProcess(launched.child, log);
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
@@ -122,24 +131,40 @@ export class EnclaveLink {
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
+    if (answer.tee !== this.#ports.tee) throw new QflareError("enclave.state", `its hardware is ${answer.tee}`);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
     const isolation = this.#checkLevel(answer.isolation);
-    const kemKeyHash = epochKeyHash(kem_public_key);
+    const started = await this.#storeStart(answer, isolation, request);
+    this.#progress = answer.progress;
+    const { signature_public_key: signaturePublicKey, epoch } = answer;
+    const { tee, isolation: host } = this.#ports;
+    const kemKeyHash = epochKeyHash(answer.kem_public_key);
+    return { signaturePublicKey, kemKeyHash, epoch, isolation, raise: host.raise, tee, started };
+  }
+
+  /** Nothing is shown of an enclave before the log names it. */
+  async #storeStart(
+    answer: EnclaveAnswer<"open">,
+    isolation: IsolationLevel,
+    { resume, policy }: EnclaveRequest<"open">,
+  ): Promise<EnclaveFacts["started"]> {
+    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
     const { audit, writer } = this.#ports;
-    await writer.write(async (tx) => {
-      const digest = sha256(enclaveProgram());
-      await audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
+    const digest = sha256(enclaveProgram());
+    const data = enclaveIdentity({ ...answer, policy_hash: policyHash(policy) });
+    const fact = { type: "enclave.started", subject: `isolation ${isolation}`, digest, data } as const;
+    return await writer.write(async (tx) => {
+      const { position, at } = await audit.append(tx, fact);
       await audit.appendEnclaveRecord(tx, answer.record);
       const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
       await tx.updateTable("run").set(opened).execute();
-      if (request.resume !== null) return;
-      await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
+      if (resume === null) {
+        const kemKeyHash = epochKeyHash(kem_public_key);
+        await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
+      }
+      return { index: position, entry: auditEntry.encode({ v: 1, at, ...fact }) };
     });
-    this.#progress = progress;
-    const { raise } = this.#ports.isolation;
-    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
   }
 
   /** What the process found from inside counts, not what it was started with. */

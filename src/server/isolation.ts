@@ -1,5 +1,6 @@
 // Which isolation this host can give an enclave process, and what would raise it.
 
+import type { Tee } from "../attestation/evidence.ts";
 import { QflareError } from "../core/error.ts";
 import { type IsolationLevel, isAtLeast } from "../isolation/level.ts";
 import { MACHINES } from "../isolation/syscalls.ts";
@@ -15,10 +16,11 @@ export interface HostIsolation {
 
 const TEE = "evidence from hardware: SEV-SNP, TDX, SGX or Nitro";
 
-/** Starts Node once in a sandbox to see that it works. */
-export async function examineHost(): Promise<HostIsolation> {
+/** Starts Node once in a sandbox to see that it works. No sandbox holds the interface of hardware. */
+export async function examineHost(tee: Tee = "simulated"): Promise<HostIsolation> {
   const lacking = whatNodeLacks();
   if (lacking !== undefined) return { level: "none", sandbox: undefined, raise: lacking };
+  if (tee !== "simulated") return { level: "tee", sandbox: undefined, raise: "nothing: there is no higher level" };
   const found = await findSandbox();
   if (typeof found === "string") return { level: "permission", sandbox: undefined, raise: found };
   return { level: "sandbox", sandbox: found, raise: TEE };

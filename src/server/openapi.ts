@@ -1,5 +1,6 @@
 // The OpenAPI page, made from the shapes that read the messages. Bodies are CBOR; the schemas give members and limits.
 
+import { TEES } from "../attestation/evidence.ts";
 import { ERRORS } from "../core/error.ts";
 import type { JsonSchema, Message } from "../core/shape.ts";
 import { challengeAnswer, challengeRequest } from "../wire/challenge.ts";
@@ -26,7 +27,7 @@ const HEALTH_SCHEMA = {
     enclave: nullOr({
       isolation: { type: "string" },
       raise: { type: "string" },
-      evidence: { type: "string", enum: ["simulated"] },
+      evidence: { type: "string", enum: TEES },
     }),
     round: nullOr({ number: { type: "integer", minimum: 1 }, state: { type: "string" } }),
     finished: { type: "boolean" },

@@ -1,8 +1,12 @@
 // A server: puts the parts together, starts them in order, stops them in reverse.
 
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
+import type { Tee } from "../attestation/evidence.ts";
+import { evidenceFile } from "../attestation/evidence-file.ts";
+import type { AppraisalPolicy } from "../attestation/policy.ts";
+import { chooseTee, type TeeChoice } from "../attestation/tee-device.ts";
 import { equal, toHex, utf8 } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
@@ -69,6 +73,12 @@ export interface ServerOptions {
   readonly witnesses?: WitnessPolicy;
   /** No enclave below it is started; by default none is required. */
   readonly isolationRequired?: IsolationLevel;
+  /** What the enclave asks for evidence; by default whatever hardware is there. */
+  readonly tee?: TeeChoice;
+  /** What the enclave's evidence has to meet before there is a run; by default that it is genuine, simulated or not. */
+  readonly evidencePolicy?: AppraisalPolicy;
+  /** What the vendor says about the platform, as JSON, for devices; null where there is none. Asked for each time. */
+  readonly evidenceCollateral?: () => Bytes | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -78,6 +88,7 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   readonly isolation: string;
+  readonly tee: string;
   readonly events: Events;
   /** Resolves when the planned rounds are published or the server was stopped; rejects where the coordinator failed. */
   readonly finished: Promise<void>;
@@ -89,10 +100,11 @@ export interface RunningServer {
 export const LEDGER_FILE = "ledger.sqlite";
 const LOCK_FILE = "server.lock";
 export const BLOB_FOLDER = "blobs";
+const EVIDENCE_FILE = "evidence.json";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
-  const isolation = await examineHost();
+  const isolation = await examineHost(teeOf(options));
   requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
@@ -121,8 +133,8 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
     admin = await openAdmin(join(options.dataDir, ADMIN_SOCKET), { ...parts, url, stop: () => void close() });
     finished = parts.rounds.run();
     finished.catch((error: unknown) => options.log.error({ error: String(error) }, "the coordinator failed"));
-    const { isolation } = parts.enclave.facts;
-    return { url, port, isolation, events: parts.events, finished, closed: closed.promise, close };
+    const { isolation, tee } = parts.enclave.facts;
+    return { url, port, isolation, tee, events: parts.events, finished, closed: closed.promise, close };
   } catch (error) {
     await close();
     throw error;
@@ -152,19 +164,22 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
   const keyFolder = join(dataDir, "enclave");
-  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
+  const tee = teeOf(options);
+  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired, tee });
   const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
   const events = new Events();
-  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
+  const appraisal = options.evidencePolicy ?? { allow_simulated: true };
+  const collateral = options.evidenceCollateral ?? (() => null);
+  const evidence = new EvidenceDesk({ ...base, enclave, policy: policyBytes, appraisal, collateral });
   const state = new RunState();
   const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
-  const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
+  const shared = { ...base, registry, sessions, state, desk, ledger, enclave, evidence };
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const { fingerprint } = keys;
@@ -179,11 +194,23 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await audit.load();
   parts.witnesses.start();
   await enclave.ready();
+  await checkEvidence(options, parts);
   await storeFirstModel(options, parts);
   await logStart(options, parts);
   const port = await listen(gateway, options);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
+}
+
+/** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */
+async function checkEvidence({ dataDir }: ServerOptions, { evidence }: Parts): Promise<void> {
+  await evidence.check((made) => {
+    writeFileSync(join(dataDir, EVIDENCE_FILE), `${JSON.stringify(evidenceFile(made))}\n`);
+  });
+}
+
+function teeOf({ tee = "auto" }: ServerOptions): Tee {
+  return chooseTee(tee, existsSync);
 }
 
 /** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */

@@ -7,8 +7,8 @@ import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
 /**
  * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
  * root of what the entry is about. data: what is needed to follow the run by the log alone: the enclave's record for
- * "enclave.operation", the blob's digest for "update.accepted", the statement for "model.published", the verifier key
- * for "key.published".
+ * "enclave.operation", its identity for "enclave.started", the blob's digest for "update.accepted", the statement for
+ * "model.published", the verifier key for "key.published".
  */
 export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
   v: uint(1, 1),

@@ -38,6 +38,7 @@ const openAnswer = message("open answer", BYTES_MAX, {
   kem_public_key: bytes(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey),
   epoch: uint(1),
   isolation: text(16),
+  tee: text(16),
   keys: sealedKeys,
   progress,
   record,
@@ -49,7 +50,8 @@ const attestRequest = message("attest request", BYTES_MAX, {
   at: uint(),
 });
 const attestAnswer = message("attest answer", BYTES_MAX, {
-  evidence: bytes(1, 65_536),
+  evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
+  binding: bytes(1, LIMITS.bindingBytesMax),
   progress,
   record,
 });

@@ -1,7 +1,7 @@
 // Proof that an entry is in the log (C2SP tlog-proof): position, sibling hashes and the checkpoint they lead to, in one
 // text that holds without a network.
 
-import { parseBase64, toBase64 } from "../core/bytes.ts";
+import { fromUtf8, parseBase64, toBase64 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SHA256_BYTES } from "../crypto/hash.ts";
@@ -16,10 +16,20 @@ export interface LogProof {
   readonly checkpoint: string;
 }
 
+export const LOG_PROOF_BYTES_MAX = LIMITS.noteBytesMax + 64 * LIMITS.logProofHashesMax;
 const HEAD = "c2sp.org/tlog-proof@v1";
 
 export function formatLogProof({ index, path, checkpoint }: LogProof): string {
   return `${HEAD}\nindex ${index}\n${formatHashes(path)}\n${checkpoint}`;
+}
+
+/** Of a proof's bytes. Throws log.malformed. */
+export function logProofText(encoded: Uint8Array): string {
+  try {
+    return fromUtf8(encoded);
+  } catch (cause) {
+    throw new QflareError("log.malformed", "the proof is no text", { cause });
+  }
 }
 
 /** Throws log.malformed; extra data, which nothing here needs, is not taken. */

@@ -5,6 +5,7 @@ import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { type AuditEntry, type EnclaveRecord, enclaveRecord } from "./audit.ts";
+import { enclaveIdentityMessage } from "./enclave-identity.ts";
 import { type ModelStatement, modelStatement } from "./model.ts";
 
 export interface RunStory {
@@ -43,6 +44,8 @@ class Replay {
   #model: Uint8Array = NOTHING;
   #genesis: Uint8Array | undefined;
   #statement: ModelStatement | undefined;
+  /** By epoch, the enclave's identity. */
+  readonly #enclaves = new Map<number, Uint8Array>();
   #chain = { sequence: 0, head: NOTHING as Uint8Array };
   #updates = 0;
   #models = 0;
@@ -69,6 +72,9 @@ class Replay {
         check(this.#policyHash === undefined, "the run was opened before");
         this.#policyHash = entry.digest;
         return;
+      case "enclave.started":
+        this.#enclaveStarted(entry, check);
+        return;
       case "round.opened":
         this.#roundOpened(entry, check);
         return;
@@ -89,6 +95,16 @@ class Replay {
         check(this.#open?.number === numberOf(entry), "the round that failed was not open");
         this.#open = undefined;
     }
+  }
+
+  /** One epoch, one enclave: a server that shows two has to name both here, or show devices none. */
+  #enclaveStarted(entry: AuditEntry, check: Check): void {
+    const identity = attempt(() => enclaveIdentityMessage.decode(entry.data));
+    check(identity !== undefined, "an enclave was started that is not named");
+    if (identity === undefined) return;
+    const before = this.#enclaves.get(identity.epoch);
+    check(before === undefined || equal(before, entry.data), `a second enclave of epoch ${identity.epoch} was started`);
+    this.#enclaves.set(identity.epoch, before ?? entry.data);
   }
 
   #roundOpened(entry: AuditEntry, check: Check): void {

@@ -2,7 +2,7 @@
 // device; sending the same update again gives the same receipt. Beside it stands the proof that the audit log holds the
 // update's entry, so that the receipt holds against anybody who has the log's key, without the server.
 
-import { fromUtf8, toHex } from "../core/bytes.ts";
+import { toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, uint } from "../core/shape.ts";
@@ -12,7 +12,7 @@ import { auditEntry } from "./audit.ts";
 import { type Checkpoint, type LogTrust, logOrigin } from "./checkpoint.ts";
 import { DEVICE_ID_BYTES } from "./enroll.ts";
 import { CONTEXTS } from "./labels.ts";
-import { parseLogProof, verifyLogProof } from "./log-proof.ts";
+import { LOG_PROOF_BYTES_MAX, logProofText, parseLogProof, verifyLogProof } from "./log-proof.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /** manifest_digest: SHA-256 of the manifest's bytes. audit_index: position of the update's entry in the audit log. */
@@ -26,8 +26,6 @@ export const receiptMessage = message("receipt", 1024, {
   accepted_at: uint(),
   audit_index: uint(),
 });
-
-const LOG_PROOF_BYTES_MAX = LIMITS.noteBytesMax + 64 * LIMITS.logProofHashesMax;
 
 /** log_proof: C2SP tlog-proof of the entry at audit_index, UTF-8. */
 export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 4096, {
@@ -65,15 +63,7 @@ export function verifyReceipt(
   if (!isSigned || logOrigin(receipt.run_id) !== trust.origin) {
     throw new QflareError("server.identity", "its receipt does not hold");
   }
-  const proof = proofText(answer.log_proof);
+  const proof = logProofText(answer.log_proof);
   const checkpoint = verifyLogProof(trust, receiptEntry(receipt), receipt.audit_index, proof);
   return { receipt, checkpoint, note: parseLogProof(proof).checkpoint };
-}
-
-function proofText(encoded: Uint8Array): string {
-  try {
-    return fromUtf8(encoded);
-  } catch (cause) {
-    throw new QflareError("log.malformed", "the proof is no text", { cause });
-  }
 }

@@ -5,6 +5,8 @@ import { LIMITS } from "../core/limits.ts";
 import { bytes, list, message, nullable, type Of, object, oneOf, text, uint } from "../core/shape.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
+import { auditEntry } from "./audit.ts";
+import { LOG_PROOF_BYTES_MAX } from "./log-proof.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 
@@ -18,13 +20,21 @@ export const workRequest = message("work request", 256, {
   nonce: nullable(bytes(32)),
 });
 
-/** The enclave's evidence and the proof that it covers the device's nonce. */
+/**
+ * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
+ * the device's nonce, and the proof that the audit log names this enclave: its entry, and where it stands.
+ */
 const EVIDENCE = object({
-  evidence: bytes(1, 65_536),
+  evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
+  binding: bytes(1, LIMITS.bindingBytesMax),
+  collateral: nullable(bytes(1, LIMITS.collateralMessageBytesMax)),
   policy: bytes(1, policyMessage.bytesMax),
   nonce_index: uint(0, LIMITS.devicesPerRoundMax),
   nonce_count: uint(1, LIMITS.devicesPerRoundMax),
   nonce_path: list(bytes(32), 0, 32),
+  log_entry: bytes(1, auditEntry.bytesMax),
+  log_index: uint(),
+  log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
 });
 
 const TASK = object({

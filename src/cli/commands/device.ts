@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import type { AppraisalPolicy } from "../../attestation/policy.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
@@ -15,6 +16,7 @@ import { Network } from "../../learning/network.ts";
 import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
+import { readEvidencePolicy } from "../evidence.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { endWithInput, interrupted } from "../system.ts";
@@ -23,6 +25,7 @@ import { readToken, type TokenFlags } from "../token-input.ts";
 interface Flags extends DataOptions, TokenFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
+  readonly evidencePolicy?: string;
   readonly updatesMin: string;
   readonly suites?: string;
   readonly witnessPolicy?: string;
@@ -71,6 +74,7 @@ function common(command: Command): Command {
   return command
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
+    .option("--evidence-policy <file>", "which hardware evidence to take, JSON; without measurements in it, none")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
@@ -95,6 +99,10 @@ function training(command: Command): Command {
     .option("--trainer-time <time>", "how long that program may take for a round", "1h");
 }
 
+function evidencePolicyOf({ evidencePolicy: path }: Flags): { evidencePolicy?: AppraisalPolicy } {
+  return path === undefined ? {} : { evidencePolicy: readEvidencePolicy(path, "--evidence-policy") };
+}
+
 function deviceOptions(
   flags: Flags,
   output: Output,
@@ -103,6 +111,7 @@ function deviceOptions(
   return {
     keystore: flags.keystore,
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
+    ...evidencePolicyOf(flags),
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
     ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),

@@ -1,14 +1,15 @@
 // qflare enclave: whether evidence of an enclave is genuine and good enough.
 
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Evidence, Verdict } from "../../attestation/evidence.ts";
 import { readEvidenceFile } from "../../attestation/evidence-file.ts";
 import { fetchCollateral } from "../../attestation/fetch-collateral.ts";
-import { readPolicy } from "../../attestation/policy.ts";
 import { verifyEvidence } from "../../attestation/verify.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { readEvidencePolicy } from "../evidence.ts";
+import { readJson } from "../files.ts";
 import { createOutput, UsageError } from "../output.ts";
 
 interface VerifyFlags {
@@ -58,21 +59,8 @@ export function addEvidenceCommands(enclave: Command): void {
     .action(async (flags: CollateralFlags) => await collateral(flags));
 }
 
-function readJson(path: string, flag: string): unknown {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats?.isFile() !== true) throw new UsageError(`${flag}: there is no file ${path}`);
-  const lengthMax = LIMITS.collateralBytesMax;
-  if (stats.size > lengthMax) throw new UsageError(`${flag}: expected at most ${lengthMax} bytes, got ${stats.size}`);
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new UsageError(`${flag}: ${path} is not JSON`);
-    throw error;
-  }
-}
-
 function readEvidence(path: string): Evidence {
-  return readEvidenceFile(readJson(path, "--evidence"));
+  return readEvidenceFile(readJson(path, "--evidence", LIMITS.collateralBytesMax));
 }
 
 /** UTC, to the second or the millisecond. */
@@ -84,9 +72,10 @@ function readTime(text: string): Date {
 }
 
 function verify(flags: VerifyFlags): void {
-  const policy = readPolicy(readJson(flags.policy, "--policy"));
+  const policy = readEvidencePolicy(flags.policy, "--policy");
   const evidence = readEvidence(flags.evidence);
-  const collateral = flags.collateral === undefined ? undefined : readJson(flags.collateral, "--collateral");
+  const { collateral: file } = flags;
+  const collateral = file === undefined ? undefined : readJson(file, "--collateral", LIMITS.collateralBytesMax);
   const now = flags.at === undefined ? new Date() : readTime(flags.at);
   const verdict = verifyEvidence(evidence, { now, policy, collateral });
   const isPinned = policy.allowed_measurements !== undefined;

@@ -8,10 +8,11 @@ import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
-import { type RunDefinition, startServer } from "../../server/server.ts";
+import { type RunDefinition, type ServerOptions, startServer } from "../../server/server.ts";
 import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
+import { collateralReader, readEvidencePolicy } from "../evidence.ts";
 import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
@@ -72,13 +73,15 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     },
     witnesses: witnessPolicy(settings),
     isolationRequired: settings.require_isolation,
+    tee: settings.tee,
+    ...evidenceOptions(settings),
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),
   });
-  const { url, port, isolation } = server;
-  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };
-  output.emit(where, `listening on ${url}, enclave simulated with isolation "${isolation}", data in ${flags.dataDir}`);
+  const { url, port, isolation, tee } = server;
+  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, tee, pid: process.pid };
+  output.emit(where, `listening on ${url}, enclave ${tee} with isolation "${isolation}", data in ${flags.dataDir}`);
   server.events.listen((event) => output.emit(event, describe(event)));
   const closed = stopped.then(() => server.close());
   try {
@@ -90,6 +93,14 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   if (flags.exitWhenFinished ?? false) await server.close();
   else await Promise.race([closed, server.closed]);
+}
+
+function evidenceOptions({ evidence_policy, evidence_collateral }: Settings): Partial<ServerOptions> {
+  const policy = evidence_policy && { evidencePolicy: readEvidencePolicy(evidence_policy, "--evidence-policy") };
+  const collateral = evidence_collateral && {
+    evidenceCollateral: collateralReader(evidence_collateral, "--evidence-collateral"),
+  };
+  return { ...(policy || {}), ...(collateral || {}) };
 }
 
 function publicUrl({ public_url }: Settings): string | undefined {

@@ -1,12 +1,27 @@
-// What makes evidence: one for each interface of hardware. Each gives back only what is bound to the report data that
-// it was given, because interfaces have answered with old, empty or somebody else's reports.
+// What makes evidence: one for each interface of hardware, and one for none. Each gives back only what is bound to the
+// report data that it was given, because interfaces have answered with old, empty or somebody else's reports.
 
-import type { HardwareEvidence, HardwareTee } from "../../attestation/evidence.ts";
+import type { Evidence, HardwareEvidence, HardwareTee, Tee } from "../../attestation/evidence.ts";
 
 /** What a report carries of the guest's own: fills the field of SEV-SNP, TDX and SGX. */
 export const REPORT_DATA_BYTES = 64;
 
+/** The run's own key, for evidence that no hardware signs. */
+export interface Signer {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+  /** SHA-256 of the program. */
+  readonly codeDigest: Uint8Array;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 export interface Attester {
+  readonly tee: Tee;
+  attest(reportData: Uint8Array, signer: Signer): Promise<Evidence>;
+}
+
+export interface HardwareAttester extends Attester {
   readonly tee: HardwareTee;
   /**
    * reportData: 64 bytes. Throws evidence.unavailable where something is missing on this machine, evidence.failed where

@@ -5,12 +5,12 @@
 // opened anew.
 
 import type { HardwareEvidence } from "../../attestation/evidence.ts";
-import { interfaceOf } from "../../attestation/tee-device.ts";
+import { deviceOf } from "../../attestation/tee-device.ts";
 import { toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/ports.ts";
-import { type Attester, requireReportData, type Wait } from "./attester.ts";
+import { type HardwareAttester, requireReportData, type Wait } from "./attester.ts";
 import { certificatesOfHost } from "./certificate-table.ts";
 import {
   errnoOf,
@@ -67,7 +67,7 @@ export interface TsmPorts {
 /** Somebody else wrote to our entry, or one of our writes was lost. */
 const DISTURBED = Symbol("disturbed");
 
-export class ConfigfsTsm implements Attester {
+export class ConfigfsTsm implements HardwareAttester {
   readonly tee: "sev-snp" | "tdx";
   readonly #ports: TsmPorts;
   readonly #folder: string;
@@ -75,7 +75,7 @@ export class ConfigfsTsm implements Attester {
   constructor(tee: "sev-snp" | "tdx", ports: TsmPorts) {
     this.tee = tee;
     this.#ports = ports;
-    this.#folder = ports.folder ?? interfaceOf(tee);
+    this.#folder = ports.folder ?? deviceOf(tee).interface;
   }
 
   async attest(reportData: Uint8Array): Promise<HardwareEvidence> {

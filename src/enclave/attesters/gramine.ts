@@ -3,10 +3,10 @@
 // The quote is made when its file is opened. Every failure, a manifest without attestation too, is EACCES.
 
 import type { HardwareEvidence } from "../../attestation/evidence.ts";
-import { interfaceOf } from "../../attestation/tee-device.ts";
+import { deviceOf } from "../../attestation/tee-device.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { type Attester, requireReportData } from "./attester.ts";
+import { type HardwareAttester, requireReportData } from "./attester.ts";
 import {
   explain,
   type FileOperations,
@@ -25,13 +25,13 @@ export const GRAMINE_ERRORS: Meanings = {
 
 const DCAP = "dcap";
 
-export class Gramine implements Attester {
+export class Gramine implements HardwareAttester {
   readonly tee = "sgx";
   readonly #files: FileOperations;
   readonly #folder: string;
 
   /** folder: where Gramine's files are seen; its own place by default. */
-  constructor(files: FileOperations, folder: string = interfaceOf("sgx")) {
+  constructor(files: FileOperations, folder: string = deviceOf("sgx").interface) {
     this.#files = files;
     this.#folder = folder;
   }

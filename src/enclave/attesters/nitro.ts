@@ -4,12 +4,12 @@
 import type { HardwareEvidence } from "../../attestation/evidence.ts";
 import { decodeForeignCbor, encodeCbor } from "../../core/codec.ts";
 import { QflareError } from "../../core/error.ts";
-import { type Attester, requireReportData } from "./attester.ts";
+import { type HardwareAttester, requireReportData } from "./attester.ts";
 import type { SecurityModule } from "./nsm.ts";
 import { NSM_RESPONSE_BYTES_MAX } from "./nsm.ts";
 import { requireOwn } from "./own-report.ts";
 
-export class Nitro implements Attester {
+export class Nitro implements HardwareAttester {
   readonly tee = "nitro";
   readonly #module: SecurityModule;
 

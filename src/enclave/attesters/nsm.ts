@@ -3,7 +3,7 @@
 // allowed to.
 
 import type * as Ffi from "node:ffi";
-import { interfaceOf } from "../../attestation/tee-device.ts";
+import { deviceOf } from "../../attestation/tee-device.ts";
 import { QflareError } from "../../core/error.ts";
 import { explain, type FileOperations, type Meanings, systemFiles } from "./device-files.ts";
 
@@ -65,7 +65,7 @@ export class NsmDevice implements SecurityModule {
    * path: where the device is seen; its own place by default. Addresses are asked for here: the process gives that
    * right up before it serves.
    */
-  constructor(native: Native, files: FileOperations = systemFiles, path: string = interfaceOf("nitro")) {
+  constructor(native: Native, files: FileOperations = systemFiles, path: string = deviceOf("nitro").interface) {
     this.#native = native;
     this.#files = files;
     this.#path = path;

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import type { EnclaveFacts } from "../enclave-link.ts";
 import type { GatewayPorts } from "../gateway-ports.ts";
 
-const enclaveFacts = ({ isolation, raise }: EnclaveFacts) => ({ isolation, raise, evidence: "simulated" });
+const enclaveFacts = ({ isolation, raise, tee }: EnclaveFacts) => ({ isolation, raise, evidence: tee });
 
 export function healthRoute(app: FastifyInstance, { state, enclave, sessions }: GatewayPorts): void {
   app.get("/api/health", async (_request, reply) => {

@@ -1,0 +1,81 @@
+// Whether this device may seal to an enclave, of whatever hardware: its evidence is genuine and what the device's policy
+// wants, bound to the keys, policy and dates that come with it and to the device's own nonce, and the audit log names
+// that enclave and that program. The log is the one whose checkpoint the device keeps, so that a server cannot show one
+// enclave to this device and another to the rest without both being there for all to see.
+
+import { appraise } from "../attestation/appraisal.ts";
+import type { Binding } from "../attestation/binding.ts";
+import type { Verdict } from "../attestation/evidence.ts";
+import type { AppraisalPolicy } from "../attestation/policy.ts";
+import type { Roots } from "../attestation/roots.ts";
+import { equal } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { auditEntry } from "../wire/audit.ts";
+import type { LogTrust } from "../wire/checkpoint.ts";
+import { enclaveIdentity } from "../wire/enclave-identity.ts";
+import { logProofText, parseLogProof, verifyLogProof } from "../wire/log-proof.ts";
+import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
+import { epochKeyHash } from "../wire/update.ts";
+import type { EvidencePackage } from "../wire/work.ts";
+import type { LogWatch } from "./log-watch.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What was checked about an enclave, once an epoch. */
+export interface TrustedEnclave {
+  readonly binding: Binding;
+  readonly verdict: Verdict;
+  readonly keyHash: Bytes;
+  readonly policy: Policy;
+  readonly policyHash: Bytes;
+}
+
+export interface TrustPorts {
+  readonly nowMs: number;
+  readonly runId: Bytes;
+  readonly nonce: Bytes;
+  readonly evidencePolicy: AppraisalPolicy;
+  readonly roots: Roots;
+  readonly updatesMin: number;
+  readonly log: LogWatch;
+  readonly logTrust: LogTrust;
+}
+
+/** Throws evidence.refused or log.*: the device then seals nothing. */
+export async function trustEnclave(offered: EvidencePackage, ports: TrustPorts): Promise<TrustedEnclave> {
+  const enclave = judge(offered, ports);
+  const { policy } = enclave;
+  if (policy.updates_min < ports.updatesMin) {
+    throw new QflareError(
+      "evidence.refused",
+      `it aggregates ${policy.updates_min} updates, wanted ${ports.updatesMin}`,
+    );
+  }
+  await requireLogged(offered, enclave.binding, ports);
+  return enclave;
+}
+
+function judge(offered: EvidencePackage, ports: TrustPorts): TrustedEnclave {
+  const hash = policyHash(offered.policy);
+  const { nowMs, runId, nonce, evidencePolicy, roots } = ports;
+  const expected = { nowMs, policy: evidencePolicy, runId, policyHash: hash, nonce, roots };
+  const { reasons, verdict, enclave } = appraise(offered, expected);
+  // Anybody can run a program of his own on genuine hardware.
+  const isNamed = verdict.tee === "simulated" || evidencePolicy.allowed_measurements !== undefined;
+  const all = isNamed ? reasons : [...reasons, "the device's policy names no measurement"];
+  if (enclave === undefined || all.length > 0) throw new QflareError("evidence.refused", all.join("; "));
+  const policy = policyMessage.decode(offered.policy);
+  return { binding: enclave, verdict, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
+}
+
+/** The entry is about this enclave and program, and stands in the log that this device follows. */
+async function requireLogged(offered: EvidencePackage, binding: Binding, ports: TrustPorts): Promise<void> {
+  const { log_entry, log_index, log_proof } = offered;
+  const { type, digest, data } = auditEntry.decode(log_entry);
+  const isAboutIt =
+    type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
+  if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
+  const proof = logProofText(log_proof);
+  const checkpoint = verifyLogProof(ports.logTrust, log_entry, log_index, proof);
+  await ports.log.take(checkpoint, parseLogProof(proof).checkpoint);
+}
