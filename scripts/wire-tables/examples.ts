@@ -126,18 +126,18 @@ function record(): Example {
 function reportDataExample(): Example {
   const data = reportData({
     tee: "simulated",
-    nonceRoot: filled(32, 1),
-    kemSuite: "X25519+FrodoKEM-640-AES",
-    kemPublicKey: filled(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey, 2),
-    signatureSuite: "ML-DSA-44",
-    signaturePublicKey: filled(SIGNATURE_SIZES["ML-DSA-44"].publicKey, 3),
-    policyHash: filled(32, 4),
-    runId: filled(32, 5),
+    nonce_root: filled(32, 1),
+    kem_suite: "X25519+FrodoKEM-640-AES",
+    kem_public_key: filled(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey, 2),
+    signature_suite: "ML-DSA-44",
+    signature_public_key: filled(SIGNATURE_SIZES["ML-DSA-44"].publicKey, 3),
+    policy_hash: filled(32, 4),
+    run_id: filled(32, 5),
     epoch: 1,
-    notBeforeMs: 1000,
-    notAfterMs: 2000,
-    codeLogEntry: filled(32, 6),
-    auditHead: filled(32, 7),
+    not_before: 1000,
+    not_after: 2000,
+    code_log_entry: filled(32, 6),
+    audit_head: filled(32, 7),
   });
   return [["report_data", toHex(data)]];
 }

@@ -1,10 +1,13 @@
 // One table a message: member, what its shape takes, and (the page's own words) what it means.
 
-import { simulatedBody, simulatedEvidence } from "../../src/attestation/simulated.ts";
+import { bindingMessage } from "../../src/attestation/binding.ts";
+import { evidenceMessage } from "../../src/attestation/evidence-message.ts";
+import { simulatedEvidence, simulatedReport } from "../../src/attestation/simulated.ts";
 import type { Message, ObjectShape, Shape } from "../../src/core/shape.ts";
 import { auditEntry, enclaveRecord } from "../../src/wire/audit.ts";
 import { answerMessage, challengeAnswer, challengeRequest, helloMessage } from "../../src/wire/challenge.ts";
 import { ENCLAVE_OPERATIONS, enclaveCall, enclaveReply } from "../../src/wire/enclave.ts";
+import { enclaveIdentityMessage } from "../../src/wire/enclave-identity.ts";
 import { enrollAnswer, enrolledMessage, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
 import { identityMessage } from "../../src/wire/identity.ts";
 import { modelStatement } from "../../src/wire/model.ts";
@@ -31,8 +34,11 @@ export const MESSAGES: readonly AnyMessage[] = [
   workRequest,
   workAnswer,
   policyMessage,
+  bindingMessage,
+  evidenceMessage,
   simulatedEvidence,
-  simulatedBody,
+  simulatedReport,
+  enclaveIdentityMessage,
   modelStatement,
   submitMessage,
   manifestMessage,

@@ -42,6 +42,6 @@ export function makeSimulatedEvidence(
 export function readSimulatedEvidence(document: Uint8Array): SimulatedReport | undefined {
   const outer = simulatedEvidence.decode(document);
   const report = simulatedReport.decode(outer.report);
-  const { verify } = signature("ML-DSA-44");
-  return verify(report.signature_public_key, outer.report, outer.signature, EVIDENCE_CONTEXT) ? report : undefined;
+  const scheme = signature("ML-DSA-44");
+  return scheme.verify(report.signature_public_key, outer.report, outer.signature, EVIDENCE_CONTEXT) ? report : undefined;
 }

@@ -18,6 +18,8 @@ import { alteredFields, flipped } from "../support/session.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
+type Shown = Awaited<ReturnType<LyingGateway["evidenceFor"]>>;
+
 let gateway: LyingGateway;
 let run: Run;
 const clock = new TestClock();
@@ -127,8 +129,8 @@ test("a device refuses a model statement with any one field altered", async () =
 });
 
 test("a device refuses evidence with any byte altered", async () => {
-  const length = gateway.evidenceFor([systemRandom.bytes(32)]).evidence.length;
-  for (const at of [-1, -1200, -2000, 200, 1000, 5000, length >> 1]) {
+  const { length } = (await gateway.evidenceFor([systemRandom.bytes(32)])).evidence;
+  for (const at of [-30, -1200, -2000, 200, 1000, length >> 1]) {
     await assertDeviceRefuses("evidence.refused", (answer) => {
       const evidence = flipped(answer.evidence.evidence, at);
       return { ...answer, evidence: { ...answer.evidence, evidence } };
@@ -137,16 +139,16 @@ test("a device refuses evidence with any byte altered", async () => {
 });
 
 test("a device refuses evidence for another nonce, or with a path that does not lead to its own", async () => {
-  await assertDeviceRefuses("evidence.refused", (answer) => {
-    return { ...answer, evidence: gateway.evidenceFor([systemRandom.bytes(32)]) };
+  await assertDeviceRefuses("evidence.refused", async (answer) => {
+    return { ...answer, evidence: await gateway.evidenceFor([systemRandom.bytes(32)]) };
   });
   const others = Array.from({ length: 4 }, () => systemRandom.bytes(32));
-  const shared: Lie = (answer, request) => {
-    return { ...answer, evidence: gateway.evidenceFor([request.nonce!, ...others]) };
+  const shared: Lie = async (answer, request) => {
+    return { ...answer, evidence: await gateway.evidenceFor([request.nonce!, ...others]) };
   };
   assert.equal(await takePart(shared), 1, "the path itself is good");
   gateway.heard.length = 0;
-  const bent: ((evidence: ReturnType<LyingGateway["evidenceFor"]>) => object)[] = [
+  const bent: ((evidence: Shown) => object)[] = [
     () => ({ nonce_index: 1 }),
     () => ({ nonce_count: 2 }),
     () => ({ nonce_path: [] }),
@@ -155,15 +157,15 @@ test("a device refuses evidence for another nonce, or with a path that does not 
     ({ nonce_path }) => ({ nonce_path: nonce_path.map((hash) => flipped(hash)) }),
   ];
   for (const bend of bent) {
-    await assertDeviceRefuses("evidence.refused", (answer, request) => {
-      const evidence = gateway.evidenceFor([request.nonce!, ...others]);
+    await assertDeviceRefuses("evidence.refused", async (answer, request) => {
+      const evidence = await gateway.evidenceFor([request.nonce!, ...others]);
       return { ...answer, evidence: { ...evidence, ...bend(evidence) } };
     });
   }
 });
 
 test("a device refuses evidence that it was shown before", async () => {
-  let first: ReturnType<LyingGateway["evidenceFor"]> | undefined;
+  let first: Shown | undefined;
   await takePart((answer) => {
     first = answer.evidence;
     return answer;
@@ -175,16 +177,16 @@ test("a device refuses evidence that it was shown before", async () => {
 test("a device refuses evidence that has expired or is not valid yet", async () => {
   for (const offsetMs of [-31 * DAY_MS, DAY_MS]) {
     const other = await openRun(clock.nowMs() + offsetMs, run.runId);
-    await assertDeviceRefuses("evidence.refused", (answer, request) => {
-      return { ...answer, evidence: gateway.evidenceFor([request.nonce!], other) };
+    await assertDeviceRefuses("evidence.refused", async (answer, request) => {
+      return { ...answer, evidence: await gateway.evidenceFor([request.nonce!], other) };
     });
   }
 });
 
 test("a device refuses evidence of another run", async () => {
   const other = await openRun(clock.nowMs());
-  await assertDeviceRefuses("evidence.refused", (answer, request) => {
-    return { ...answer, evidence: gateway.evidenceFor([request.nonce!], other) };
+  await assertDeviceRefuses("evidence.refused", async (answer, request) => {
+    return { ...answer, evidence: await gateway.evidenceFor([request.nonce!], other) };
   });
 });
 

@@ -43,7 +43,7 @@ interface Started {
 async function startEnclave(context: TestContext): Promise<Started> {
   const folder = folderOf(context);
   const keyPath = join(folder, "sealing.key");
-  const launched = isRoot ? launchEnclave(folder, await examineHost()) : launchOpen(folder, keyPath);
+  const launched = isRoot ? launchEnclave(folder, await examineHost(), "simulated") : launchOpen(folder, keyPath);
   const enclave = new EnclaveProcess(launched.child, silentLog);
   context.after(() => enclave.kill());
   await enclave.call("open", openRequest(0));

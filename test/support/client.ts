@@ -1,7 +1,7 @@
 // A device by hand: enrolled as the product enrols, then free to say anything in its session.
 
 import assert from "node:assert/strict";
-import { readSimulatedEvidence, type SimulatedBody } from "../../src/attestation/simulated.ts";
+import { type Binding, bindingMessage } from "../../src/attestation/binding.ts";
 import { encodeCbor } from "../../src/core/codec.ts";
 import { bytesFromFloats } from "../../src/core/floats.ts";
 import { blobDigest } from "../../src/crypto/merkle.ts";
@@ -48,7 +48,7 @@ export class TestClient {
   session: HandSession;
   /** Of the open round; see joinRound. */
   task: Task | undefined;
-  enclave: SimulatedBody | undefined;
+  enclave: Binding | undefined;
   #sequence = 0;
 
   private constructor(server: TestServer, keystore: Keystore, session: HandSession) {
@@ -76,10 +76,8 @@ export class TestClient {
   async join(afterRound = 0): Promise<void> {
     const { task, evidence } = await this.work(afterRound, WAIT_MS, systemRandom.bytes(32));
     assert.ok(task !== null && evidence !== null, "expected to be selected");
-    const enclave = readSimulatedEvidence(evidence.evidence);
-    assert.ok(enclave !== undefined);
     this.task = task;
-    this.enclave = enclave;
+    this.enclave = bindingMessage.decode(evidence.binding);
   }
 
   /** Of this round, as the product would say it. */

@@ -6,7 +6,9 @@ import type { Random } from "../../src/core/ports.ts";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { blobDigest } from "../../src/crypto/merkle.ts";
 import { signature } from "../../src/crypto/signature.ts";
-import { Enclave } from "../../src/enclave/enclave.ts";
+import type { Attester } from "../../src/enclave/attesters/attester.ts";
+import { SimulatedAttester } from "../../src/enclave/attesters/simulated.ts";
+import { Enclave, type Surroundings } from "../../src/enclave/enclave.ts";
 import { Vault } from "../../src/enclave/keys.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../../src/wire/enclave.ts";
 import { deviceId } from "../../src/wire/enroll.ts";
@@ -136,7 +138,13 @@ export class TestRun {
   }
 }
 
+/** No hardware and no walls; attester: what makes its evidence. */
+export function surroundings(attester: Attester = new SimulatedAttester("none"), codeDigest = 9): Surroundings {
+  return { attester, isolation: "none", codeDigest: new Uint8Array(32).fill(codeDigest) };
+}
+
 /** sealingKey: another number is another machine. */
 export function enclaveOf(random: Random, sealingKey = 1): Enclave {
-  return new Enclave(new Vault(new Uint8Array(32).fill(sealingKey), random), "none", new Uint8Array(32).fill(9));
+  const vault = new Vault(new Uint8Array(32).fill(sealingKey), random);
+  return new Enclave(vault, surroundings());
 }

@@ -12,6 +12,8 @@ import { blobDigest, inclusionPath, leafHash } from "../../src/crypto/merkle.ts"
 import { systemRandom } from "../../src/crypto/random.ts";
 import type { DeviceOptions } from "../../src/device/device.ts";
 import { Device } from "../../src/device/device.ts";
+import type { Attester } from "../../src/enclave/attesters/attester.ts";
+import { SimulatedAttester } from "../../src/enclave/attesters/simulated.ts";
 import { Enclave } from "../../src/enclave/enclave.ts";
 import { Vault } from "../../src/enclave/keys.ts";
 import { initialParameters } from "../../src/learning/model.ts";
@@ -21,7 +23,8 @@ import type { GatewayPorts } from "../../src/server/gateway-ports.ts";
 import { loadServerKeys, logSignerOf, type ServerKeys } from "../../src/server/keys.ts";
 import { Limiter } from "../../src/server/limiter.ts";
 import { Sessions } from "../../src/server/sessions.ts";
-import { checkpointNote, logOrigin } from "../../src/wire/checkpoint.ts";
+import { logOrigin } from "../../src/wire/checkpoint.ts";
+import { enclaveIdentity } from "../../src/wire/enclave-identity.ts";
 import {
   deviceId,
   enrollAnswer,
@@ -36,6 +39,8 @@ import { policyHash, policyMessage } from "../../src/wire/policy.ts";
 import { formatToken } from "../../src/wire/token.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { WorkAnswer, WorkRequest } from "../../src/wire/work.ts";
+import { surroundings } from "./enclave.ts";
+import { type LoggedEntry, TestLog } from "./log.ts";
 import { TINY_MODEL } from "./server.ts";
 import { mldsa } from "./session.ts";
 
@@ -46,7 +51,7 @@ type TrainAnswer = WorkAnswer & {
 };
 
 /** What the gateway makes of one true answer. */
-export type Lie = (answer: TrainAnswer, request: WorkRequest) => WorkAnswer;
+export type Lie = (answer: TrainAnswer, request: WorkRequest) => WorkAnswer | Promise<WorkAnswer>;
 
 /** The enclave of this gateway's run. */
 export interface Run {
@@ -54,6 +59,11 @@ export interface Run {
   readonly policy: Bytes;
   readonly enclave: Enclave;
   readonly kemPublicKey: Bytes;
+  /** What the audit log says of the enclave. */
+  readonly identity: Bytes;
+  readonly codeDigest: Bytes;
+  /** JSON for the devices, where the enclave's hardware needs some. */
+  collateral: Bytes | null;
   readonly statement: Bytes;
   readonly statementSignature: Bytes;
   readonly model: Bytes;
@@ -66,7 +76,11 @@ const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
 
 /** openedAtMs: from when on the enclave's evidence is valid. */
-export async function openRun(openedAtMs: number, runId: Bytes = systemRandom.bytes(32)): Promise<Run> {
+export async function openRun(
+  openedAtMs: number,
+  runId: Bytes = systemRandom.bytes(32),
+  attester: Attester = new SimulatedAttester("none"),
+): Promise<Run> {
   const model = encodeModel(TINY_MODEL, initialParameters(TINY_MODEL, 1));
   const policy = policyMessage.encode({
     v: 1,
@@ -79,11 +93,32 @@ export async function openRun(openedAtMs: number, runId: Bytes = systemRandom.by
     norm_max: 1e6,
     weight_cap: 2,
   });
-  const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), "none", systemRandom.bytes(32));
+  const around = surroundings(attester);
+  const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), around);
   const opened = await enclave.open({ policy, resume: null, at: openedAtMs });
   const { statement, signature } = enclave.genesis({ at: openedAtMs }, model);
   const kemPublicKey = opened.kem_public_key;
-  return { runId, policy, enclave, kemPublicKey, statement, statementSignature: signature, model };
+  const { codeDigest } = around;
+  const identity = enclaveIdentity({ ...opened, policy_hash: policyHash(policy) });
+  const signed = { statement, statementSignature: signature, model };
+  return { runId, policy, enclave, kemPublicKey, identity, codeDigest, collateral: null, ...signed };
+}
+
+/** Whichever log is current, as the gateway's routes ask for one. */
+class ServedLog {
+  current: TestLog;
+
+  constructor(log: TestLog) {
+    this.current = log;
+  }
+
+  get served(): { readonly note: string } {
+    return this.current.served;
+  }
+
+  async tile(row: number, number: number, width: number): Promise<Bytes | undefined> {
+    return await this.current.tile(row, number, width);
+  }
 }
 
 export class LyingGateway {
@@ -97,6 +132,8 @@ export class LyingGateway {
   readonly #folder: string;
   readonly #keys: ServerKeys;
   readonly #clock: Clock;
+  readonly #log: ServedLog;
+  readonly #logged = new Map<Run, number>();
   #app: ReturnType<typeof createGateway> | undefined;
   #url = "";
   #device: Awaited<ReturnType<GatewayPorts["registry"]["findDevice"]>>;
@@ -106,6 +143,7 @@ export class LyingGateway {
     this.#folder = folder;
     this.#keys = keys;
     this.#clock = clock;
+    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys, run.runId)));
   }
 
   static async start(run: Run, clock: Clock): Promise<LyingGateway> {
@@ -140,7 +178,7 @@ export class LyingGateway {
       state: { isFinished: false },
       desk: { ask: async (_device: unknown, request: WorkRequest) => this.#answer(request, hash) },
       ledger: { hasModelBlob: async () => true },
-      audit: { served: this.#emptyLog() },
+      audit: this.#log,
       blobs: { stream },
       limiter: new Limiter(RATE),
       keys: this.#keys,
@@ -156,10 +194,22 @@ export class LyingGateway {
     this.#url = `https://127.0.0.1:${address.port}`;
   }
 
-  /** Signed as it should be: the log is not what is attacked here. */
-  #emptyLog(): { note: string } {
-    const checkpoint = { origin: logOrigin(this.run.runId), size: 0, root: sha256() };
-    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys, this.run.runId).sign(checkpoint, 0)) };
+  /** The log that is served; another one is another history. */
+  get log(): TestLog {
+    return this.#log.current;
+  }
+
+  serveLog(log: TestLog): void {
+    this.#log.current = log;
+  }
+
+  /** Its entry in the log, made where there is none. */
+  logged(run: Run = this.run): LoggedEntry {
+    const known = this.#logged.get(run);
+    const fact = { type: "enclave.started", digest: run.codeDigest, data: run.identity } as const;
+    const index = known ?? this.log.append(fact);
+    this.#logged.set(run, index);
+    return this.log.prove(index);
   }
 
   /** Takes every token: what is attacked here comes after enrolment. */
@@ -180,7 +230,7 @@ export class LyingGateway {
     return enrollAnswer.encode({ message, signature });
   }
 
-  #answer(request: WorkRequest, hash: Bytes): WorkAnswer {
+  async #answer(request: WorkRequest, hash: Bytes): Promise<WorkAnswer> {
     const task = {
       round: request.after_round + 1,
       remaining_ms: 60_000,
@@ -193,7 +243,8 @@ export class LyingGateway {
       plan: "{}",
     };
     const nonce = request.nonce ?? systemRandom.bytes(32);
-    return this.lie({ state: "train", task, evidence: this.evidenceFor([nonce]), outcome: null }, request);
+    const evidence = await this.evidenceFor([nonce]);
+    return await this.lie({ state: "train", task, evidence, outcome: null }, request);
   }
 
   /** Seals a model as if it were the run's, and serves it. */
@@ -208,15 +259,18 @@ export class LyingGateway {
   }
 
   /** True evidence over these nonces, with the path of the first. */
-  evidenceFor(nonces: readonly Bytes[], run: Run = this.run): TrainAnswer["evidence"] {
-    const { evidence } = run.enclave.attest({ nonces: [...nonces], at: this.#clock.nowMs() });
+  async evidenceFor(nonces: readonly Bytes[], run: Run = this.run): Promise<TrainAnswer["evidence"]> {
+    const { evidence, binding } = await run.enclave.attest({ nonces: [...nonces], at: this.#clock.nowMs() });
     const leaves = nonces.map((nonce) => leafHash(nonce));
     return {
       evidence,
+      binding,
+      collateral: run.collateral,
       policy: run.policy,
       nonce_index: 0,
       nonce_count: nonces.length,
       nonce_path: inclusionPath(leaves, 0),
+      ...this.logged(run),
     };
   }
 

@@ -15,7 +15,7 @@ import { AT, policyOf } from "../enclave.ts";
 const host = await examineHost();
 const outcomes: Record<string, boolean> = { plain: opens(plainProcess()) };
 for (const sandbox of [undefined, host.sandbox]) {
-  const { child, pid } = launchEnclave(process.argv[2]!, { ...host, sandbox });
+  const { child, pid } = launchEnclave(process.argv[2]!, { ...host, sandbox }, "simulated");
   const enclave = new EnclaveProcess(child, silentLog);
   const { answer } = await enclave.call("open", { policy: policyMessage.encode(policyOf()), resume: null, at: AT });
   outcomes[answer.isolation] = opens((await pid)!);

@@ -27,6 +27,7 @@ export interface ReportOptions {
   readonly signatureAlgorithm?: number;
   readonly chipId?: Uint8Array;
   readonly tcb?: readonly number[];
+  readonly reportData?: Uint8Array;
 }
 
 export interface LeafOptions {
@@ -102,7 +103,7 @@ export class FakeAmd {
     view.setUint32(0x30, options.vmpl ?? 0, true);
     view.setUint32(0x34, options.signatureAlgorithm ?? 1, true);
     view.setUint32(0x48, (options.signingKey ?? 0) << 2, true);
-    report.fill(0xd1, 0x50, 0x90);
+    report.set(options.reportData ?? new Uint8Array(64).fill(0xd1), 0x50);
     report.fill(0xe2, 0x90, 0xc0);
     report.set(options.tcb ?? MILAN.bytes, 0x180);
     report.set(options.chipId ?? chipIdOf("Milan"), 0x1a0);

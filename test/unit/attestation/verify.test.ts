@@ -7,7 +7,6 @@ import { readEvidenceFile } from "../../../src/attestation/evidence-file.ts";
 import { makeSimulatedEvidence } from "../../../src/attestation/simulated.ts";
 import { verifyEvidence } from "../../../src/attestation/verify.ts";
 import { signature } from "../../../src/crypto/signature.ts";
-import { exchangeSizes } from "../../../src/crypto/suite.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 
@@ -16,16 +15,9 @@ const random = seededRandom("verify");
 const pair = signature("ML-DSA-44").generateKeyPair(random.bytes(32));
 const document = makeSimulatedEvidence(
   {
-    ...{ tee: "simulated", isolation: "permission", nonce_root: random.bytes(32), epoch: 1 },
-    ...{ kem_suite: "X25519+FrodoKEM-640-AES", signature_suite: "ML-DSA-44" },
-    kem_public_key: random.bytes(exchangeSizes("X25519+FrodoKEM-640-AES").publicKey),
-    signature_public_key: pair.publicKey,
-    ...{ policy_hash: random.bytes(32), run_id: random.bytes(32), audit_head: random.bytes(32) },
-    ...{
-      not_before: NOW.getTime() - 1000,
-      not_after: NOW.getTime() + 1000,
-      code_log_entry: new Uint8Array(32).fill(3),
-    },
+    ...{ tee: "simulated", isolation: "permission", code_digest: new Uint8Array(32).fill(3) },
+    ...{ signature_public_key: pair.publicKey, report_data: random.bytes(64) },
+    ...{ not_before: NOW.getTime() - 1000, not_after: NOW.getTime() + 1000 },
   },
   pair.secretKey,
 );

@@ -99,11 +99,11 @@ describe("an enclave that opens a run", () => {
     }
   });
 
-  it("does nothing before", () => {
+  it("does nothing before", async () => {
     const enclave = enclaveOf(random);
     const nothing = new Uint8Array(1);
-    assert.throws(
-      () => enclave.attest({ nonces: [new Uint8Array(32)], at: AT }),
+    await assert.rejects(
+      enclave.attest({ nonces: [new Uint8Array(32)], at: AT }),
       coded("enclave.unavailable", /no run is open$/),
     );
     assert.throws(() => enclave.genesis({ at: AT }, FIRST_MODEL), coded("enclave.unavailable", /no run is open$/));
@@ -117,19 +117,21 @@ describe("the enclave's evidence", () => {
   it("covers its keys, policy and run, and each of the nonces", async () => {
     const run = await TestRun.open(random);
     const nonces = [random.bytes(32), random.bytes(32), random.bytes(32)];
-    const { evidence } = run.enclave.attest({ nonces, at: AT });
+    const { evidence, binding } = await run.enclave.attest({ nonces, at: AT });
     for (const [i, nonce] of nonces.entries()) {
-      const { ok, enclave } = appraise(evidence, {
-        nowMs: AT,
-        allowSimulated: true,
-        runId: run.policy.run_id,
-        policyHash: policyHash(encoded()),
-        nonce,
-        nonceIndex: i,
-        nonceCount: nonces.length,
-        noncePath: inclusionPath(nonces.map(leafHash), i),
-      });
-      assert.ok(ok);
+      const nonce_path = inclusionPath(nonces.map(leafHash), i);
+      const place = { nonce_index: i, nonce_count: nonces.length, nonce_path };
+      const { reasons, enclave } = appraise(
+        { evidence, binding, collateral: null, ...place },
+        {
+          nowMs: AT,
+          policy: { allow_simulated: true },
+          runId: run.policy.run_id,
+          policyHash: policyHash(encoded()),
+          nonce,
+        },
+      );
+      assert.deepEqual(reasons, []);
       assert.equal(hex(enclave!.kem_public_key), hex(run.opened.kem_public_key));
     }
   });
@@ -394,7 +396,7 @@ describe("the enclave's audit records", () => {
     const records = [run.opened.record];
     const first = run.enclave.genesis({ at: AT }, FIRST_MODEL);
     const devices = run.devices(2);
-    records.push(first.record, run.enclave.attest({ nonces: [random.bytes(32)], at: AT }).record);
+    records.push(first.record, (await run.enclave.attest({ nonces: [random.bytes(32)], at: AT })).record);
     records.push(run.begin(1, first, FIRST_MODEL, devices).record);
     for (const device of devices) records.push((await run.send(device, 1, FIRST_MODEL, [1, 0, 0, 0, 0, 0])).record);
     records.push((await run.send(devices[0], 1, FIRST_MODEL, [9, 0, 0, 0, 0, 0])).record);

@@ -36,7 +36,11 @@ class FakeChild extends EventEmitter {
   /** Resolves when the answer has been taken. */
   async answer(): Promise<void> {
     const trace = { progress: new Uint8Array(1), record: new Uint8Array(1) };
-    const body = ENCLAVE_OPERATIONS.attest.answer.encode({ evidence: new Uint8Array(1), ...trace });
+    const body = ENCLAVE_OPERATIONS.attest.answer.encode({
+      evidence: new Uint8Array(1),
+      binding: new Uint8Array(1),
+      ...trace,
+    });
     const reply = enclaveReply.encode({ error: null, body, blob_length: 0 });
     for (const frame of framesOf(reply, new Uint8Array(0))) this.stdout.write(frame);
     await turn();
