@@ -30,7 +30,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   token: ["create", "list", "revoke", "cleanup"],
   device: ["enroll", "run", "status"],
   model: ["export"],
-  audit: ["verify"],
+  audit: ["verify", "keys", "receipt", "anchor"],
+  witness: [],
   enclave: ["verify", "collateral"],
   doctor: [],
 };
