@@ -13,7 +13,7 @@ import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { addWitnessCommand } from "./commands/witness.ts";
-import { report } from "./output.ts";
+import { outliveReaders, report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
 const EXIT_CODES = `
@@ -51,6 +51,7 @@ function createProgram(): Command {
 
 /** Sets the exit code: 0 done, 1 failed, 2 used wrongly. */
 export async function main(args: readonly string[]): Promise<void> {
+  outliveReaders();
   try {
     await createProgram().parseAsync([...args], { from: "user" });
   } catch (error) {

@@ -9,6 +9,7 @@ import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
 
@@ -94,7 +95,7 @@ const SETTINGS = {
   over_selection: number("devices selected for each wanted update", 1, 1, 10),
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
-  rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  rule: string<string>(RULE_WORDS, "rule", "default"),
   updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),

@@ -47,6 +47,12 @@ export class EnclaveLink {
   #facts: EnclaveFacts | undefined;
   #opening: Promise<void> | undefined;
   #generation = 0;
+  /** Of the newest answer whose turn came, stored or not. */
+  #progress: Bytes | undefined;
+  /** Resolves when every earlier answer has been handed to the writer, or leaves nothing to store. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Resolves when everything handed over is stored or has failed. */
+  #settled: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(ports: EnclavePorts) {
@@ -83,6 +89,8 @@ export class EnclaveLink {
   async #open(): Promise<void> {
     const { db, clock, log, keyFolder, policy } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
+    // What the process before has answered belongs in front of what this one will.
+    await this.#settled;
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const keys = row.enclave_keys;
     const progress = row.enclave_progress;
@@ -104,21 +112,24 @@ export class EnclaveLink {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
-    await this.#store(answer, async (tx) => {
-      await tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute();
+    const { keys, progress, signature_public_key, kem_public_key, epoch, isolation } = answer;
+    await this.#ports.writer.write(async (tx) => {
+      await this.#ports.audit.appendEnclaveRecord(tx, answer.record);
+      const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
+      await tx.updateTable("run").set(opened).execute();
       if (request.resume !== null) return;
       const subject = `enclave epoch ${epoch}`;
       await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
     });
+    this.#progress = progress;
     return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
   }
 
   /**
    * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
-   * the reply; without `follow` they go to disk on their own while the next operation runs, always before any later
-   * write. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it all
-   * again.
+   * the reply; without `follow` they go to disk on their own while the next operation runs. Either way in the order of
+   * the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable where it
+   * died: call ready() then and tell it all again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,
@@ -128,11 +139,30 @@ export class EnclaveLink {
   ): Promise<EnclaveReply<K>> {
     const child = this.#process;
     if (child === undefined || !child.isAlive) throw new QflareError("enclave.unavailable");
-    const reply = await child.call(operation, request, blob);
-    const stored = this.#storeOrKill(child, reply, follow);
+    const reply = child.call(operation, request, blob);
+    const stored = this.#storeInTurn(child, reply, follow);
+    this.#settled = Promise.allSettled([this.#settled, stored]).then(() => undefined);
+    const answered = await reply;
     if (follow !== undefined) await stored;
-    else stored.catch(() => undefined);
-    return reply;
+    return answered;
+  }
+
+  /** Calls are answered in their order, so a turn is taken when the call is made. */
+  async #storeInTurn<K extends EnclaveOperation>(
+    child: EnclaveProcess,
+    reply: Promise<EnclaveReply<K>>,
+    follow: ((reply: EnclaveReply<K>) => Promise<Write<unknown>>) | undefined,
+  ): Promise<void> {
+    const before = this.#turn;
+    const own = Promise.withResolvers<void>();
+    this.#turn = before.then(() => own.promise);
+    try {
+      const answered = await reply;
+      await before;
+      await this.#storeOrKill(child, answered, follow, own.resolve);
+    } finally {
+      own.resolve();
+    }
   }
 
   /** Where storing fails the process is ahead of the ledger: resuming from stored progress puts both in step again. */
@@ -140,9 +170,15 @@ export class EnclaveLink {
     child: EnclaveProcess,
     reply: EnclaveReply<K>,
     follow: ((reply: EnclaveReply<K>) => Promise<Write<unknown>>) | undefined,
+    onHandedOver: () => void,
   ): Promise<void> {
+    const { answer } = reply;
+    const earlier = this.#progress!;
+    this.#progress = answer.progress;
     try {
-      await this.#store(reply.answer, follow === undefined ? nothing : await follow(reply));
+      const stored = this.#store(answer, earlier, follow === undefined ? nothing : await follow(reply));
+      onHandedOver();
+      await stored;
     } catch (error) {
       this.#ports.log.error({ error: String(error) }, "what the enclave answered cannot be stored");
       child.kill();
@@ -150,10 +186,13 @@ export class EnclaveLink {
     }
   }
 
-  async #store(trace: { progress: Bytes; record: Bytes }, also: Write<unknown>): Promise<void> {
+  /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
+  async #store(trace: { progress: Bytes; record: Bytes }, earlier: Bytes, also: Write<unknown>): Promise<void> {
     await this.#ports.writer.write(async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
-      await tx.updateTable("run").set({ enclave_progress: trace.progress }).execute();
+      const next = tx.updateTable("run").set({ enclave_progress: trace.progress });
+      const changed = await next.where("enclave_progress", "=", earlier).returning("id").executeTakeFirst();
+      if (changed === undefined) throw new QflareError("enclave.unavailable", "its answer before is not stored");
       await also(tx);
     });
   }
@@ -162,5 +201,6 @@ export class EnclaveLink {
     this.#isClosed = true;
     await this.#opening?.catch(() => undefined);
     await this.#process?.close();
+    await this.#settled;
   }
 }

@@ -77,6 +77,18 @@ export class Ledger {
     return [...models, ...updates].map((row) => row.blob_digest);
   }
 
+  /** For one digest what blobsInUse says of all. */
+  async isBlobInUse(blobDigest: Bytes): Promise<boolean> {
+    if (await this.hasModelBlob(blobDigest)) return true;
+    const query = this.#db.selectFrom("updates").innerJoin("rounds", "rounds.round", "updates.round");
+    const row = await query
+      .select("updates.round")
+      .where("rounds.closed_at", "is", null)
+      .where("updates.blob_digest", "=", blobDigest)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   async updatesOf(round: number): Promise<UpdateRow[]> {
     return await this.#db.selectFrom("updates").selectAll().where("round", "=", round).execute();
   }
@@ -138,6 +150,12 @@ export class Ledger {
     const closed = await advance(tx, row, change);
     if (!isLast) await this.#insertRound(tx, model, row.round + 1);
     return closed;
+  }
+
+  /** The report of a round that was published; null for round 0, which has none. */
+  async reportOf(round: number): Promise<Bytes | null> {
+    const query = this.#db.selectFrom("rounds").select("report").where("round", "=", round);
+    return (await query.executeTakeFirst())?.report ?? null;
   }
 
   async addModel(tx: Transaction<Tables>, model: ModelRow): Promise<void> {

@@ -65,7 +65,10 @@ export class Rounds {
     this.#state = ports.state;
   }
 
-  /** Runs until the planned rounds are published or stop() is called. A full disk is waited out. */
+  /**
+   * Runs until the planned rounds are published or stop() is called. A disk that is full or does not answer is waited
+   * out.
+   */
   async run(): Promise<void> {
     this.#publishedCount = await this.#ports.ledger.countPublished();
     for (let waitMs = RETRY_MS; !this.#state.isStopped; ) {
@@ -74,7 +77,7 @@ export class Rounds {
         await this.#carry(await this.#nextRow());
         waitMs = RETRY_MS;
       } catch (error) {
-        if (!(error instanceof QflareError) || error.code !== "store.full") throw error;
+        if (!isPassing(error)) throw error;
         this.#ports.log.warn({ wait_ms: waitMs }, error.message);
         await this.#pause(waitMs);
         waitMs = Math.min(2 * waitMs, PAUSE_MS_MAX);
@@ -257,8 +260,13 @@ export class Rounds {
 
   /** Sealed updates are of no use once the round is closed, also those that came too late to be accepted. */
   async #removeBlobs(): Promise<void> {
-    const { blobs, ledger } = this.#ports;
-    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+    const { blobs, ledger, log } = this.#ports;
+    try {
+      await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+    } catch (error) {
+      // The next round's sweep takes what this one left.
+      log.warn({ error: String(error) }, "blobs that are of no use any more cannot be removed");
+    }
   }
 
   #settle(open: OpenRound, report: Report | undefined): void {
@@ -292,4 +300,8 @@ export class Rounds {
   async #names(ids: readonly string[]): Promise<string[]> {
     return await Promise.all(ids.map(async (id) => (await this.#ports.registry.findDevice(fromHex(id)!))?.name ?? id));
   }
+}
+
+function isPassing(error: unknown): error is QflareError {
+  return error instanceof QflareError && (error.code === "store.full" || error.code === "store.unavailable");
 }

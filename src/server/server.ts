@@ -36,6 +36,7 @@ import { openDatabase, storeError } from "./store/database.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
+import { Uploads } from "./uploads.ts";
 import { Witnesses } from "./witnesses.ts";
 import { WorkDesk } from "./work-desk.ts";
 
@@ -86,6 +87,7 @@ const LOCK_FILE = "server.lock";
 export const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  checkCounts(options);
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
@@ -156,7 +158,8 @@ async function assemble(options: ServerOptions) {
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
   const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
-  const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
+  const uploads = new Uploads(shared);
+  const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const { fingerprint } = keys;
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
   return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway, leaves };
@@ -191,12 +194,26 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await parts.db.destroy();
 }
 
+/** A run whose rounds could never end with a model is refused before there is anything of it. */
+function checkCounts({ run, rounds }: ServerOptions): void {
+  const { target, quorum } = rounds;
+  if (quorum > target) {
+    throw new QflareError("config.invalid", `quorum: expected at most the target of ${target}, got ${quorum}`);
+  }
+  if (run.updates_min > quorum) {
+    throw new QflareError(
+      "config.invalid",
+      `updates_min: expected at most the quorum of ${quorum}, got ${run.updates_min}`,
+    );
+  }
+}
+
 function prepareFolder(dataDir: string): void {
   checkAdminPath(join(dataDir, ADMIN_SOCKET));
   try {
     if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    const cause = storeError(error);
+    const cause = storeError(error, dataDir);
     if (cause instanceof QflareError) throw cause;
     throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
   }

@@ -21,7 +21,7 @@ before(async () => {
   other = await TestClient.enroll(server, "other");
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 function assertLimited(answer: HttpAnswer, name: LimitName): void {
   assertCode(answer, "request.rate_limited");

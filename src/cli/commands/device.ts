@@ -17,10 +17,10 @@ import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
-import { interrupted } from "../system.ts";
+import { endWithInput, interrupted } from "../system.ts";
+import { readToken, type TokenFlags } from "../token-input.ts";
 
-interface Flags extends DataOptions {
-  readonly token?: string;
+interface Flags extends DataOptions, TokenFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
@@ -31,6 +31,7 @@ interface Flags extends DataOptions {
   readonly part: string;
   readonly seed: string;
   readonly attack?: string;
+  readonly endWithInput?: boolean;
   readonly trainer?: string;
   readonly trainerTime: string;
   readonly json?: boolean;
@@ -42,14 +43,20 @@ const STATUS_MS = 10_000;
 export function addDeviceCommand(program: Command): void {
   const device = program.command("device").description("a device that trains and keeps its data");
   common(device.command("enroll").description("make keys and enrol them under a token"))
-    .requiredOption("--token <token>", "what qflare token create printed")
+    .option("--token-file <file>", "file whose first line is what qflare token create printed")
+    .option("--token <token>", "the token itself, for others on this machine to see, or - for standard input")
     .addHelpText(
       "after",
-      "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave",
+      "\nExample:\n  qflare device enroll --token-file ward-3.token --keystore device.key --allow-simulated-enclave",
     )
     .action(async (flags: Flags) => await enroll(flags));
   training(common(device.command("run").description("take part in rounds until the run is finished")))
-    .option("--token <token>", "enrol first, where there is no key file yet")
+    .option("--token-file <file>", "where there is no key file yet, enrol first with the token in this file")
+    .option(
+      "--token <token>",
+      "the same with the token itself, for others on this machine to see, or - for standard input",
+    )
+    .addOption(endWithInput())
     .addHelpText(
       "after",
       "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave",
@@ -114,9 +121,12 @@ function suitesOf(text: string): SuiteName[] {
   );
 }
 
-async function enroll(flags: Flags & { token?: string }): Promise<void> {
+async function enroll(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
-  const device = await Device.enroll({ ...deviceOptions(flags, output), link: flags.token! });
+  const options = deviceOptions(flags, output);
+  const link = await readToken(flags);
+  if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
+  const device = await Device.enroll({ ...options, link });
   const { name, id, url } = device;
   device.close();
   output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
@@ -189,7 +199,7 @@ async function run(flags: Flags): Promise<void> {
   });
   let trainer: Trainer | undefined;
   let isStopped = false;
-  void interrupted().then(async () => {
+  void interrupted(flags.endWithInput).then(async () => {
     isStopped = true;
     device.close();
     await trainer?.close?.();
@@ -222,8 +232,9 @@ async function run(flags: Flags): Promise<void> {
 
 async function openOrEnroll(flags: Flags, output: Output, onEvent: (event: DeviceEvent) => void): Promise<Device> {
   const options = deviceOptions(flags, output, onEvent);
-  if (flags.token === undefined || existsSync(flags.keystore)) return Device.open(options);
-  return await Device.enroll({ ...options, link: flags.token });
+  // The token of an enrolled device is used up, and its file may be gone.
+  const link = existsSync(flags.keystore) ? undefined : await readToken(flags);
+  return link === undefined ? Device.open(options) : await Device.enroll({ ...options, link });
 }
 
 async function takePart(

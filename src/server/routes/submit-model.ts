@@ -93,8 +93,7 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.ledger.requireNewer(manifest);
-  await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
-  const row = await ports.ledger.accept(signed);
+  const row = await ports.uploads.accept(signed, body.rest());
   ports.state.accepted(row);
   return row;
 }

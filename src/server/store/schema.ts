@@ -80,6 +80,9 @@ export interface Tables {
   checkpoints: { size: number; note: string; cosigned: number };
 }
 
+/** Grows with every change of the tables; a ledger of another one is refused. */
+export const SCHEMA_VERSION = 1;
+
 const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
 export type RoundState = (typeof ROUND_STATES)[number];
 
