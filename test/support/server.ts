@@ -158,7 +158,8 @@ export class TestServer {
       const models = await db.selectFrom("models").select("digest").orderBy("round").execute();
       const audit = await db.selectFrom("audit").select("entry").orderBy("position").execute();
       const entries = audit.map((row) => auditEntry.decode(row.entry));
-      const records = entries.filter((entry) => entry.data.length > 0).map((entry) => enclaveRecord.decode(entry.data));
+      const operations = entries.filter((entry) => entry.type === "enclave.operation");
+      const records = operations.map((entry) => enclaveRecord.decode(entry.data));
       const newest = rounds.at(-1);
       const accepted = updates.filter((row) => row.round === newest?.round).length;
       const isCollecting = newest?.state === "collecting";
