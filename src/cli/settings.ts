@@ -6,6 +6,7 @@ import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
+import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
@@ -77,6 +78,14 @@ const optimizer: Setting<TrainingPlan["optimizer"]> = {
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
+const isolation: Setting<IsolationLevel> = {
+  words: "least isolation of the enclave process; the server does not start below it",
+  placeholder: "level",
+  fallback: "none",
+  read: (text) => (isIsolationLevel(text) ? text : undefined),
+  expected: ISOLATION_LEVELS.join(", "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -88,6 +97,8 @@ const SETTINGS = {
   ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
+  witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
+  require_isolation: isolation,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),
@@ -117,6 +128,7 @@ const SETTINGS = {
   challenge_per_minute: perMinute("handshakes", 30),
   submit_per_minute: perMinute("updates", 10),
   model_per_minute: perMinute("model requests", 60),
+  log_per_minute: perMinute("files of the audit log", 600),
 } as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
 
 export type Name = keyof typeof SETTINGS;

@@ -1,7 +1,8 @@
-// The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
+// The enclave as a state machine: one method an operation. Each leaves an audit record with its outcome: also an update
+// that is rejected and an aggregation that comes to nothing. A request that is refused with an error changes nothing
+// and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
-import type { IsolationLevel } from "../attestation/simulated.ts";
 import { makeSimulatedEvidence } from "../attestation/simulated.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
@@ -10,6 +11,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
 import { SUITES } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
@@ -73,8 +75,7 @@ export class Enclave {
       latest: progress?.latest ?? null,
       round: undefined,
     };
-    this.#run?.round?.forget();
-    if (this.#run !== undefined) wipeKeys(this.#run.keys);
+    this.#forgetRun();
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
     return {
@@ -91,6 +92,13 @@ export class Enclave {
         outcome,
       }),
     };
+  }
+
+  #forgetRun(): void {
+    if (this.#run === undefined) return;
+    this.#run.round?.forget();
+    wipeKeys(this.#run.keys);
+    this.#run = undefined;
   }
 
   async #start(

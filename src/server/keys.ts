@@ -2,12 +2,18 @@
 // 0600, made at the first start.
 
 import { join } from "node:path";
+import { utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, object, text, uint } from "../core/shape.ts";
+import { ed25519Signer } from "../crypto/ed25519.ts";
+import { expand } from "../crypto/hkdf.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
+import { type CheckpointSigner, logOrigin, logSigner } from "../wire/checkpoint.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
+import { LABELS } from "../wire/labels.ts";
+import type { NoteKey } from "../wire/note.ts";
 import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -65,13 +71,38 @@ export async function loadServerKeys(
   };
 }
 
+/**
+ * What signs the checkpoints of a run's log: the server's signature key, and an Ed25519 key derived from it, for
+ * verifiers that know no other. HKDF goes one way, so who breaks the one is no nearer to the other.
+ */
+export function logSignerOf(
+  keys: Pick<ServerKeys, "signatureSecretKey" | "signaturePublicKey">,
+  runId: Uint8Array,
+): CheckpointSigner {
+  const seed = expand(keys.signatureSecretKey, utf8(LABELS.logKey), 32);
+  const ed25519 = ed25519Signer(seed);
+  wipe(seed);
+  const { signatureSecretKey: mlDsaSecretKey, signaturePublicKey: mlDsaPublicKey } = keys;
+  return logSigner(logOrigin(runId), { ed25519, mlDsaPublicKey, mlDsaSecretKey });
+}
+
 /** For verifying what a server signed, from its own folder. Throws config.invalid where there is no key file. */
 export function readServerPublicKey(folder: string): Bytes {
+  return readSigning(folder).signaturePublicKey;
+}
+
+/** Verifier keys of the log of a run, from its server's folder. Throws as readServerPublicKey does. */
+export function readLogKeys(folder: string, runId: Uint8Array): readonly NoteKey[] {
+  return logSignerOf(readSigning(folder), runId).keys;
+}
+
+function readSigning(folder: string): Pick<ServerKeys, "signatureSecretKey" | "signaturePublicKey"> {
   const path = join(folder, KEY_FILE);
   const contents = readSecretFile(path);
   if (contents === undefined) throw new QflareError("config.invalid", `data-dir: there is no ${path}`);
   const { signature_secret_key } = decodeKeyFile(path, contents);
-  return signature("ML-DSA-44").generateKeyPair(signature_secret_key).publicKey;
+  const { publicKey, secretKey } = signature("ML-DSA-44").generateKeyPair(signature_secret_key);
+  return { signatureSecretKey: secretKey, signaturePublicKey: publicKey };
 }
 
 async function createKeyFile(path: string, hosts: readonly string[], random: Random, tls?: TlsFiles): Promise<Bytes> {

@@ -10,7 +10,6 @@ export const CONTEXTS = {
   update: "qflare/v1 update",
   receipt: "qflare/v1 receipt",
   model: "qflare/v1 model",
-  checkpoint: "qflare/v1 checkpoint",
 } as const;
 
 /** Labels of hashes and derived keys. */
@@ -18,6 +17,7 @@ export const LABELS = {
   deviceId: "qflare/v1 device-id",
   tokenSecret: "qflare/v1 token",
   tokenHash: "qflare/v1 token hash",
+  logKey: "qflare/v1 log key",
   enrollMac: "qflare/v1 enroll mac",
   hello: "qflare/v1 m1",
   derived: "qflare/v1 derived",

@@ -585,7 +585,7 @@ export class Stranger {
   }
 
   #checkReceipt(encoded: Bytes, manifest: Bytes): Members {
-    const outer = read(encoded, "receipt signature") as Fields;
+    const outer = read(encoded, "receipt signature log_proof") as Fields;
     check(verify(this.#serverKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
     const names = "v run_id round device_id blob_digest manifest_digest accepted_at audit_index";
     const receipt = read(outer.receipt, names) as Fields;

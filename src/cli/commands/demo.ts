@@ -2,6 +2,7 @@
 // their own, some of them lying.
 
 import { mkdirSync, mkdtempSync } from "node:fs";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
@@ -60,6 +61,8 @@ const DEADLINE_MS_MIN = 100;
 /** A longer timer would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const START_MS = 60_000;
+/** The demonstration is the same in every folder. */
+const NO_CONFIG = devNull;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
 
@@ -102,7 +105,7 @@ function readPlan(flags: Flags): Plan {
   }
   // The server would refuse them too, but only once there is a folder for it.
   const counts = { target: String(devices), quorum: String(quorumOf(devices)), updatesMin: String(updatesMin) };
-  const { firstModel } = runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
+  const { firstModel } = runDefinition(readSettings({ config: NO_CONFIG, rule, model: flags.model, ...counts }, {}));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
@@ -146,7 +149,7 @@ class Demo {
     const folder = runFolder(this.#flags.dataDir);
     let admin: AdminClient | undefined;
     try {
-      const server = await this.#startServer(folder);
+      const server = await this.#startServer(folder, stop.signal);
       admin = await AdminClient.connect(folder);
       await this.#train(admin, server, folder, stop.signal);
       await this.#conclude(folder);
@@ -156,13 +159,17 @@ class Demo {
     }
   }
 
-  async #startServer(folder: string): Promise<Child> {
+  async #startServer(folder: string, stop: AbortSignal): Promise<Child> {
     const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
-    const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
+    const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [
+      `--${name}-per-minute`,
+      RAISED_LIMIT,
+    ]);
     const server = new Child(
       [
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],
+        ...["--config", NO_CONFIG, "--end-with-input"],
         ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(quorumOf(devices))],
         ...["--updates-min", String(updatesMin)],
         ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", rule],
@@ -173,6 +180,7 @@ class Demo {
       },
     );
     this.#children.push(server);
+    stop.addEventListener("abort", () => listening.reject(new QflareError("server.unavailable", "stopped")));
     const ended = server.exited.then(() => {
       throw new QflareError("server.unavailable", `the server did not start: ${server.ending}`);
     });
@@ -222,7 +230,8 @@ class Demo {
       const isLiar = i >= devices - malicious;
       const child = new Child(
         [
-          ...["device", "run", "--json", "--token", token, "--keystore", join(folder, `${name}.key`)],
+          ...["device", "run", "--json", "--end-with-input", "--token", "-"],
+          ...["--keystore", join(folder, `${name}.key`)],
           ...["--allow-simulated-enclave", "--suites", suite, "--partition", partition],
           ...["--updates-min", String(updatesMin)],
           ...["--part", `${i + 1}/${devices}`, "--seed", String(seed)],
@@ -230,6 +239,7 @@ class Demo {
           ...(isLiar ? ["--attack", attack] : []),
         ],
         () => undefined,
+        `${token}\n`,
       );
       this.#children.push(child);
       void child.exited.then(() => this.#tally.end(name, child.ending));

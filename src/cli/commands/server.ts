@@ -10,18 +10,20 @@ import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
 import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
+import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
 import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
-import { interrupted, systemClock } from "../system.ts";
+import { endWithInput, interrupted, systemClock } from "../system.ts";
 
 interface Flags {
   readonly dataDir: string;
   readonly logLevel: string;
   readonly exitWhenFinished?: boolean;
+  readonly endWithInput?: boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +34,7 @@ export function addServerCommand(program: Command): void {
     .option("--data-dir <folder>", "where keys, ledger and blobs lie", ".qflare")
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info")
     .option("--exit-when-finished", "end when the planned rounds are published")
+    .addOption(endWithInput())
     .option("--json", "one JSON object a line")
     .addHelpText(
       "after",
@@ -50,7 +53,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   const output = createOutput(flags.json ?? false);
   // Before anybody can know that there is a server to stop.
-  const stopped = interrupted();
+  const stopped = interrupted(flags.endWithInput);
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -65,7 +68,10 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       challenge: settings.challenge_per_minute,
       submit: settings.submit_per_minute,
       model: settings.model_per_minute,
+      log: settings.log_per_minute,
     },
+    witnesses: witnessPolicy(settings),
+    isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),
@@ -105,6 +111,15 @@ function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
     );
   }
   return files;
+}
+
+function witnessPolicy({ witness_policy }: Settings): WitnessPolicy {
+  if (witness_policy === undefined) return NO_WITNESSES;
+  const policy = parseWitnessPolicy(readText(witness_policy, "--witness-policy"));
+  for (const { name, url } of policy.witnesses) {
+    if (url === undefined || !URL.canParse(url)) throw new UsageError(`--witness-policy: witness ${name} has no URL`);
+  }
+  return policy;
 }
 
 function readText(path: string, flag: string): string {

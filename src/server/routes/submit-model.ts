@@ -5,7 +5,7 @@
 // one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { equal, readU32be } from "../../core/bytes.ts";
+import { equal, readU32be, utf8 } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
@@ -31,7 +31,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, signedReceipt(ports, row));
+    return sendProtected(reply, opened, await signedReceipt(ports, row));
   });
 }
 
@@ -93,14 +93,14 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.ledger.requireNewer(manifest);
-  await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
-  const row = await ports.ledger.accept(signed);
+  const row = await ports.uploads.accept(signed, body.rest());
   ports.state.accepted(row);
   return row;
 }
 
-function signedReceipt({ policy, keys }: GatewayPorts, row: UpdateRow): Uint8Array {
+async function signedReceipt({ policy, keys, audit }: GatewayPorts, row: UpdateRow): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
   const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, receipt, CONTEXTS.receipt);
-  return receiptAnswer.encode({ receipt, signature: signed });
+  const proof = utf8(await audit.prove(row.audit_index));
+  return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
 }
