@@ -119,7 +119,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: server("--log-level", "loud"), code: 2, says: /^qflare: --log-level: expected one of debug/ },
     { args: server("--quorum", "4", "--target", "3"), code: 2, says: /^qflare: --quorum: expected at most the target/ },
     { args: server("--public-url", "http://x"), code: 2, says: /^qflare: --public-url: expected https:/ },
-    { args: server("--rule", "best"), code: 2, says: /^qflare: aggregation\.rule: expected one of mean/ },
+    { args: server("--rule", "best"), code: 2, says: /^qflare: --rule: .*aggregation\.rule: expected one of mean/ },
     { args: server("--rule", '{"rule":"best"}'), code: 2, says: /aggregation.rule: expected one of mean/ },
     { args: server("--model", "resnet"), code: 2, says: /^qflare: --model: expected softmax/ },
     { args: server("--model", "cnn", "--inputs", "99"), code: 2, says: /^qflare: --model: .*square images/ },
