@@ -43,5 +43,7 @@ export function readSimulatedEvidence(document: Uint8Array): SimulatedReport | u
   const outer = simulatedEvidence.decode(document);
   const report = simulatedReport.decode(outer.report);
   const scheme = signature("ML-DSA-44");
-  return scheme.verify(report.signature_public_key, outer.report, outer.signature, EVIDENCE_CONTEXT) ? report : undefined;
+  return scheme.verify(report.signature_public_key, outer.report, outer.signature, EVIDENCE_CONTEXT)
+    ? report
+    : undefined;
 }

@@ -121,7 +121,7 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
   const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
-  let finished: Promise<void> = Promise.resolve();
+  let finished: Promise<void> | undefined;
   let isClosing = false;
   const close = (): Promise<void> => {
     if (!isClosing) stop(parts, admin, finished).finally(lock.release).then(closed.resolve, closed.reject);
@@ -196,8 +196,8 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await enclave.ready();
   await checkEvidence(options, parts);
   await storeFirstModel(options, parts);
-  await logStart(options, parts);
   const port = await listen(gateway, options);
+  await logStart(options, parts);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
 }
@@ -213,15 +213,18 @@ function teeOf({ tee = "auto" }: ServerOptions): Tee {
   return chooseTee(tee, existsSync);
 }
 
-/** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
-async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void>): Promise<void> {
+/**
+ * In reverse: nothing new comes in, what is on its way ends, then the ledger closes. finished: undefined where the
+ * server never was open; then its ledger stays as it was found.
+ */
+async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void> | undefined): Promise<void> {
   parts.rounds.stop();
   admin?.close();
   await parts.gateway.close();
-  await finished.catch(() => undefined);
+  await finished?.catch(() => undefined);
   await parts.enclave.close();
   await parts.writer.drained();
-  await logStop(parts);
+  if (finished !== undefined) await logStop(parts);
   await parts.witnesses.close();
   parts.sessions.close();
   await parts.leaves.close();

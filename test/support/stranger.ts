@@ -303,26 +303,64 @@ export function reportDataOf(body: Members): Bytes {
   return hash("sha512", fields, LP(code_log_entry, audit_head));
 }
 
-const BODY =
-  "tee isolation nonce_root kem_suite kem_public_key signature_suite signature_public_key policy_hash run_id epoch " +
-  "not_before not_after code_log_entry audit_head report_data";
+const BINDING =
+  "tee nonce_root kem_suite kem_public_key signature_suite signature_public_key policy_hash run_id epoch not_before " +
+  "not_after code_log_entry audit_head";
+const REPORT = "tee isolation code_digest signature_public_key not_before not_after report_data";
+
+/** The report data of simulated evidence, signed by this key. */
+function simulatedReportData(evidence: Bytes, key: Bytes): Bytes {
+  const { tee, document } = read(evidence, "tee document certificates") as Members & { document: Bytes };
+  check(tee === "simulated", "evidence of this type");
+  const { report, signature } = read(document, "report signature") as Fields;
+  check(verify(key, "qflare/v1 simulated evidence", report, signature), "signed evidence");
+  const fields = read(report, REPORT) as Fields & { not_before: never; not_after: never };
+  check((fields.tee as unknown) === "simulated" && equal(fields.signature_public_key, key), "the enclave's own key");
+  check(fields.not_before <= Date.now() && Date.now() <= fields.not_after, "evidence in force");
+  return fields.report_data;
+}
 
 function appraise(offered: Members, task: Members, nonce: Bytes, runId: Bytes): Enclave {
-  const { evidence, policy, nonce_index, nonce_count, nonce_path } = offered as never;
-  const outer = read(evidence, "body signature") as Record<"body" | "signature", Bytes>;
-  const body = read(outer.body, BODY) as Record<string, Bytes> & { not_before: never; not_after: never };
+  const { evidence, binding, policy, nonce_index, nonce_count, nonce_path } = offered as never;
+  const body = read(binding, BINDING) as Record<string, Bytes> & { not_before: never; not_after: never };
   const key = body.signature_public_key;
-  check(verify(key, "qflare/v1 simulated evidence", outer.body, outer.signature), "signed evidence");
-  check((body.tee as unknown) === "simulated", "evidence of this type");
-  check(equal(reportDataOf(body), body.report_data), "bound evidence");
+  check(equal(reportDataOf(body), simulatedReportData(evidence, key)), "bound evidence");
+  check((body.tee as unknown) === "simulated", "a binding of this type");
   check(equal(body.run_id, runId), "evidence for this run");
   check(equal(body.policy_hash, sha256(policy)) && equal(body.policy_hash, task.policy_hash as Bytes), "this policy");
-  check(body.not_before <= Date.now() && Date.now() <= body.not_after, "evidence of now");
+  check(body.not_before <= Date.now() && Date.now() <= body.not_after, "an epoch of now");
   check(isIncluded(leafOf(nonce), nonce_index, nonce_count, nonce_path, body.nonce_root), "fresh evidence");
   check(equal(sha256(body.kem_public_key), task.enclave_key_hash as Bytes), "the task's enclave");
+  checkLogged(offered, body);
   const names = "v run_id suite aggregation updates_min parameters encoding norm_max weight_cap";
   const { kem_public_key: kemPublicKey, policy_hash: policyHash } = body;
   return { kemPublicKey, signaturePublicKey: key, policy: read(policy, names), policyHash };
+}
+
+/** The entry is about this enclave, and under the root of the checkpoint that comes with it. */
+function checkLogged({ log_entry, log_index, log_proof }: Members, body: Record<string, Bytes>): void {
+  const entry = read(log_entry as Bytes, "v at type subject digest data") as Fields;
+  check((entry.type as unknown) === "enclave.started", "an entry about a start");
+  check(equal(entry.digest, body.code_log_entry), "an entry about this program");
+  const { tee, epoch, kem_public_key, signature_public_key, policy_hash } = body;
+  const hashes = { kem_key_hash: sha256(kem_public_key), signature_key_hash: sha256(signature_public_key) };
+  check(equal(entry.data, write({ v: 1, tee, epoch, ...hashes, policy_hash })), "an entry about this enclave");
+  const [head, checkpoint] = splitOnce(Buffer.from(log_proof as Bytes).toString(), "\n\n");
+  const [magic, index, ...path] = head.split("\n");
+  check(magic === "c2sp.org/tlog-proof@v1" && index === `index ${Number(log_index)}`, "a proof of this position");
+  const [, size, root] = checkpoint.split("\n");
+  const hashesOfPath = path.map((line) => Buffer.from(line, "base64"));
+  const rootHash = Buffer.from(root!, "base64");
+  check(
+    isIncluded(leafOf(log_entry as Bytes), Number(log_index), Number(size), hashesOfPath, rootHash),
+    "a logged start",
+  );
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  check(at >= 0, "a proof and a checkpoint");
+  return [text.slice(0, at), text.slice(at + separator.length)];
 }
 
 // HTTPS
