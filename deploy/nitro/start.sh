@@ -3,6 +3,7 @@
 # memory and ends with it.
 set -eu
 umask 077
-exec env -i /opt/qflare/node --permission --allow-fs-read=/opt/qflare/enclave.mjs --allow-ffi \
+exec env -i /opt/qflare/node --permission --allow-fs-read=/opt/qflare/enclave.mjs \
+  --allow-fs-read=/dev/nsm --allow-fs-write=/dev/nsm --allow-ffi \
   --disallow-code-generation-from-strings --disable-proto=delete --disable-sigusr1 --no-experimental-sqlite \
-  --no-warnings /opt/qflare/enclave.mjs "$(cat /opt/qflare/enclave.sha256)" 3<>/tmp/sealing.key
+  --no-warnings /opt/qflare/enclave.mjs --tee=nitro "$(cat /opt/qflare/enclave.sha256)" 3<>/tmp/sealing.key

@@ -9,28 +9,26 @@ export interface TeeDevice {
   readonly sign: string;
   /** What the attester reads and writes. */
   readonly interface: string;
-  /** The same, as Node's permission model names it. */
-  readonly grant: string;
+  /** The files of it, as Node's permission model names them. */
+  readonly grants: readonly string[];
 }
 
-const TSM = { interface: "/sys/kernel/config/tsm/report", grant: "/sys/kernel/config/tsm/report/*" } as const;
+const TSM = { interface: "/sys/kernel/config/tsm/report", grants: ["/sys/kernel/config/tsm/report/*"] } as const;
 const GRAMINE = "/dev/attestation";
+/** Not all that lies there: the sealing key does too. */
+const GRAMINE_FILES = ["attestation_type", "user_report_data", "quote"].map((name) => `${GRAMINE}/${name}`);
 const NSM = "/dev/nsm";
 
 /** Gramine's pseudo file system, the Nitro driver, and Linux's drivers beside configfs-tsm. */
 export const TEE_DEVICES: readonly TeeDevice[] = [
-  { tee: "sgx", sign: `${GRAMINE}/attestation_type`, interface: GRAMINE, grant: `${GRAMINE}/*` },
-  { tee: "nitro", sign: NSM, interface: NSM, grant: NSM },
+  { tee: "sgx", sign: GRAMINE_FILES[0]!, interface: GRAMINE, grants: GRAMINE_FILES },
+  { tee: "nitro", sign: NSM, interface: NSM, grants: [NSM] },
   { tee: "sev-snp", sign: "/dev/sev-guest", ...TSM },
   { tee: "tdx", sign: "/dev/tdx_guest", ...TSM },
 ];
 
 export const TEE_CHOICES = ["auto", ...TEES] as const;
 export type TeeChoice = (typeof TEE_CHOICES)[number];
-
-export function isTeeChoice(text: string): text is TeeChoice {
-  return (TEE_CHOICES as readonly string[]).includes(text);
-}
 
 /**
  * auto is simulated only where no sign of hardware is there: hardware that cannot attest must fail, not pass for a
@@ -43,8 +41,4 @@ export function chooseTee(choice: TeeChoice, exists: (path: string) => boolean):
 
 export function deviceOf(tee: HardwareTee): TeeDevice {
   return TEE_DEVICES.find((device) => device.tee === tee)!;
-}
-
-export function isTee(text: string): text is Tee {
-  return (TEES as readonly string[]).includes(text);
 }

@@ -5,10 +5,9 @@
 //   node [--permission ...] main.ts --tee <kind> <code digest, hexadecimal> [platform key file]    3<>sealing.key
 
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { argv, stderr, stdin, stdout } from "node:process";
 import { parseArgs } from "node:util";
-import { chooseTee, isTeeChoice, TEE_CHOICES } from "../attestation/tee-device.ts";
+import { TEES, type Tee } from "../attestation/evidence.ts";
 import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { systemRandom } from "../crypto/random.ts";
@@ -27,13 +26,14 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ args: argv.slice(2), options, allowPositionals: true });
   const [codeDigest, platformKey] = positionals;
   const digest = codeDigest === undefined ? undefined : fromHex(codeDigest);
-  const tee = values.tee;
-  if (digest?.length !== 32 || tee === undefined || !isTeeChoice(tee)) {
-    throw new TypeError(`usage: main --tee <${TEE_CHOICES.join("|")}> <code digest> [platform key file]`);
+  // Not chosen here: this process may not look for devices, and would find none.
+  const tee = TEES.find((known) => known === values.tee);
+  if (digest?.length !== 32 || tee === undefined) {
+    throw new TypeError(`usage: main --tee <${TEES.join("|")}> <code digest> [platform key file]`);
   }
   const key = platformKey === undefined ? takeSealingKey(SEALING_KEY_FILE, systemRandom) : readPlatformKey(platformKey);
   const files = [argv[1]!, ...(platformKey === undefined ? [] : [platformKey])];
-  const surroundings = await settle(chooseTee(tee, existsSync), digest, files);
+  const surroundings = await settle(tee, digest, files);
   const enclave = new Enclave(new Vault(key, systemRandom), surroundings);
   await serve(enclave, stdin, async (bytes) => {
     if (!stdout.write(bytes)) await once(stdout, "drain");
@@ -41,11 +41,7 @@ async function main(): Promise<void> {
 }
 
 /** files: read until now, and no more. Hardware that cannot attest ends the process here. */
-async function settle(
-  tee: ReturnType<typeof chooseTee>,
-  codeDigest: Uint8Array<ArrayBuffer>,
-  files: readonly string[],
-): Promise<Surroundings> {
+async function settle(tee: Tee, codeDigest: Uint8Array<ArrayBuffer>, files: readonly string[]): Promise<Surroundings> {
   if (tee === "simulated") {
     const isolation = await harden();
     return { attester: new SimulatedAttester(isolation), isolation, codeDigest };

@@ -44,7 +44,7 @@ export function launchEnclave(keyFolder: string, isolation: HostIsolation, tee: 
   const keyFile = openSecretFile(join(keyFolder, SEALING_KEY_FILE));
   try {
     const args = ["--tee", tee, toHex(sha256(program))];
-    const grants = tee === "simulated" ? [] : [deviceOf(tee).grant];
+    const grants = tee === "simulated" ? [] : deviceOf(tee).grants;
     return launch({ program, keyFile, args, grants }, keyFolder, isolation);
   } finally {
     closeSync(keyFile);

@@ -162,6 +162,13 @@ describe("a call that is wrong", { concurrency: true }, () => {
       code: 1,
       says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
     },
+    { args: server("--tee", "x"), code: 2, says: /expected one of auto, sev-snp, tdx, sgx, nitro, simulated, got "x"/ },
+    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no none/ },
+    {
+      args: server("--evidence-collateral", "none"),
+      code: 2,
+      says: /^qflare: --evidence-collateral: there is no none/,
+    },
     { args: ["token", "create"], code: 2, says: /required option '--name <name>'/ },
     { args: ["token", "create", "--name", "a", "--data-dir", "empty"], code: 1, says: /no server runs on empty/ },
     { args: ["token", "list", "--data-dir", "none"], code: 1, says: /no server runs on none/ },

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse as parseToml } from "smol-toml";
+import { TEE_DEVICES } from "../../../src/attestation/tee-device.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const at = (...parts: string[]): string => join(ROOT, "deploy", ...parts);
@@ -89,6 +90,13 @@ test("each recipe starts the enclave with the flags that shut Node in", () => {
   const flags = ["--permission", "--disallow-code-generation-from-strings", "--no-experimental-sqlite"];
   for (const path of ["cvm/qflare-enclave@.service", "nitro/start.sh", "gramine/qflare-enclave.manifest.template"]) {
     for (const flag of flags) assert.ok(read(path).includes(flag), `${path} ${flag}`);
-    assert.ok(!/--allow-(?:net|child-process|worker|fs-write)/.test(read(path)), path);
+    assert.ok(!/--allow-(?:net|child-process|worker)/.test(read(path)), path);
+    for (const [, written] of read(path).matchAll(/--allow-fs-write=([^\s"',]+)/g)) {
+      assert.ok(
+        TEE_DEVICES.some((device) => written!.startsWith(device.interface)),
+        `${path} ${written}`,
+      );
+    }
+    assert.match(read(path), /--tee[= ]/, path);
   }
 });
