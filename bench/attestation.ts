@@ -15,7 +15,7 @@ const BARS_MS: Readonly<Record<string, number>> = { "sev-snp": 3, tdx: 10, sgx: 
 /** Ours, then its signatures alone. */
 function operationsOf({ name, evidence, collateral, now }: Sample): [Operation, Operation] {
   const options = { now, collateral };
-  const { signatures } = collect(evidence, options, ROOTS, () => undefined).findings;
+  const { signatures } = collect(evidence, { collateral, nowMs: now.getTime() }, ROOTS, () => undefined).findings;
   return [
     { name, run: () => verifyEvidence(evidence, options) },
     { name: `${name} signatures alone`, run: () => signatures.every(verifyClassical) },

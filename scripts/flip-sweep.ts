@@ -15,7 +15,7 @@ const EVERY_BIT = 1 / 8;
 const POLICY = { allowed_statuses: ["UpToDate", "ConfigurationAndSWHardeningNeeded"] };
 
 function read({ evidence, collateral, now }: Sample): Collected {
-  return collect(evidence, { now, policy: POLICY, collateral }, ROOTS, () => undefined);
+  return collect(evidence, { nowMs: now.getTime(), policy: POLICY, collateral }, ROOTS, () => undefined);
 }
 
 const idOf = ({ publicKey, message, signature }: SignatureCheck): string =>

@@ -10,7 +10,7 @@ import type { Evidence, Verdict } from "./evidence.ts";
 import { decodeEvidence } from "./evidence-message.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 import { ROOTS, type Roots } from "./roots.ts";
-import { verifyEvidenceUnder } from "./verify.ts";
+import { verifyEvidenceAt } from "./verify.ts";
 
 /** As the server passes it on; nothing of it is trusted. */
 export interface Offer {
@@ -73,7 +73,7 @@ function unmet(requirements: readonly (readonly [boolean, string])[]): string[] 
 function verify(evidence: Evidence, collateral: Uint8Array | null, expected: Expectation): Verdict {
   const { roots = ROOTS, policy, nowMs } = expected;
   const found = collateral === null ? undefined : parseCollateral(collateral);
-  return verifyEvidenceUnder(roots, evidence, { now: new Date(nowMs), policy, collateral: found });
+  return verifyEvidenceAt(roots, evidence, { nowMs, policy, collateral: found });
 }
 
 function parseCollateral(encoded: Uint8Array): unknown {

@@ -84,16 +84,26 @@ function claimsOf(
   }
 }
 
+/** Milliseconds since 1970. Throws TypeError for what is no time. */
+export function timeOf({ now }: VerificationOptions): number {
+  const nowMs = now instanceof Date ? now.getTime() : Number.NaN;
+  if (Number.isNaN(nowMs)) throw new TypeError("now: expected a valid Date");
+  return nowMs;
+}
+
+export interface Circumstances extends Omit<VerificationOptions, "now"> {
+  readonly nowMs: number;
+}
+
 /** Throws TypeError for arguments of the wrong type, config.invalid for what is not a policy. */
 export function collect(
   evidence: Evidence,
-  options: VerificationOptions,
+  options: Circumstances,
   roots: Roots,
   simulated: CollectSimulated,
 ): Collected {
   if (typeof evidence !== "object" || evidence === null) throw new TypeError("evidence: expected an object");
-  const nowMs = options.now instanceof Date ? options.now.getTime() : Number.NaN;
-  if (Number.isNaN(nowMs)) throw new TypeError("now: expected a valid Date");
+  const { nowMs } = options;
   const policy = readPolicy(options.policy ?? {});
   const findings = new Findings();
   try {

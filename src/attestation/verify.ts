@@ -3,7 +3,7 @@
 import { equal } from "../core/bytes.ts";
 import { verifyClassical } from "../crypto/classical-signature.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { collect, type VerificationOptions, verdictOf } from "./collect.ts";
+import { type Circumstances, collect, timeOf, type VerificationOptions, verdictOf } from "./collect.ts";
 import type { Evidence, Verdict } from "./evidence.ts";
 import type { Findings } from "./findings.ts";
 import { ROOTS, type Roots } from "./roots.ts";
@@ -16,10 +16,15 @@ function failedChecks({ signatures, digests }: Findings): string[] {
   return failed;
 }
 
+/** As verifyEvidence, with the time as a number. */
+export function verifyEvidenceAt(roots: Roots, evidence: Evidence, circumstances: Circumstances): Verdict {
+  const collected = collect(evidence, circumstances, roots, collectSimulated);
+  return verdictOf(collected, failedChecks(collected.findings));
+}
+
 /** With other roots than the pinned ones, for tests that hold their keys. */
 export function verifyEvidenceUnder(roots: Roots, evidence: Evidence, options: VerificationOptions): Verdict {
-  const collected = collect(evidence, options, roots, collectSimulated);
-  return verdictOf(collected, failedChecks(collected.findings));
+  return verifyEvidenceAt(roots, evidence, { ...options, nowMs: timeOf(options) });
 }
 
 /**

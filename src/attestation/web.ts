@@ -3,7 +3,7 @@
 
 import { equal } from "../core/bytes.ts";
 import { type Subtle, sha256Web, verifyClassicalWeb } from "../crypto/web-signature.ts";
-import { type CollectSimulated, collect, type VerificationOptions, verdictOf } from "./collect.ts";
+import { type CollectSimulated, collect, timeOf, type VerificationOptions, verdictOf } from "./collect.ts";
 import type { Evidence, Verdict } from "./evidence.ts";
 import type { Findings } from "./findings.ts";
 import { ROOTS } from "./roots.ts";
@@ -27,6 +27,6 @@ export async function verifyEvidence(
   evidence: Evidence,
   options: VerificationOptions & { readonly subtle: Subtle },
 ): Promise<Verdict> {
-  const collected = collect(evidence, options, ROOTS, simulated);
+  const collected = collect(evidence, { ...options, nowMs: timeOf(options) }, ROOTS, simulated);
   return verdictOf(collected, await failedChecks(options.subtle, collected.findings));
 }

@@ -1,4 +1,4 @@
-// Whether this device may seal to an enclave, of whatever hardware: its evidence is genuine and what the device's policy
+// Whether this device may seal to an enclave of any hardware: its evidence is genuine and what the device's policy
 // wants, bound to the keys, policy and dates that come with it and to the device's own nonce, and the audit log names
 // that enclave and that program. The log is the one whose checkpoint the device keeps, so that a server cannot show one
 // enclave to this device and another to the rest without both being there for all to see.

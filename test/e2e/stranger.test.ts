@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { readExamples } from "../../scripts/wire-tables/page.ts";
 import * as stranger from "../support/stranger.ts";
+import * as trees from "../support/stranger-trees.ts";
 import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
 const { Refused, Stranger } = stranger;
@@ -118,16 +119,16 @@ test("the stranger's code gives the page's examples of conventions, token and de
 
 test("the stranger's code gives the page's tree, and each path leads to its root", () => {
   const tree = example("tree");
-  const leaves = ["a", "b", "c"].map((data) => stranger.leafOf(text(data)));
-  assert.equal(hex(stranger.rootOf(leaves)), tree("root"));
+  const leaves = ["a", "b", "c"].map((data) => trees.leafOf(text(data)));
+  assert.equal(hex(trees.rootOf(leaves)), tree("root"));
   for (const [i, leaf] of leaves.entries()) {
     assert.equal(hex(leaf), tree(`leaf_${i}`));
     const path = tree(`path_${i}`)
       .split(",")
       .map((node) => Buffer.from(node, "hex"));
-    assert.ok(stranger.isIncluded(leaf, i, 3, path, stranger.rootOf(leaves)));
+    assert.ok(trees.isIncluded(leaf, i, 3, path, trees.rootOf(leaves)));
   }
-  assert.equal(hex(stranger.blobDigest(text("abc"))), tree("blob_digest(616263)"));
+  assert.equal(hex(trees.blobDigest(text("abc"))), tree("blob_digest(616263)"));
 });
 
 test("the stranger's code gives the page's key schedule and record", () => {

@@ -19,6 +19,7 @@ import { request as httpsRequest } from "node:https";
 import { connect, type TLSSocket } from "node:tls";
 import { decode as decodeCbor, encode as encodeCbor, rfc8949EncodeOptions } from "cborg";
 import * as frodo from "./plain-frodo.ts";
+import { blobDigest, isIncluded, isProved, leafOf } from "./stranger-trees.ts";
 
 type Bytes = Uint8Array;
 type Members = Record<string, unknown>;
@@ -77,41 +78,6 @@ function read(bytes: Bytes, names: string): Members {
 
 function check(holds: boolean, what: string): void {
   if (!holds) throw new Error(`expected ${what}`);
-}
-
-// Trees
-
-export const leafOf = (data: Bytes): Bytes => sha256(Uint8Array.of(0), data);
-
-export function rootOf(leaves: Bytes[]): Bytes {
-  if (leaves.length === 0) return sha256();
-  if (leaves.length === 1) return leaves[0];
-  let k = 1;
-  while (2 * k < leaves.length) k *= 2;
-  return sha256(Uint8Array.of(1), rootOf(leaves.slice(0, k)), rootOf(leaves.slice(k)));
-}
-
-export function blobDigest(blob: Bytes): Bytes {
-  const count = Math.max(1, Math.ceil(blob.length / MIB));
-  return rootOf(Array.from({ length: count }, (_, i) => leafOf(blob.subarray(i * MIB, (i + 1) * MIB))));
-}
-
-/** RFC 9162 section 2.1.3.2. */
-export function isIncluded(leaf: Bytes, index: number, size: number, path: Bytes[], root: Bytes): boolean {
-  if (index >= size) return false;
-  let [fn, sn, r] = [index, size - 1, leaf];
-  for (const p of path) {
-    if (sn === 0) return false;
-    if (fn % 2 === 1 || fn === sn) {
-      r = sha256(Uint8Array.of(1), p, r);
-      for (; fn % 2 === 0 && fn !== 0; sn >>= 1) fn >>= 1;
-    } else {
-      r = sha256(Uint8Array.of(1), r, p);
-    }
-    fn >>= 1;
-    sn >>= 1;
-  }
-  return sn === 0 && equal(r, root);
 }
 
 // Signatures and key exchange
@@ -345,22 +311,8 @@ function checkLogged({ log_entry, log_index, log_proof }: Members, body: Record<
   const { tee, epoch, kem_public_key, signature_public_key, policy_hash } = body;
   const hashes = { kem_key_hash: sha256(kem_public_key), signature_key_hash: sha256(signature_public_key) };
   check(equal(entry.data, write({ v: 1, tee, epoch, ...hashes, policy_hash })), "an entry about this enclave");
-  const [head, checkpoint] = splitOnce(Buffer.from(log_proof as Bytes).toString(), "\n\n");
-  const [magic, index, ...path] = head.split("\n");
-  check(magic === "c2sp.org/tlog-proof@v1" && index === `index ${Number(log_index)}`, "a proof of this position");
-  const [, size, root] = checkpoint.split("\n");
-  const hashesOfPath = path.map((line) => Buffer.from(line, "base64"));
-  const rootHash = Buffer.from(root!, "base64");
-  check(
-    isIncluded(leafOf(log_entry as Bytes), Number(log_index), Number(size), hashesOfPath, rootHash),
-    "a logged start",
-  );
-}
-
-function splitOnce(text: string, separator: string): [string, string] {
-  const at = text.indexOf(separator);
-  check(at >= 0, "a proof and a checkpoint");
-  return [text.slice(0, at), text.slice(at + separator.length)];
+  const isLogged = isProved(log_entry as Bytes, Number(log_index), Buffer.from(log_proof as Bytes).toString());
+  check(isLogged, "a logged start");
 }
 
 // HTTPS

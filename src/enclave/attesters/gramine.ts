@@ -1,6 +1,6 @@
 // SGX through Gramine's pseudo files (Gramine documentation, "Attestation and Secret Provisioning"): write
-// user_report_data, read quote. The files are the process's own, so nothing disturbs them between two synchronous calls.
-// The quote is made when its file is opened. Every failure, a manifest without attestation too, is EACCES.
+// user_report_data, read quote. The files are the process's own, so nothing disturbs them between two synchronous
+// calls. The quote is made when its file is opened. Every failure, a manifest without attestation too, is EACCES.
 
 import type { HardwareEvidence } from "../../attestation/evidence.ts";
 import { deviceOf } from "../../attestation/tee-device.ts";
@@ -17,7 +17,7 @@ import {
 } from "./device-files.ts";
 import { requireOwn } from "./own-report.ts";
 
-export const GRAMINE_ERRORS: Meanings = {
+const GRAMINE_ERRORS: Meanings = {
   ENOENT: { code: "evidence.unavailable", text: "Gramine's /dev/attestation is not there" },
   EACCES: { code: "evidence.failed", text: "Gramine makes no quote: its quoting service does not answer or refuses" },
   EPERM: { code: "evidence.unavailable", text: "the enclave may not open Gramine's files" },

@@ -1,5 +1,5 @@
-// The Nitro security module's device: one ioctl with a request and room for the answer (Linux, include/uapi/linux/nsm.h,
-// drivers/misc/nsm.c). Node has no ioctl; node:ffi reaches libc's, without an add-on, where this Node has it and is
+// The Nitro security module's device: one ioctl with a request and room for the answer (Linux: include/uapi/linux/nsm.h
+// and drivers/misc/nsm.c). Node has no ioctl; node:ffi reaches libc's, without an add-on, where this Node has it and is
 // allowed to.
 
 import type * as Ffi from "node:ffi";
@@ -27,7 +27,7 @@ const IOC_READ_WRITE = 3n;
 /** _IOWR(0x0A, 0, struct nsm_raw) of asm-generic/ioctl.h. */
 export const NSM_IOCTL_RAW = (IOC_READ_WRITE << 30n) | (BigInt(RAW_BYTES) << 16n) | (0x0an << 8n);
 
-export const NSM_ERRORS: Meanings = {
+const NSM_ERRORS: Meanings = {
   ENOENT: { code: "evidence.unavailable", text: "there is no security module: this is no Nitro enclave" },
   EACCES: { code: "evidence.unavailable", text: "the enclave may not open the security module" },
   EPERM: { code: "evidence.unavailable", text: "the enclave may not open the security module" },

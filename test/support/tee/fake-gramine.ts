@@ -1,5 +1,5 @@
-// Gramine's /dev/attestation: user_report_data takes its value at close, filled up with zeros or cut to 64 bytes without
-// a word; a quote is made when its file is opened; whatever goes wrong is EACCES.
+// Gramine's /dev/attestation: user_report_data takes its value at close, filled up with zeros or cut to 64 bytes in
+// silence; a quote is made when its file is opened; whatever goes wrong is EACCES.
 
 import type { FileOperations } from "../../../src/enclave/attesters/device-files.ts";
 import { deviceError } from "./device-error.ts";

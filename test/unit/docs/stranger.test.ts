@@ -7,6 +7,7 @@ import { open, seal } from "../../../src/crypto/chunked-seal.ts";
 import { blobDigest, inclusionPath, leafHash, treeRoot } from "../../../src/crypto/merkle.ts";
 import { systemRandom } from "../../../src/crypto/random.ts";
 import * as stranger from "../../support/stranger.ts";
+import * as trees from "../../support/stranger-trees.ts";
 
 const CHUNK = 262_144;
 const LEAF = 2 ** 20;
@@ -44,7 +45,7 @@ test("the stranger refuses a seal under another secret or context, cut off, or a
 test("the stranger names blobs as the product does, around the borders of leaves", () => {
   for (const length of [0, 1, LEAF - 1, LEAF, LEAF + 1, 2 * LEAF, 3 * LEAF + 5]) {
     const blob = pattern(length);
-    assert.ok(Buffer.from(stranger.blobDigest(blob)).equals(blobDigest(blob)), `${length} bytes`);
+    assert.ok(Buffer.from(trees.blobDigest(blob)).equals(blobDigest(blob)), `${length} bytes`);
   }
 });
 
@@ -52,12 +53,12 @@ test("the stranger follows every path of trees of up to 17 leaves, and no path t
   for (let size = 1; size <= 17; size++) {
     const leaves = Array.from({ length: size }, (_, i) => leafHash(Uint8Array.of(i)));
     const root = treeRoot(leaves);
-    assert.ok(Buffer.from(stranger.rootOf(leaves)).equals(root), `${size} leaves`);
+    assert.ok(Buffer.from(trees.rootOf(leaves)).equals(root), `${size} leaves`);
     for (const [i, leaf] of leaves.entries()) {
       const path = inclusionPath(leaves, i);
-      assert.ok(stranger.isIncluded(leaf, i, size, path, root), `leaf ${i} of ${size}`);
-      assert.ok(!stranger.isIncluded(leaf, i, size, path, leafHash(root)), `leaf ${i} of ${size}`);
-      assert.ok(!stranger.isIncluded(leaf, i, size, [...path, root], root), `leaf ${i} of ${size}`);
+      assert.ok(trees.isIncluded(leaf, i, size, path, root), `leaf ${i} of ${size}`);
+      assert.ok(!trees.isIncluded(leaf, i, size, path, leafHash(root)), `leaf ${i} of ${size}`);
+      assert.ok(!trees.isIncluded(leaf, i, size, [...path, root], root), `leaf ${i} of ${size}`);
     }
   }
 });
