@@ -12,16 +12,26 @@ export const LIMITS = {
   nameLengthMax: 64,
   urlLengthMax: 256,
   suitesMax: 8,
+  suiteNameLengthMax: 32,
+  pskIdsMax: 4,
+  pskIdBytesMax: 64,
 
   // sessions (protocol, sections "challenge" and "records")
   clockSkewMsMax: 300_000,
   helloNonceMsMax: 600_000,
   sessionIdleMsMax: 15 * 60_000,
+  /** From one full handshake to the next, through any number of resumptions. */
   sessionAgeMsMax: 24 * 3_600_000,
+  /** Of one set of keys; then a resumption makes new ones. */
+  sessionKeyAgeMsMax: 3_600_000,
   sessionRecordsMax: 2 ** 20,
+  sessionBytesMax: 64 * 1024 * MIB,
+  sessionUnconfirmedMsMax: 30_000,
   sequenceWindowBits: 1024,
   sessionsMax: 100_000,
   sessionsPerDeviceMax: 4,
+  ticketsMax: 200_000,
+  identityRotationsMax: 6,
 
   // keys
   matrixCacheBytesMax: 8 * MIB,

@@ -12,7 +12,7 @@ import { concat, fromHex, utf8, wipe } from "../core/bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export type SignatureName = "ML-DSA-44";
+export type SignatureName = "ML-DSA-44" | "ML-DSA-65";
 
 export interface SignatureScheme {
   readonly name: SignatureName;
@@ -33,76 +33,108 @@ export interface SignatureSizes {
   readonly signature: number;
 }
 
-// FIPS 204 table 2: rho 32, then k = 4 polynomials of 256 coefficients at 10 bits; challenge 32, then l = 4 of 256 at
-// 18 bits, then omega + k = 80 + 4 bytes of hints.
+// FIPS 204 table 2. Public key: rho 32, then k polynomials of 256 coefficients at 10 bits. Signature: challenge, then l
+// polynomials of 256 at 18 or 20 bits, then omega + k bytes of hints.
 export const SIGNATURE_SIZES: Readonly<Record<SignatureName, SignatureSizes>> = {
   "ML-DSA-44": {
     publicKey: 32 + (4 * 256 * 10) / 8, // 1312
     secretKey: SEED_BYTES,
     signature: 32 + (4 * 256 * 18) / 8 + 80 + 4, // 2420
   },
+  "ML-DSA-65": {
+    publicKey: 32 + (6 * 256 * 10) / 8, // 1952
+    secretKey: SEED_BYTES,
+    signature: 48 + (5 * 256 * 20) / 8 + 55 + 6, // 3309
+  },
 };
 
-// PKCS #8 of a seed-only ML-DSA-44 key (RFC 9881): everything before the seed.
-const PKCS8_PREFIX = "3034020100300b060960864801650304031104228020";
+interface NativeParameters {
+  readonly keyType: "ml-dsa-44" | "ml-dsa-65";
+  /** PKCS #8 of a seed-only key (RFC 9881): everything before the seed. */
+  readonly pkcs8Prefix: string;
+}
+
+const NATIVE: Readonly<Record<SignatureName, NativeParameters>> = {
+  "ML-DSA-44": { keyType: "ml-dsa-44", pkcs8Prefix: "3034020100300b060960864801650304031104228020" },
+  "ML-DSA-65": { keyType: "ml-dsa-65", pkcs8Prefix: "3034020100300b060960864801650304031204228020" },
+};
 
 /** Making a key object from a seed expands the whole key (about 90 us): each secret key array keeps its own. */
 type KeyCache = WeakMap<Uint8Array, KeyObject>;
 
-function privateKey(cache: KeyCache, secretKey: Uint8Array): KeyObject {
+function privateKey(cache: KeyCache, { pkcs8Prefix }: NativeParameters, secretKey: Uint8Array): KeyObject {
   const known = cache.get(secretKey);
   if (known !== undefined) return known;
   if (secretKey.length !== SEED_BYTES) throw new RangeError(`expected a seed of 32 bytes, got ${secretKey.length}`);
-  const der = concat(fromHex(PKCS8_PREFIX)!, secretKey);
+  const der = concat(fromHex(pkcs8Prefix)!, secretKey);
   const key = createPrivateKey({ key: Buffer.from(der.buffer), format: "der", type: "pkcs8" });
   wipe(der);
   cache.set(secretKey, key);
   return key;
 }
 
-function publicKeyObject(cache: KeyCache, publicKey: Uint8Array): KeyObject {
+function publicKeyObject(cache: KeyCache, { keyType }: NativeParameters, publicKey: Uint8Array): KeyObject {
   const known = cache.get(publicKey);
   if (known !== undefined) return known;
   const key = createPublicKey({
     key: Buffer.from(publicKey),
     format: "raw-public",
-    asymmetricKeyType: "ml-dsa-44",
+    asymmetricKeyType: keyType,
   } as unknown as Parameters<typeof createPublicKey>[0]);
   cache.set(publicKey, key);
   return key;
 }
 
-function mlDsa44(): SignatureScheme {
-  const sizes = SIGNATURE_SIZES["ML-DSA-44"];
+function mlDsa(name: SignatureName): SignatureScheme {
+  const sizes = SIGNATURE_SIZES[name];
+  const native = NATIVE[name];
   const secretKeys: KeyCache = new WeakMap();
   const publicKeys: KeyCache = new WeakMap();
   return {
-    name: "ML-DSA-44",
+    name,
     sizes,
     generateKeyPair(seed) {
       const secretKey = seed === undefined ? randomFillSync(new Uint8Array(SEED_BYTES)) : new Uint8Array(seed);
-      const exported = createPublicKey(privateKey(secretKeys, secretKey) as never).export({
+      const exported = createPublicKey(privateKey(secretKeys, native, secretKey) as never).export({
         format: "raw-public",
       } as never) as unknown as Uint8Array;
       return { publicKey: new Uint8Array(exported), secretKey };
     },
     sign(secretKey, message, context) {
-      const key = privateKey(secretKeys, secretKey);
+      const key = privateKey(secretKeys, native, secretKey);
       return new Uint8Array(signNative(null, message, { key, context: utf8(context) } as never));
     },
     verify(publicKey, message, signature, context) {
       if (publicKey.length !== sizes.publicKey || signature.length !== sizes.signature) return false;
-      const key = publicKeyObject(publicKeys, publicKey);
+      const key = publicKeyObject(publicKeys, native, publicKey);
       return verifyNative(null, message, { key, context: utf8(context) } as never, signature);
     },
   };
 }
 
-let scheme: SignatureScheme | undefined;
+const schemes = /* @__PURE__ */ new Map<SignatureName, SignatureScheme>();
 
 /** Throws TypeError for a name that is not offered. */
 export function signature(name: SignatureName): SignatureScheme {
-  if (name !== "ML-DSA-44") throw new TypeError(`no signature scheme ${name}`);
-  scheme ??= mlDsa44();
+  if (!Object.hasOwn(SIGNATURE_SIZES, name)) throw new TypeError(`no signature scheme ${name}`);
+  const scheme = schemes.get(name) ?? mlDsa(name);
+  schemes.set(name, scheme);
   return scheme;
+}
+
+/** The scheme of a public key: their lengths differ. undefined where no scheme has such keys. */
+export function schemeOfKey(publicKey: Uint8Array): SignatureScheme | undefined {
+  const names = Object.keys(SIGNATURE_SIZES) as SignatureName[];
+  const name = names.find((candidate) => SIGNATURE_SIZES[candidate].publicKey === publicKey.length);
+  return name === undefined ? undefined : signature(name);
+}
+
+/** Verifies under whichever scheme the key is of; false for anything but a valid signature. */
+export function verifyUnderKey(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signed: Uint8Array,
+  context: string,
+): boolean {
+  return schemeOfKey(publicKey)?.verify(publicKey, message, signed, context) ?? false;
 }

@@ -12,12 +12,12 @@ import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Clock, Random } from "../core/ports.ts";
+import type { Clock, DevicePsk, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
-import { signature } from "../crypto/signature.ts";
+import { schemeOfKey, signature } from "../crypto/signature.ts";
 import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
-import { identityMessage } from "../wire/identity.ts";
+import { identityMessage, serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement, openModel, splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
@@ -26,12 +26,12 @@ import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
-import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export type DeviceEvent =
-  | { readonly event: "session"; readonly suite: SuiteName }
+  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean }
   | { readonly event: "enclave"; readonly tee: string; readonly isolation: string; readonly epoch: number }
   | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
   | { readonly event: "late"; readonly round: number; readonly reason: string }
@@ -44,7 +44,10 @@ export interface DeviceOptions {
   readonly allowSimulatedEnclave?: boolean;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
+  /** Preferred first; the first one decides what keys an enrolment makes. */
   readonly suites?: readonly SuiteName[];
+  /** Keys that device and server hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: DevicePsk;
   readonly onEvent?: (event: DeviceEvent) => void;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -86,7 +89,7 @@ const TOO_LATE: readonly string[] = [
 ];
 
 export class Device {
-  readonly #keystore: Keystore;
+  readonly #open: OpenKeystore;
   readonly #options: DeviceOptions;
   readonly #connection: Connection;
   readonly #clock: Clock;
@@ -95,7 +98,7 @@ export class Device {
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
-    this.#keystore = keystore;
+    this.#open = new OpenKeystore(options.keystore, keystore);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
@@ -103,15 +106,16 @@ export class Device {
       clock: this.#clock,
       random: this.#random,
       onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
-      onSession: (suite: SuiteName) => this.#emit({ event: "session", suite }),
+      onSession: (suite: SuiteName, resumed: boolean) => this.#emit({ event: "session", suite, resumed }),
+      ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
-    this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
+    this.#connection = new Connection(this.#open, ports, options.suites ?? SUITE_NAMES);
   }
 
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
     checkKeystorePlace(options.keystore);
-    const keystore = await enrollDevice(options.link);
+    const keystore = await enrollDevice(options.link, options.suites);
     saveKeystore(options.keystore, keystore);
     return new Device(keystore, options);
   }
@@ -121,6 +125,10 @@ export class Device {
     const keystore = loadKeystore(options.keystore);
     if (keystore === undefined) throw new QflareError("config.invalid", `keystore: there is no ${options.keystore}`);
     return new Device(keystore, options);
+  }
+
+  get #keystore(): Keystore {
+    return this.#open.current;
   }
 
   get name(): string {
@@ -156,7 +164,7 @@ export class Device {
         this.#enclave = undefined;
         continue;
       }
-      yield await this.#open(answer.task);
+      yield await this.#openRound(answer.task);
       afterRound = answer.task.round;
     }
   }
@@ -222,7 +230,7 @@ export class Device {
     return equal(task.enclave_key_hash, enclave.keyHash) && equal(task.policy_hash, enclave.policyHash);
   }
 
-  async #open(task: Task): Promise<Round> {
+  async #openRound(task: Task): Promise<Round> {
     const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
     const model = await this.#fetchModel(task);
     const { parameters } = splitModel(model);
@@ -288,7 +296,8 @@ export class Device {
       sequence: this.#lastSequence,
     };
     const manifest = manifestMessage.encode(fields);
-    const signed = signature("ML-DSA-44").sign(this.#keystore.signature_secret_key, manifest, CONTEXTS.update);
+    const { signature_public_key, signature_secret_key } = this.#keystore;
+    const signed = schemeOfKey(signature_public_key)!.sign(signature_secret_key, manifest, CONTEXTS.update);
     return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
   }
 
@@ -306,9 +315,10 @@ export class Device {
   /** Throws server.identity unless the pinned server signed for this blob. */
   #readReceipt(encoded: Bytes, digest: Bytes): Receipt {
     const { receipt, signature: signed } = receiptAnswer.decode(encoded);
-    const serverKey = identityMessage.decode(this.#keystore.identity).signature_public_key;
+    const scheme = schemeOfKey(this.#keystore.signature_public_key)!;
+    const serverKey = serverKeyOf(identityMessage.decode(this.#keystore.identity), scheme.name);
     const fields = receiptMessage.decode(receipt);
-    const isSigned = signature("ML-DSA-44").verify(serverKey, receipt, signed, CONTEXTS.receipt);
+    const isSigned = scheme.verify(serverKey, receipt, signed, CONTEXTS.receipt);
     if (!isSigned || !equal(fields.blob_digest, digest))
       throw new QflareError("server.identity", "its receipt does not hold");
     return fields;

@@ -11,14 +11,14 @@ import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";
 import { LABELS } from "../wire/labels.ts";
 import { RUN_ID_BYTES } from "../wire/policy.ts";
 
-const keysMessage = message("enclave keys", 49_152, {
+const keysMessage = message("enclave keys", 98_304, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
   policy_hash: bytes(32),
   suite: oneOf(...SUITE_NAMES),
   signature_secret_key: bytes(32),
   signature_public_key: bytes(1, 4096),
-  kem_secret_key: bytes(1, 45_000),
+  kem_secret_key: bytes(1, 65_536),
   kem_public_key: bytes(1, 32_768),
   epoch: uint(1),
   not_before: uint(),

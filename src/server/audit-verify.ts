@@ -5,7 +5,7 @@ import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { GrowingTree, leafHash } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
+import { signature, verifyUnderKey } from "../crypto/signature.ts";
 import { type AuditEntry, auditEntry, checkpointMessage, enclaveRecord, signedCheckpoint } from "../wire/audit.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement } from "../wire/model.ts";
@@ -29,13 +29,14 @@ type Check = (holds: boolean, problem: string) => void;
 
 const NOTHING = new Uint8Array(32);
 
-export async function verifyAudit(db: Kysely<Tables>, serverPublicKey: Uint8Array): Promise<AuditSummary> {
+/** serverPublicKeys: in the order in which they were in force. */
+export async function verifyAudit(db: Kysely<Tables>, serverPublicKeys: readonly Uint8Array[]): Promise<AuditSummary> {
   const problems: string[] = [];
   const check: Check = (holds, problem) => {
     if (!holds) problems.push(problem);
   };
   const entries = await readEntries(db, check);
-  const { root, checkpoints } = await verifyCheckpoints(db, entries.leaves, serverPublicKey, check);
+  const { root, checkpoints } = await verifyCheckpoints(db, entries.leaves, serverPublicKeys, check);
   const enclaveKey = await verifyEnclaveChain(db, entries.list, check);
   const updates = await verifyUpdates(db, entries.list, check);
   const models = await verifyModels(db, entries.list, enclaveKey, check);
@@ -61,11 +62,12 @@ async function readEntries(db: Kysely<Tables>, check: Check): Promise<{ list: Au
 async function verifyCheckpoints(
   db: Kysely<Tables>,
   leaves: readonly Uint8Array[],
-  serverPublicKey: Uint8Array,
+  serverPublicKeys: readonly Uint8Array[],
   check: Check,
 ): Promise<{ root: string; checkpoints: number }> {
   const rows = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
   const tree = new GrowingTree();
+  let inForce = 0;
   for (const { size, signed } of rows) {
     const what = `checkpoint of ${size} entries`;
     const outer = attempt(() => signedCheckpoint.decode(signed));
@@ -74,9 +76,12 @@ async function verifyCheckpoints(
       check(false, `${what} cannot be read`);
       continue;
     }
-    const scheme = signature("ML-DSA-44");
-    const isSigned = scheme.verify(serverPublicKey, outer.checkpoint, outer.signature, CONTEXTS.checkpoint);
-    check(isSigned, `${what} is not signed by the server`);
+    // A key that has been replaced signs nothing any more.
+    const signer = serverPublicKeys.findIndex(
+      (key, i) => i >= inForce && verifyUnderKey(key, outer.checkpoint, outer.signature, CONTEXTS.checkpoint),
+    );
+    check(signer >= 0, `${what} is not signed by the server`);
+    inForce = Math.max(inForce, signer);
     check(fields.size === size && size <= leaves.length, `${what}: the log holds ${leaves.length}`);
     while (tree.size < Math.min(size, leaves.length)) tree.append(leaves[tree.size]!);
     check(equal(tree.root(), fields.root), `${what} has another root than the log`);
@@ -118,7 +123,7 @@ async function verifyUpdates(db: Kysely<Tables>, entries: readonly AuditEntry[],
     const isLogged = entry?.type === "update.accepted" && equal(entry.digest, sha256(row.manifest));
     check(isLogged, `${what} is not in the log where its receipt says`);
     const publicKey = keys.get(toHex(row.device_id)) ?? NOTHING;
-    const isSigned = signature("ML-DSA-44").verify(publicKey, row.manifest, row.signature, CONTEXTS.update);
+    const isSigned = verifyUnderKey(publicKey, row.manifest, row.signature, CONTEXTS.update);
     check(isSigned, `${what} is not signed by its device`);
     const manifest = attempt(() => manifestMessage.decode(row.manifest));
     check(manifest?.round === row.round, `${what} was signed for another round`);

@@ -23,14 +23,14 @@ export interface AuditFact {
 export class AuditLog {
   readonly #clock: Clock;
   readonly #runId: Bytes;
-  readonly #secretKey: Bytes;
+  readonly #keys: { readonly signatureSecretKey: Bytes };
   /** Over the entries of the newest checkpoint. */
   #tree = new GrowingTree();
 
-  constructor(clock: Clock, runId: Bytes, serverSecretKey: Bytes) {
+  constructor(clock: Clock, runId: Bytes, keys: { readonly signatureSecretKey: Bytes }) {
     this.#clock = clock;
     this.#runId = runId;
-    this.#secretKey = serverSecretKey;
+    this.#keys = keys;
   }
 
   /** Returns the entry's position. */
@@ -89,7 +89,7 @@ export class AuditLog {
   #sign(tree: GrowingTree): Bytes {
     const fields = { v: 1, run_id: this.#runId, size: tree.size, root: tree.root(), at: this.#clock.nowMs() };
     const checkpoint = checkpointMessage.encode(fields);
-    const signed = signature("ML-DSA-44").sign(this.#secretKey, checkpoint, CONTEXTS.checkpoint);
+    const signed = signature("ML-DSA-44").sign(this.#keys.signatureSecretKey, checkpoint, CONTEXTS.checkpoint);
     return signedCheckpoint.encode({ checkpoint, signature: signed });
   }
 }

@@ -15,7 +15,10 @@ import { healthRoute } from "./routes/health.ts";
 import { identityRoute } from "./routes/identity.ts";
 import { modelBlobRoute } from "./routes/model-blob.ts";
 import { openapiRoute } from "./routes/openapi.ts";
+import { resumeRoute } from "./routes/resume.ts";
+import { rotationsRoute } from "./routes/rotations.ts";
 import { submitModelRoute } from "./routes/submit-model.ts";
+import { SuiteRefused } from "./suite-refused.ts";
 
 /** The only key exchange offered: X25519 and ML-KEM-768 together. A client without it is refused by TLS. */
 const TLS_GROUP = "X25519MLKEM768";
@@ -43,8 +46,10 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
   });
   for (const route of [
     identityRoute,
+    rotationsRoute,
     enrollRoute,
     challengeRoute,
+    resumeRoute,
     globalModelRoute,
     modelBlobRoute,
     submitModelRoute,
@@ -69,7 +74,8 @@ function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyR
   // What a body still holds is not worth reading: the connection ends with the answer.
   if (Number(request.headers["content-length"] ?? 0) > LIMITS.controlMessageBytesMax)
     reply.header("connection", "close");
-  return reply.code(coded.status).send({ error: coded.code, message: coded.message });
+  const suites = coded instanceof SuiteRefused ? { suites: coded.suites } : {};
+  return reply.code(coded.status).send({ error: coded.code, message: coded.message, ...suites });
 }
 
 /** A session that is refused looks the same from outside, whatever the cause: no detail leaves the process. */

@@ -6,8 +6,9 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { signature } from "../crypto/signature.ts";
+import { schemeOfKey, signature, verifyUnderKey } from "../crypto/signature.ts";
 import {
+  areKeysOfSuite,
   deviceId,
   enrollAnswer,
   enrollDigest,
@@ -44,6 +45,8 @@ export interface RegistryPorts {
 export class Registry {
   readonly #ports: RegistryPorts;
   readonly #devices = new Map<string, Device>();
+  /** Ids that no longer stand for a device: a look-up that began before must not bring one back. */
+  readonly #gone = new Set<string>();
 
   constructor(ports: RegistryPorts) {
     this.#ports = ports;
@@ -140,14 +143,9 @@ export class Registry {
     const isHolder = equal(enrollMac(secret, request.message, request.signature), request.mac);
     const isKnown = token !== undefined && equal(tokenHash(secret), token.secret_hash);
     secret.fill(0);
-    const isSigned = signature("ML-DSA-44").verify(
-      enroll.signature_public_key,
-      request.message,
-      request.signature,
-      CONTEXTS.enroll,
-    );
+    const isSigned = verifyUnderKey(enroll.signature_public_key, request.message, request.signature, CONTEXTS.enroll);
     const isHere = equal(enroll.server_fingerprint, keys.fingerprint);
-    if (!isKnown || !isHolder || !isSigned || !isHere || enroll.name !== token.name) {
+    if (!isKnown || !isHolder || !isSigned || !isHere || !areKeysOfSuite(enroll) || enroll.name !== token.name) {
       throw new QflareError("enroll.refused");
     }
     const device: Device = {
@@ -205,7 +203,8 @@ export class Registry {
       run_id: runId,
       enrolled_at: device.enrolled_at,
     });
-    const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, message, CONTEXTS.enrolled);
+    const { name } = schemeOfKey(device.signature_public_key)!;
+    const signed = signature(name).sign(keys.pairOf(name).secretKey, message, CONTEXTS.enrolled);
     return enrollAnswer.encode({ message, signature: signed });
   }
 
@@ -218,8 +217,12 @@ export class Registry {
       .selectAll()
       .where("id", "=", new Uint8Array(id))
       .executeTakeFirst();
-    if (row !== undefined && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
+    if (row !== undefined && !this.isGone(id) && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
     return this.#devices.get(toHex(id));
+  }
+
+  isGone(id: Uint8Array): boolean {
+    return this.#gone.has(toHex(id));
   }
 
   async listDevices(): Promise<Device[]> {

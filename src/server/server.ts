@@ -73,6 +73,8 @@ export interface RunningServer {
 }
 
 export const LEDGER_FILE = "ledger.sqlite";
+/** How long the keys of an expired session may stay in memory. */
+const SWEEP_MS = 60_000;
 const LOCK_FILE = "server.lock";
 const BLOB_FOLDER = "blobs";
 
@@ -94,7 +96,9 @@ async function start(options: ServerOptions, lock: FolderLock): Promise<RunningS
   let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
   let isClosing = false;
+  const sweeping = setInterval(() => parts.sessions.sweep(), SWEEP_MS).unref();
   const close = (): Promise<void> => {
+    clearInterval(sweeping);
     if (!isClosing) stop(parts, admin, finished).finally(lock.release).then(closed.resolve, closed.reject);
     isClosing = true;
     return closed.promise;
@@ -124,7 +128,7 @@ async function assemble(options: ServerOptions) {
   const hash = policyHash(policyBytes);
   const runId = policy.run_id;
   const writer = new Writer(db);
-  const audit = new AuditLog(clock, runId, keys.signatureSecretKey);
+  const audit = new AuditLog(clock, runId, keys);
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
   const base = { db, writer, audit, blobs, clock, random, log };
   const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });

@@ -4,8 +4,7 @@
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, uint } from "../core/shape.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
-import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /** manifest_digest: SHA-256 of the manifest's bytes. audit_index: position of the update's entry in the audit log. */
@@ -20,9 +19,9 @@ export const receiptMessage = message("receipt", 1024, {
   audit_index: uint(),
 });
 
-export const receiptAnswer = message("receipt answer", 4096, {
+export const receiptAnswer = message("receipt answer", 5120, {
   receipt: bytes(1, receiptMessage.bytesMax),
-  signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
+  signature: anySignature,
 });
 
 export type Receipt = Of<typeof receiptMessage.shape>;

@@ -120,6 +120,7 @@ export class LyingGateway {
     const registry = {
       findDevice: async (id: Uint8Array) => (this.#device && equal(id, this.#device.id) ? this.#device : undefined),
       activate: async () => undefined,
+      isGone: () => false,
       enroll: async (encoded: Uint8Array) => this.#enroll(encoded),
     };
     const stream = async (digest: Uint8Array) => {

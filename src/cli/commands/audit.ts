@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { type AuditSummary, verifyAudit } from "../../server/audit-verify.ts";
-import { readServerPublicKey } from "../../server/keys.ts";
+import { readServerPublicKeys } from "../../server/keys.ts";
 import { readLedger } from "../ledger.ts";
 import { createOutput } from "../output.ts";
 
@@ -27,7 +27,7 @@ export function addAuditCommand(program: Command): void {
 }
 
 export async function verifyFolder(dataDir: string): Promise<AuditSummary> {
-  return await readLedger(dataDir, (db) => verifyAudit(db, readServerPublicKey(dataDir)));
+  return await readLedger(dataDir, (db) => verifyAudit(db, readServerPublicKeys(dataDir)));
 }
 
 async function verify({ dataDir, json }: Flags): Promise<void> {

@@ -9,7 +9,7 @@ import { equal, readU32be } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead.ts";
-import { signature } from "../../crypto/signature.ts";
+import { schemeOfKey, signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
@@ -18,6 +18,7 @@ import { BodyReader } from "../body.ts";
 import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
+import type { Device } from "../registry.ts";
 
 const LENGTH_BYTES = 4;
 const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
@@ -31,7 +32,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, signedReceipt(ports, row));
+    return sendProtected(reply, opened, signedReceipt(ports, opened.session.device, row));
   });
 }
 
@@ -54,9 +55,8 @@ function readSigned({ session, plaintext }: Opened): SignedManifest {
   const submit = submitMessage.decode(plaintext);
   const manifest = manifestMessage.decode(submit.manifest);
   const { id, signature_public_key } = session.device;
-  const scheme = signature("ML-DSA-44");
   const isOwn = equal(manifest.device_id, id);
-  if (!isOwn || !scheme.verify(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
+  if (!isOwn || !verifyUnderKey(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
     throw new QflareError("update.signature");
   }
   return { manifest, encoded: submit.manifest, signature: submit.signature };
@@ -99,8 +99,9 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   return row;
 }
 
-function signedReceipt({ policy, keys }: GatewayPorts, row: UpdateRow): Uint8Array {
+function signedReceipt({ policy, keys }: GatewayPorts, device: Device, row: UpdateRow): Uint8Array {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
-  const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, receipt, CONTEXTS.receipt);
+  const { name } = schemeOfKey(device.signature_public_key)!;
+  const signed = signature(name).sign(keys.pairOf(name).secretKey, receipt, CONTEXTS.receipt);
   return receiptAnswer.encode({ receipt, signature: signed });
 }

@@ -80,7 +80,7 @@ async function addDevice(
     .execute();
 }
 
-const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, keys.signaturePublicKey);
+const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, [keys.signaturePublicKey]);
 
 const altered = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(bytes, (byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
@@ -318,7 +318,7 @@ describe("the audit log", () => {
 
   it("verifies under the server's own key alone", async (context) => {
     const { db } = await finishedRun(context);
-    const { problems } = await verifyAudit(db, signature("ML-DSA-44").generateKeyPair().publicKey);
+    const { problems } = await verifyAudit(db, [signature("ML-DSA-44").generateKeyPair().publicKey]);
     assert.deepEqual(
       problems.map((text) => text.replace(/\d+/, "N")),
       Array(2).fill("checkpoint of N entries is not signed by the server"),
@@ -341,7 +341,7 @@ describe("the audit log", () => {
     const server = await finishedRun(context);
     const restarted = new TestServer(server.folder, server.db);
     await restarted.audit.checkpoint(server.writer);
-    const { problems } = await verifyAudit(server.db, restarted.keys.signaturePublicKey);
+    const { problems } = await verifyAudit(server.db, [restarted.keys.signaturePublicKey]);
     assert.equal(
       problems.some((text) => text.includes("root")),
       false,
