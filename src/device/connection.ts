@@ -71,6 +71,19 @@ export class Connection {
     });
   }
 
+  /** Like call, but one refused handshake is the answer: for keys of which it is open whether the server knows them. */
+  async ask(
+    method: "GET" | "POST",
+    path: string,
+    plaintext: Uint8Array,
+    bytesMax: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#persist(async () => {
+      const session = await this.#live();
+      return await session.call(method, path, plaintext, bytesMax, undefined, this.#stop.signal);
+    }, 1);
+  }
+
   /** A request outside the session, for what any cache may hold; repeated like call. */
   async get(path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
@@ -172,8 +185,8 @@ export class Connection {
     this.#ticket = undefined;
   }
 
-  async #persist<T>(attempt: () => Promise<T>): Promise<T> {
-    const refused: Refusals = { count: 0, sinceMs: this.#ports.clock.nowMs() };
+  async #persist<T>(attempt: () => Promise<T>, refusalsMax = REFUSALS_MAX): Promise<T> {
+    const refused: Refusals = { count: 0, countMax: refusalsMax, sinceMs: this.#ports.clock.nowMs() };
     for (let waitMs = WAIT_MS; ; waitMs = Math.min(2 * waitMs, WAIT_MS_MAX)) {
       try {
         return await attempt();
@@ -209,9 +222,9 @@ export class Connection {
    * A server that has just started refuses first messages of before its start, so a clock that is late by what is
    * allowed is refused for as long.
    */
-  #isHopeless({ count, sinceMs }: Refusals): boolean {
+  #isHopeless({ count, countMax, sinceMs }: Refusals): boolean {
     const isOver = this.#ports.clock.nowMs() - sinceMs > LIMITS.clockSkewMsMax;
-    return count >= REFUSALS_MAX && (!this.#wasTaken || isOver);
+    return count >= countMax && (!this.#wasTaken || countMax === 1 || isOver);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -236,6 +249,7 @@ export class Connection {
 
 interface Refusals {
   count: number;
+  readonly countMax: number;
   readonly sinceMs: number;
 }
 

@@ -16,7 +16,7 @@ import type { Clock, DevicePsk, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { schemeOfKey, signature } from "../crypto/signature.ts";
-import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
+import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { identityMessage, serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement, openModel, splitModel } from "../wire/model.ts";
@@ -26,7 +26,9 @@ import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
+import { usableSuites } from "./handshake.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
+import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -91,6 +93,7 @@ const TOO_LATE: readonly string[] = [
 export class Device {
   readonly #open: OpenKeystore;
   readonly #options: DeviceOptions;
+  readonly #suites: readonly SuiteName[];
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -100,6 +103,7 @@ export class Device {
   private constructor(keystore: Keystore, options: DeviceOptions) {
     this.#open = new OpenKeystore(options.keystore, keystore);
     this.#options = options;
+    this.#suites = options.suites ?? SUITE_NAMES;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     const ports = {
@@ -109,7 +113,7 @@ export class Device {
       onSession: (suite: SuiteName, resumed: boolean) => this.#emit({ event: "session", suite, resumed }),
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
-    this.#connection = new Connection(this.#open, ports, options.suites ?? SUITE_NAMES);
+    this.#connection = new Connection(this.#open, ports, this.#suites);
   }
 
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
@@ -143,8 +147,23 @@ export class Device {
     return this.#keystore.url;
   }
 
+  /**
+   * Replaces both keys by new ones, signed by old and new; the device's id becomes another. Goes on with what an
+   * earlier call has begun. Not while rounds() runs: an update in the making is signed by the old key. suite: one of
+   * those that the new keys shall serve, by default the one in use.
+   */
+  async rekey(suite: SuiteName = usableSuites(this.#keystore, this.#suites)[0]!): Promise<void> {
+    await rekeyDevice(this.#connection, this.#open, SUITES[suite]);
+  }
+
+  /** A re-key whose answer was lost comes first: nobody knows which keys the server takes. */
+  async #settle(): Promise<void> {
+    if (hasPendingRekey(this.#open)) await this.rekey();
+  }
+
   /** Opens a session, so that the server knows the device's keys work. */
   async connect(): Promise<void> {
+    await this.#settle();
     await this.#askForWork(0, 0);
   }
 
@@ -152,6 +171,7 @@ export class Device {
   async *rounds(): AsyncGenerator<Round> {
     let afterRound = 0;
     let told = 0;
+    await this.#settle();
     while (!this.#connection.isClosed) {
       const answer = await this.#askForWork(afterRound, LIMITS.longPollMsMax);
       told = this.#tellOutcome(answer.outcome, told);

@@ -64,22 +64,28 @@ export function loadKeystore(path: string): Keystore | undefined {
 
 /** The keystore of a running device: one for all that use it, kept in its file. */
 export class OpenKeystore {
-  readonly #path: string;
-  #current: Keystore;
+  readonly path: string;
+  #saved: Keystore;
+  #tried: Partial<Keystore> = {};
 
   constructor(path: string, keystore: Keystore) {
-    this.#path = path;
-    this.#current = keystore;
+    this.path = path;
+    this.#saved = keystore;
   }
 
   get current(): Keystore {
-    return this.#current;
+    return { ...this.#saved, ...this.#tried };
   }
 
   /** In the file first, so that what is used is never lost. */
   replace(changes: Partial<Keystore>): void {
-    const keystore = { ...this.#current, ...changes };
-    saveKeystore(this.#path, keystore);
-    this.#current = keystore;
+    const keystore = { ...this.#saved, ...changes };
+    saveKeystore(this.path, keystore);
+    this.#saved = keystore;
+  }
+
+  /** In memory alone, until another call: keys of which it is open whether the server knows them. */
+  pretend(changes: Partial<Keystore>): void {
+    this.#tried = changes;
   }
 }

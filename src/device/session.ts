@@ -15,7 +15,7 @@ import {
   SUBMIT_TYPE,
   sealRecord,
 } from "../wire/record.ts";
-import { errorOf, type HttpAnswer, type Transport, Unreachable } from "./transport.ts";
+import { errorOf, type HttpAnswer, type HttpCall, type Transport, Unreachable } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -94,11 +94,7 @@ export class Session {
     const answer = await this.#transport.call({
       method,
       path,
-      headers:
-        blob === undefined
-          ? { ...headers, [HEADERS.record]: toBase64Url(record) }
-          : { ...headers, "content-type": SUBMIT_TYPE },
-      ...(blob === undefined ? {} : { body: [u32be(record.length), record, blob] }),
+      ...carried(method, headers, record, blob),
       bodyBytesMax: bytesMax + AEAD_TAG_BYTES,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -145,4 +141,17 @@ export class Session {
     wipeSession(this.#settled.keys);
     wipe(this.#settled.confirmation);
   }
+}
+
+/** Where the record travels: in a header of a GET, alone in the body of a POST, or before the blob. */
+function carried(
+  method: string,
+  headers: Record<string, string>,
+  record: Bytes,
+  blob: Uint8Array | undefined,
+): Pick<HttpCall, "headers" | "body"> {
+  if (method === "GET") return { headers: { ...headers, [HEADERS.record]: toBase64Url(record) } };
+  const contentType = blob === undefined ? RECORD_TYPE : SUBMIT_TYPE;
+  const body = blob === undefined ? [record] : [u32be(record.length), record, blob];
+  return { headers: { ...headers, "content-type": contentType }, body };
 }

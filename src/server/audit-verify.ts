@@ -116,7 +116,8 @@ async function verifyEnclaveChain(
 async function verifyUpdates(db: Kysely<Tables>, entries: readonly AuditEntry[], check: Check): Promise<number> {
   const updates = await db.selectFrom("updates").selectAll().execute();
   const devices = await db.selectFrom("devices").select(["id", "signature_public_key"]).execute();
-  const keys = new Map(devices.map((device) => [toHex(device.id), device.signature_public_key]));
+  const former = await db.selectFrom("former_devices").select(["id", "signature_public_key"]).execute();
+  const keys = new Map([...devices, ...former].map((device) => [toHex(device.id), device.signature_public_key]));
   for (const row of updates) {
     const what = `update of ${toHex(row.device_id)} in round ${row.round}`;
     const entry = entries[row.audit_index];

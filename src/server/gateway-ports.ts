@@ -6,6 +6,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import type { Departures } from "./departures.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -20,6 +21,7 @@ export const CBOR_TYPE = "application/cbor";
 
 export interface GatewayPorts {
   readonly registry: Registry;
+  readonly departures: Departures;
   readonly sessions: Sessions;
   readonly state: RunState;
   readonly desk: WorkDesk;

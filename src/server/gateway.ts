@@ -4,7 +4,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { ERRORS, type ErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
-import { SUBMIT_TYPE } from "../wire/record.ts";
+import { RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { CBOR_TYPE, type GatewayPorts } from "./gateway-ports.ts";
 import { RateLimited } from "./limiter.ts";
@@ -15,6 +15,7 @@ import { healthRoute } from "./routes/health.ts";
 import { identityRoute } from "./routes/identity.ts";
 import { modelBlobRoute } from "./routes/model-blob.ts";
 import { openapiRoute } from "./routes/openapi.ts";
+import { rekeyRoute } from "./routes/rekey.ts";
 import { resumeRoute } from "./routes/resume.ts";
 import { rotationsRoute } from "./routes/rotations.ts";
 import { submitModelRoute } from "./routes/submit-model.ts";
@@ -39,6 +40,7 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
   }) as unknown as FastifyInstance;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(CBOR_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(RECORD_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser(SUBMIT_TYPE, (_request, body, done) => done(null, body));
   app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, ports.log));
   app.setNotFoundHandler(() => {
@@ -50,6 +52,7 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
     enrollRoute,
     challengeRoute,
     resumeRoute,
+    rekeyRoute,
     globalModelRoute,
     modelBlobRoute,
     submitModelRoute,

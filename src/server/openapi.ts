@@ -8,6 +8,7 @@ import { enrollAnswer, enrollRequest } from "../wire/enroll.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { receiptAnswer } from "../wire/receipt.ts";
 import { HEADERS, RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
+import { rekeyAnswer, rekeyRequest } from "../wire/rekey.ts";
 import { resumeChallengeAnswer, resumeRequest } from "../wire/resume.ts";
 import { rotationsAnswer } from "../wire/rotation.ts";
 import { submitMessage } from "../wire/update.ts";
@@ -152,6 +153,20 @@ function roundPaths(): JsonSchema {
   };
 }
 
+function keyPaths(): JsonSchema {
+  return {
+    "/api/rekey": {
+      post: {
+        operationId: "rekey",
+        summary: "Replace the device's keys, inside a session",
+        parameters: sessionHeaders,
+        requestBody: { required: true, content: sealed(RECORD_TYPE, rekeyRequest) },
+        responses: answers("Rekeyed", sealed(RECORD_TYPE, rekeyAnswer), [400, 401, 409, 413, 415, 429]),
+      },
+    },
+  };
+}
+
 function servicePaths(): JsonSchema {
   return {
     "/api/health": {
@@ -178,7 +193,7 @@ export function openapiDocument(): JsonSchema {
   return {
     openapi: "3.1.0",
     info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
-    paths: { ...joiningPaths(), ...roundPaths(), ...servicePaths() },
+    paths: { ...joiningPaths(), ...roundPaths(), ...keyPaths(), ...servicePaths() },
     components: { schemas: { Error: ERROR_SCHEMA } },
   };
 }

@@ -157,13 +157,16 @@ export class Registry {
       enrolled_at: this.#ports.clock.nowMs(),
       sequence: 0,
     };
-    await this.#claim(token, device);
-    return this.#enrolled(encoded, device);
+    return this.#enrolled(encoded, await this.#claim(token, device));
   }
 
-  async #claim(token: TokenRow, device: Device): Promise<void> {
+  /**
+   * The device as it is enrolled: the same keys under the same token again are the repetition of a request whose answer
+   * was lost, and change nothing.
+   */
+  async #claim(token: TokenRow, device: Device): Promise<Device> {
     const { writer, audit, clock } = this.#ports;
-    await writer.write(async (tx) => {
+    return await writer.write(async (tx) => {
       const now = clock.nowMs();
       const claimed = await tx
         .updateTable("tokens")
@@ -176,6 +179,9 @@ export class Registry {
         .executeTakeFirst();
       if (claimed === undefined) {
         const row = await tx.selectFrom("tokens").selectAll().where("id", "=", token.id).executeTakeFirst();
+        const enrolled = await tx.selectFrom("devices").selectAll().where("id", "=", device.id).executeTakeFirst();
+        const holder = row?.device_id ?? null;
+        if (enrolled !== undefined && holder !== null && equal(holder, device.id)) return enrolled;
         throw new QflareError(row === undefined ? "enroll.refused" : CLAIM_ERRORS[tokenState(row, now)]);
       }
       const same = await tx
@@ -184,12 +190,15 @@ export class Registry {
         .where((row) => row.or([row("name", "=", device.name), row("id", "=", device.id)]))
         .executeTakeFirst();
       if (same !== undefined) throw new QflareError("enroll.name_taken", device.name);
+      const former = await tx.selectFrom("former_devices").select("id").where("id", "=", device.id).executeTakeFirst();
+      if (former !== undefined) throw new QflareError("enroll.refused", "the keys have been used before");
       await tx.insertInto("devices").values(device).execute();
       await audit.append(tx, {
         type: "device.enrolled",
         subject: toHex(device.id),
         digest: sha256(device.signature_public_key),
       });
+      return device;
     });
   }
 
@@ -219,6 +228,12 @@ export class Registry {
       .executeTakeFirst();
     if (row !== undefined && !this.isGone(id) && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
     return this.#devices.get(toHex(id));
+  }
+
+  /** The id stands for no device any more. */
+  forget(id: Uint8Array): void {
+    this.#gone.add(toHex(id));
+    this.#devices.delete(toHex(id));
   }
 
   isGone(id: Uint8Array): boolean {

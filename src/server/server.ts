@@ -13,6 +13,7 @@ import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/po
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
+import { Departures } from "./departures.ts";
 import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
@@ -22,6 +23,7 @@ import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
+import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
@@ -143,9 +145,12 @@ async function assemble(options: ServerOptions) {
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
-  const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
+  const endSessions = (id: Uint8Array): void => sessions.revoke(id);
+  const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
+  const rotation = new Rotation({ ...base, dataDir, keys, sessions });
+  const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rounds, models, events, policyHash: hash, gateway };
+  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, gateway };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {

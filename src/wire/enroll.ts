@@ -26,7 +26,7 @@ const KEM_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.static)
 const SIGNATURE_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.signature))];
 
 /** The two keys of a device, with the mechanisms that they are of. */
-const deviceKeyFields = {
+export const deviceKeyFields = {
   kem: oneOf(...KEM_NAMES),
   kem_public_key: kemPublicKey,
   signature_scheme: oneOf(...SIGNATURE_NAMES),

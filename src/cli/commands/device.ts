@@ -15,6 +15,7 @@ import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
+import { addDeviceAdminCommands } from "./device-admin.ts";
 
 interface Flags extends DataOptions {
   readonly token?: string;
@@ -22,6 +23,7 @@ interface Flags extends DataOptions {
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
+  readonly suite?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
@@ -51,6 +53,13 @@ export function addDeviceCommand(program: Command): void {
   common(device.command("status").description("what the key file says, and whether the server knows it"))
     .addHelpText("after", "\nExample:\n  qflare device status --keystore device.key")
     .action(async (flags: Flags) => await status(flags));
+  common(
+    device.command("rekey").description("replace the device's keys by new ones, signed by the old; not while it runs"),
+  )
+    .option("--suite <name>", `suite that the new keys are for: ${SUITE_NAMES.join(", ")} (default: as before)`)
+    .addHelpText("after", "\nExample:\n  qflare device rekey --keystore device.key --suite QF3-LONGTERM")
+    .action(async (flags: Flags) => await rekey(flags));
+  addDeviceAdminCommands(device);
 }
 
 function common(command: Command): Command {
@@ -60,7 +69,7 @@ function common(command: Command): Command {
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option(
       "--suites <names>",
-      `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
+      `suites that this device would use, preferred first; the first decides its keys (default: ${SUITE_NAMES.join(",")})`,
     )
     .option("--json", "one JSON object a line");
 }
@@ -129,6 +138,19 @@ async function status(flags: Flags): Promise<void> {
   }
   const { name, id, url } = device;
   output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
+}
+
+async function rekey(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const suite = flags.suite === undefined ? undefined : suitesOf(flags.suite)[0];
+  const device = Device.open(deviceOptions(flags, output));
+  try {
+    await device.rekey(suite);
+  } finally {
+    device.close();
+  }
+  const { name, id, url } = device;
+  output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -203,7 +225,7 @@ function readPlan(json: string): TrainingPlan {
 function describe(event: DeviceEvent): string {
   switch (event.event) {
     case "session":
-      return `session open with ${event.suite}`;
+      return event.resumed ? `session goes on under new keys (${event.suite})` : `session open with ${event.suite}`;
     case "enclave":
       return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}`;
     case "outcome":
