@@ -191,7 +191,7 @@ export class Registry {
         .executeTakeFirst();
       if (same !== undefined) throw new QflareError("enroll.name_taken", device.name);
       const former = await tx.selectFrom("former_devices").select("id").where("id", "=", device.id).executeTakeFirst();
-      if (former !== undefined) throw new QflareError("enroll.refused", "the keys have been used before");
+      if (former !== undefined) throw new QflareError("enroll.refused");
       await tx.insertInto("devices").values(device).execute();
       await audit.append(tx, {
         type: "device.enrolled",

@@ -142,6 +142,10 @@ export class HandSession {
       [HEADERS.sequence]: String(sequence),
       [HEADERS.confirm]: toHex(this.confirmation),
     };
+    if (blob === undefined && method === "POST") {
+      headers["content-type"] = RECORD_TYPE;
+      return { call: { method, path, headers, body: [record] }, place, record };
+    }
     if (blob === undefined) {
       headers[HEADERS.record] = toBase64Url(record);
       return { call: { method, path, headers }, place, record };

@@ -289,7 +289,7 @@ describe("a session", () => {
     await ask(session);
   });
 
-  it("ends 30 seconds after the handshake if unconfirmed, after 15 idle minutes, and after an hour", async (context) => {
+  it("ends 30 s after the handshake if unconfirmed, after 15 idle minutes, and after an hour", async (context) => {
     const site = await siteOf(context);
     const { clock } = site.server;
     const late = await connect(site);
