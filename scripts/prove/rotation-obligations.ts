@@ -68,7 +68,7 @@ export const ROTATION_OBLIGATIONS: readonly Obligation[] = [
   ),
   obligation("sanity", "rotation-followed", "a device follows its server through two rotations", (tables) => ({
     goal: [pins(identityOf(tables, nextOf(nextOf(START))))],
-    protocol: rotationClauses(tables),
+    protocol: rotationClauses(tables, { start: START }),
   })),
   obligation(
     "sanity",
@@ -76,7 +76,7 @@ export const ROTATION_OBLIGATIONS: readonly Obligation[] = [
     "a device that has pinned the next identity follows its server through two rotations",
     (tables) => ({
       goal: [pins(identityOf(tables, nextOf(nextOf(START))))],
-      protocol: rotationClauses(tables, { hasPinnedNext: true }),
+      protocol: rotationClauses(tables, { hasPinnedNext: true, start: START }),
     }),
   ),
 ];

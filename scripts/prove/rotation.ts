@@ -13,16 +13,17 @@ export interface RotationModel {
   /** Whether the device had pinned the next identity before. */
   readonly hasPinnedNext?: boolean;
   readonly unchecked?: "signature" | "longtermSignature";
+  /** Where the device begins; anywhere in the line unless said. */
+  readonly start?: Term;
 }
 
 const { N, K, L, C, Next, G1, G2 } = variables("N", "K", "L", "C", "Next", "G1", "G2");
-const FIRST = term("c_first");
 
 export const nextOf = (n: Term): Term => term("c_next_identity", n);
 export const signerOf = (n: Term): Term => term("sk", n);
 export const longtermOf = (n: Term): Term => term("lk", n);
-/** The identity that the device started from. */
-export const START: Term = FIRST;
+/** The first identity of the line, which no other one comes before. */
+export const START: Term = term("c_first");
 
 function identityTerm(tables: Tables, signer: Term, longterm: Term, certificate: Term): Term {
   return messageTerm(
@@ -59,24 +60,19 @@ function follows(tables: Tables, model: RotationModel, from: Term, keys: { signe
 export function rotationClauses(tables: Tables, model: RotationModel = {}): Clause[] {
   const any = identityTerm(tables, K, L, C);
   const line = announcementOf(tables, identityOf(tables, N), identityOf(tables, nextOf(N)), signerOf(N), longtermOf(N));
-  const start = identityOf(tables, FIRST);
-  const keys = { signer: signerOf(FIRST), longterm: longtermOf(FIRST) };
   return [
     clause(att(identityOf(tables, N))),
     ...clauses(line.map(att)),
-    ...(model.hasPinnedNext === true
-      ? [
-          clause(term("pinned_start")),
-          // From the start on to the pinned next alone, and from there as from any other.
-          clause(pins(identityOf(tables, nextOf(FIRST))), term("pinned_start"), ...announcedNext(tables, start, keys)),
-        ]
-      : [clause(pins(start))]),
+    ...startClauses(tables, model),
     follows(tables, model, any, { signer: K, longterm: L }, Next),
   ];
 }
 
-function announcedNext(tables: Tables, start: Term, keys: { signer: Term; longterm: Term }): Term[] {
-  return announcementOf(tables, start, identityOf(tables, nextOf(FIRST)), keys.signer, keys.longterm).map(att);
+/** From the start a device with a pinned next identity goes on to that alone; from there as from any other. */
+function startClauses(tables: Tables, { hasPinnedNext, start = N }: RotationModel): Clause[] {
+  const [from, next] = [identityOf(tables, start), identityOf(tables, nextOf(start))];
+  if (hasPinnedNext !== true) return [clause(pins(from))];
+  return [clause(pins(next), ...announcementOf(tables, from, next, signerOf(start), longtermOf(start)).map(att))];
 }
 
 /** The identity of somebody who holds both its keys. */
