@@ -3,8 +3,9 @@
 //   node bench/handshake.ts [handshakes]
 //
 // The server runs alone in its process; its CPU time is read before and after each series, so that what the devices
-// spend does not count. A handshake is followed by its first protected request, without which no session lives; the cost of
-// such a request is measured first and taken off. Then the breakdown: median time of each step alone, in this process, with the same functions that the server calls.
+// spend does not count. A handshake is followed by its first protected request, without which no session lives; the
+// cost of such a request is measured first and taken off. Then the breakdown: median time of each step alone, in this
+// process, with the same functions that the server calls.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

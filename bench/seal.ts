@@ -7,11 +7,17 @@ import { parseArgs } from "node:util";
 import { type Figures, measure, type Operation } from "../src/cli/measure.ts";
 import { LIMITS } from "../src/core/limits.ts";
 import { open, seal } from "../src/crypto/chunked-seal.ts";
+import { hashThreads, LeafPool, PooledBlobHasher } from "../src/crypto/leaf-pool.ts";
 import { blobDigest } from "../src/crypto/merkle.ts";
 import { systemRandom } from "../src/crypto/random.ts";
+import { openStream, sealStream } from "../src/crypto/seal-stream.ts";
 
 const CHUNK_BYTES = LIMITS.chunkBytes;
 const BLOB_BYTES = [2 ** 20, 2 ** 22, 2 ** 24];
+const STREAM_BYTES = 2 ** 25;
+const STREAM_ROUNDS = 15;
+/** What a socket gives at a time. */
+const PIECE_BYTES = 2 ** 16;
 const key = randomBytes(32);
 const context = new Uint8Array(0);
 
@@ -76,6 +82,73 @@ function pairs(bytes: number): [Operation, Operation][] {
   ];
 }
 
+interface Streamed {
+  readonly name: string;
+  readonly bare: () => Promise<unknown>;
+  readonly ours: () => Promise<unknown>;
+}
+
+/** What comes and goes in pieces, as from a socket, beside the bare primitive that has the whole blob at once. */
+function streams(bytes: number, pool: LeafPool): Streamed[] {
+  const blob = systemRandom.bytes(bytes);
+  const [sealed, bare] = [seal(key, context, blob, systemRandom), bareSeal(blob)];
+  return [
+    {
+      name: "seal stream",
+      bare: async () => release(bareSeal(blob)),
+      ours: () => drained(sealStream(key, context, cut(blob), systemRandom)),
+    },
+    {
+      name: "open stream",
+      bare: async () => release(bareOpen(bare)),
+      ours: () => drained(openStream(key, context, cut(sealed))),
+    },
+    {
+      name: `hash tree, ${hashThreads()} threads`,
+      bare: async () => createHash("sha256").update(blob).digest(),
+      ours: () => pooledDigest(blob, pool),
+    },
+  ];
+}
+
+async function* cut(blob: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < blob.length; at += PIECE_BYTES) yield blob.subarray(at, at + PIECE_BYTES);
+}
+
+async function drained(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of stream);
+}
+
+async function pooledDigest(blob: Uint8Array, pool: LeafPool): Promise<unknown> {
+  const hasher = new PooledBlobHasher(pool);
+  for await (const piece of cut(blob)) await hasher.update(piece);
+  return await hasher.digest();
+}
+
+/** Both alternate, after one round that does not count. Returns the median times in microseconds. */
+async function measureBoth({ bare, ours }: Streamed): Promise<[number, number]> {
+  const times: [number[], number[]] = [[], []];
+  for (let round = -1; round < STREAM_ROUNDS; round++) {
+    for (const [i, run] of [bare, ours].entries()) {
+      const start = process.hrtime.bigint();
+      await run();
+      if (round >= 0) times[i]!.push(Number(process.hrtime.bigint() - start) / 1000);
+    }
+  }
+  return times.map((us) => us.sort((a, b) => a - b)[us.length >> 1]) as [number, number];
+}
+
+async function benchStreams(json: boolean): Promise<void> {
+  const pool = new LeafPool(hashThreads());
+  for (const streamed of streams(STREAM_BYTES, pool)) {
+    const [bare, ours] = await measureBoth(streamed);
+    const [name, ratio] = [`${streamed.name} ${STREAM_BYTES / 2 ** 20} MiB`, bare / ours];
+    const text = `${name.padEnd(39)}${ours.toFixed(0).padStart(9)}${ratio.toFixed(2).padStart(25)}`;
+    console.log(json ? JSON.stringify({ name, p50: ours, unit: "us", ratio }) : text);
+  }
+  await pool.close();
+}
+
 function print(json: boolean, item: Figures, ratio?: number): void {
   if (json) {
     console.log(JSON.stringify({ ...item, unit: "us", ...(ratio === undefined ? {} : { ratio }) }));
@@ -86,7 +159,7 @@ function print(json: boolean, item: Figures, ratio?: number): void {
   console.log(`${item.name.padEnd(30)}${times}${item.rate!.toFixed(2).padStart(8)}${behind}`);
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { json: { type: "boolean", default: false }, rounds: { type: "string", default: "60" } },
   });
@@ -96,6 +169,7 @@ function main(): void {
     print(values.json, bare);
     print(values.json, ours, bare.p50 / ours.p50);
   }
+  await benchStreams(values.json);
 }
 
-main();
+await main();

@@ -8,7 +8,7 @@ import { main as asc } from "assemblyscript/asc";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Relaxed SIMD may round differently from one CPU to the next: training alone may use it. */
-const RELAXED: readonly string[] = ["math/gemm-relaxed"];
+const RELAXED: readonly string[] = ["math/training-relaxed"];
 
 function sources(): string[] {
   return readdirSync(join(root, "kernels"), { recursive: true, encoding: "utf8" })

@@ -1,8 +1,10 @@
-// Single-precision matrix kernels for training. Matrices are addressed by row and column stride (in elements), so that
-// a transpose is a swap of strides. The build with relaxed SIMD fuses multiply and add; the other rounds twice.
+// Single-precision matrix products. Matrices are addressed by row and column stride (in elements), so that a transpose
+// is a swap of strides. The build with relaxed SIMD fuses multiply and add; the other rounds twice.
 //
 // sgemm follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008): panels
 // of A and B are packed, and a micro kernel holds a 6 x 8 tile of C in 12 of the 16 vector registers.
+
+import { at, madd } from "./_simd";
 
 const MR: i32 = 6;
 const NR: i32 = 8;
@@ -12,24 +14,6 @@ const KC: i32 = 512; // depth of a packed block: a panel of B is KC * NR * 4 = 1
 const PANELS_A: usize = memory.data(811008, 64); // MC * KC * 4
 const PANEL_B: usize = memory.data(16384, 64); // KC * NR * 4
 const TILE: usize = memory.data(192, 64); // MR * NR * 4
-
-/** First byte that the caller may use. */
-export function heapBase(): usize {
-  return (__heap_base + 63) & ~(<usize>63);
-}
-
-// @ts-ignore: decorator
-@inline
-function madd(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
-  return f32x4.add(c, f32x4.mul(a, b));
-}
-
-// @ts-ignore: decorator
-@inline
-function at(base: usize, index: i32): usize {
-  return base + ((<usize>index) << 2);
-}
 
 /** Panels of MR rows, k outermost inside a panel; rows past the edge are zero. */
 function packA(rows: i32, depth: i32, a: usize, aRow: i32, aColumn: i32): void {
@@ -214,7 +198,7 @@ export function sgemm(
 }
 
 /** y += alpha * x */
-export function axpy(n: i32, alpha: f32, x: usize, y: usize): void {
+function axpy(n: i32, alpha: f32, x: usize, y: usize): void {
   const wide = f32x4.splat(alpha);
   const whole = at(y, n & ~3);
   const end = at(y, n);
@@ -235,64 +219,31 @@ export function addBias(rows: i32, columns: i32, bias: usize, x: usize): void {
   for (let i = 0; i < rows; i++) axpy(columns, 1, bias, at(x, i * columns));
 }
 
-/** sums (columns) += the rows of x (rows x columns), added up. */
+/** sums (columns) += the rows of x (rows x columns), added up; 16 columns at a time stay in registers. */
 export function addRows(rows: i32, columns: i32, x: usize, sums: usize): void {
-  for (let i = 0; i < rows; i++) axpy(columns, 1, at(x, i * columns), sums);
-}
-
-/** x = max(x, 0); a NaN stays, so that the loss shows it. */
-export function relu(n: i32, x: usize): void {
-  const zero = f32x4.splat(0);
-  const whole = at(x, n & ~3);
-  const end = at(x, n);
-  for (; x < whole; x += 16) v128.store(x, f32x4.pmax(v128.load(x), zero));
-  for (; x < end; x += 4) if (load<f32>(x) < 0) store<f32>(x, 0);
-}
-
-/** gradient = 0 wherever the output of relu was 0 */
-export function reluBackward(n: i32, output: usize, gradient: usize): void {
-  const zero = f32x4.splat(0);
-  const whole = at(output, n & ~3);
-  const end = at(output, n);
-  while (output < whole) {
-    v128.store(gradient, v128.and(v128.load(gradient), f32x4.gt(v128.load(output), zero)));
-    output += 16;
-    gradient += 16;
+  const wide = columns & ~15;
+  for (let j = 0; j < wide; j += 16) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let from = at(x, j);
+    for (let i = 0; i < rows; i++) {
+      s0 = f32x4.add(s0, v128.load(from));
+      s1 = f32x4.add(s1, v128.load(from, 16));
+      s2 = f32x4.add(s2, v128.load(from, 32));
+      s3 = f32x4.add(s3, v128.load(from, 48));
+      from = at(from, columns);
+    }
+    const to = at(sums, j);
+    v128.store(to, f32x4.add(v128.load(to), s0));
+    v128.store(to, f32x4.add(v128.load(to, 16), s1), 16);
+    v128.store(to, f32x4.add(v128.load(to, 32), s2), 32);
+    v128.store(to, f32x4.add(v128.load(to, 48), s3), 48);
   }
-  while (output < end) {
-    if (load<f32>(output) <= 0) store<f32>(gradient, 0);
-    output += 4;
-    gradient += 4;
-  }
-}
-
-/** velocity = momentum * velocity + gradient + mu * (w - anchor);  w -= rate * velocity */
-export function sgdStep(
-  n: i32,
-  rate: f32,
-  momentum: f32,
-  mu: f32,
-  gradient: usize,
-  anchor: usize,
-  velocity: usize,
-  w: usize,
-): void {
-  const wideRate = f32x4.splat(-rate);
-  const wideMomentum = f32x4.splat(momentum);
-  const wideMu = f32x4.splat(mu);
-  const whole = n & ~3;
-  for (let i = 0; i < whole; i += 4) {
-    const before = v128.load(at(w, i));
-    const pulled = madd(wideMu, f32x4.sub(before, v128.load(at(anchor, i))), v128.load(at(gradient, i)));
-    const v = madd(wideMomentum, v128.load(at(velocity, i)), pulled);
-    v128.store(at(velocity, i), v);
-    v128.store(at(w, i), madd(wideRate, v, before));
-  }
-  for (let i = whole; i < n; i++) {
-    const before = load<f32>(at(w, i));
-    const pulled = load<f32>(at(gradient, i)) + mu * (before - load<f32>(at(anchor, i)));
-    const v = momentum * load<f32>(at(velocity, i)) + pulled;
-    store<f32>(at(velocity, i), v);
-    store<f32>(at(w, i), before - rate * v);
+  for (let j = wide; j < columns; j++) {
+    let sum: f32 = 0;
+    for (let i = 0; i < rows; i++) sum += load<f32>(at(x, i * columns + j));
+    store<f32>(at(sums, j), load<f32>(at(sums, j)) + sum);
   }
 }

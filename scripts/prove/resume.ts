@@ -1,7 +1,7 @@
 // Model of resumption: any number of devices and sessions, each of which is gone on with once.
 //
 //   device I, session S    resumption secret res(I,S), ticket tk(I,S); per resumption rk(I,S), rn(I,S)
-//   server                 knows every ticket's secret and owner; what it makes fresh is a function of the first message
+//   server                 knows each ticket's secret and owner; what it makes fresh is a function of the first message
 //   up(...), down(...)     what a record carries, as in session.ts
 //
 // That the resumption secret of a session is known to its two ends alone is an obligation of session.ts.

@@ -33,13 +33,13 @@ export const ROTATION_OBLIGATIONS: readonly Obligation[] = [
   obligation(
     "property",
     "rotation-signer-leaked",
-    "no device follows an announcement to an identity of the attacker although every ML-DSA-44 key of the server leaked",
+    "no device follows an announcement to the attacker although every ML-DSA-44 key of the server leaked",
     led({}, [signerOf(N)]),
   ),
   obligation(
     "property",
     "rotation-longterm-leaked",
-    "no device follows an announcement to an identity of the attacker although every ML-DSA-65 key of the server leaked",
+    "no device follows an announcement to the attacker although every ML-DSA-65 key of the server leaked",
     led({}, [longtermOf(N)]),
   ),
   obligation(

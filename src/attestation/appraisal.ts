@@ -1,8 +1,12 @@
-// Appraisal: whether a device may seal its update to the key in this evidence.
+// Appraisal: whether a device may seal its update to the key in this evidence. On top of what verification finds stands
+// what this device expects of its own run.
 
 import { equal } from "../core/bytes.ts";
 import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
-import { readSimulatedEvidence, type SimulatedBody } from "./simulated.ts";
+import { Findings } from "./findings.ts";
+import { requirePolicy } from "./policy.ts";
+import type { SimulatedBody } from "./simulated.ts";
+import { collectSimulated } from "./verify-simulated.ts";
 
 export interface Expectation {
   readonly nowMs: number;
@@ -27,25 +31,21 @@ export interface Appraisal {
 
 /** Throws message.malformed for bytes that are no evidence at all. */
 export function appraise(evidence: Uint8Array, expected: Expectation): Appraisal {
-  const fields = readSimulatedEvidence(evidence);
-  if (fields === undefined) return { ok: false, reasons: ["its signature or binding does not hold"] };
-  const reasons: string[] = [];
-  const require = (holds: boolean, reason: string): void => {
-    if (!holds) reasons.push(reason);
-  };
-  require(expected.allowSimulated, "it is simulated, which this device's policy does not allow");
-  require(equal(fields.run_id, expected.runId), "it is for another run");
-  require(equal(fields.policy_hash, expected.policyHash), "it is for another policy");
-  require(fields.not_before <= expected.nowMs, "it is not valid yet");
-  require(expected.nowMs <= fields.not_after, "it has expired");
+  const findings = new Findings();
+  const found = collectSimulated(evidence, expected.nowMs, findings);
+  if (found === undefined) return { ok: false, reasons: findings.reasons };
+  const { claims, body } = found;
+  requirePolicy(findings, claims, { allow_simulated: expected.allowSimulated }, expected.nowMs);
+  requireOwnRun(findings, body, expected);
+  const { reasons } = findings;
+  return reasons.length === 0 ? { ok: true, reasons, enclave: body } : { ok: false, reasons };
+}
+
+function requireOwnRun(findings: Findings, body: SimulatedBody, expected: Expectation): void {
+  findings.require(equal(body.run_id, expected.runId), "it is for another run");
+  findings.require(equal(body.policy_hash, expected.policyHash), "it is for another policy");
   const leaf = leafHash(expected.nonce);
-  const isFresh = verifyInclusion(
-    leaf,
-    expected.nonceIndex,
-    expected.nonceCount,
-    expected.noncePath,
-    fields.nonce_root,
-  );
-  require(isFresh, "it does not answer this device's nonce");
-  return reasons.length === 0 ? { ok: true, reasons, enclave: fields } : { ok: false, reasons };
+  const { nonceIndex, nonceCount, noncePath } = expected;
+  const isFresh = verifyInclusion(leaf, nonceIndex, nonceCount, noncePath, body.nonce_root);
+  findings.require(isFresh, "it does not answer this device's nonce");
 }

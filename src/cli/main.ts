@@ -6,8 +6,10 @@ import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
+import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { report } from "./output.ts";
 import { readVersion } from "./version.ts";
@@ -32,8 +34,11 @@ function createProgram(): Command {
   addDeviceCommand(program);
   addModelCommand(program);
   addAuditCommand(program);
+  const enclave = program.command("enclave").description("the enclave's evidence");
+  addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
+  addSimulateCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

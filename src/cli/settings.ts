@@ -6,7 +6,9 @@ import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
-import { DEFAULT_PLAN } from "../learning/defaults.ts";
+import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
+import { OPTIMIZERS } from "../learning/optimizer.ts";
+import type { TrainingPlan } from "../learning/plan.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
 
@@ -63,6 +65,14 @@ const suites: Setting<string> = {
   expected: `a list out of ${SUITE_NAMES.join(", ")}`,
 };
 
+const optimizer: Setting<TrainingPlan["optimizer"]> = {
+  words: OPTIMIZERS.join(", "),
+  placeholder: "name",
+  fallback: DEFAULT_PLAN.optimizer,
+  read: (text) => OPTIMIZERS.find((known) => known === text),
+  expected: `one of ${OPTIMIZERS.join(", ")}`,
+};
+
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
@@ -87,14 +97,20 @@ const SETTINGS = {
   updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
-  model: string<string>("softmax, mlp:64, mlp:128,64, or a safetensors file", "model", "mlp:64"),
+  model: string<string>(
+    "softmax, mlp, such as mlp:128,64, cnn, or a .json or .safetensors file",
+    "model",
+    DEFAULT_NAME,
+  ),
   inputs: whole("inputs of the model", 784, 1, LIMITS.layerWidthMax),
   classes: whole("classes of the model", 10, 2, LIMITS.classesMax),
   epochs: whole("local passes over a device's data", DEFAULT_PLAN.epochs, 1, LIMITS.epochsMax),
   batch_size: whole("examples in a batch", DEFAULT_PLAN.batch_size, 1, LIMITS.batchSizeMax),
+  optimizer,
   learning_rate: number("step size", DEFAULT_PLAN.learning_rate, 0, 100),
-  momentum: number("momentum", DEFAULT_PLAN.momentum, 0, 0.999),
+  momentum: number("momentum of sgd", DEFAULT_PLAN.momentum, 0, 0.999),
   proximal_mu: number("weight of FedProx's proximal term", DEFAULT_PLAN.proximal_mu, 0, 100),
+  weight_decay: number("weight decay: L2, decoupled for adamw", DEFAULT_PLAN.weight_decay, 0, 1),
   seed: whole("seed of the first model", 1, 0, 2 ** 31),
   enroll_per_minute: perMinute("enrolments", 5),
   challenge_per_minute: perMinute("handshakes", 30),

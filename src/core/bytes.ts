@@ -26,12 +26,22 @@ export function concat(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** Time depends on the lengths alone, so that a MAC can be compared. */
+/** Time depends on lengths and addresses alone, so that a MAC can be compared. */
 export function equal(a: Bytes, b: Bytes): boolean {
   if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  const isAligned = a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0;
+  const words = isAligned ? a.length >>> 2 : 0;
+  let difference = words === 0 ? 0 : wordDifference(a, b, words);
+  for (let i = 4 * words; i < a.length; i++) difference |= a[i]! ^ b[i]!;
   return difference === 0;
+}
+
+function wordDifference(a: Bytes, b: Bytes, words: number): number {
+  const x = new Uint32Array(a.buffer, a.byteOffset, words);
+  const y = new Uint32Array(b.buffer, b.byteOffset, words);
+  let difference = 0;
+  for (let i = 0; i < words; i++) difference |= x[i]! ^ y[i]!;
+  return difference;
 }
 
 export function wipe(...secrets: readonly Bytes[]): void {
@@ -40,8 +50,12 @@ export function wipe(...secrets: readonly Bytes[]): void {
 
 export function u32be(value: number): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, value);
+  writeU32be(out, value, 0);
   return out;
+}
+
+export function writeU32be(out: Bytes, value: number, offset: number): void {
+  for (let i = 0; i < 4; i++) out[offset + i] = value >>> (24 - 8 * i);
 }
 
 /** value: a whole number from 0 to 2^53 - 1. */
@@ -57,7 +71,16 @@ export function readU32be(bytes: Bytes, offset = 0): number {
 
 /** LP(x) of the protocol: u32 length, then x. Makes a concatenation of fields injective. */
 export function lengthPrefixed(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
-  return concat(...parts.flatMap((part) => [u32be(part.length), part]));
+  let length = 0;
+  for (const part of parts) length += 4 + part.length;
+  const out = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    writeU32be(out, part.length, offset);
+    out.set(part, offset + 4);
+    offset += 4 + part.length;
+  }
+  return out;
 }
 
 export function toHex(bytes: Bytes): string {

@@ -1,13 +1,16 @@
 // Deterministic CBOR (RFC 8949 section 4.2): one form for each value, so that what is signed is what was read.
 
 import { decode, encode, rfc8949EncodeOptions } from "cborg";
-import { equal } from "./bytes.ts";
+import { equal, wipe } from "./bytes.ts";
 import { QflareError } from "./error.ts";
 import { LIMITS } from "./limits.ts";
 
 /** Values are whole numbers, finite floats, booleans, null, text, Uint8Array, arrays, and maps or objects of them. */
 export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(encode(value, rfc8949EncodeOptions));
+  const encoded = encode(value, rfc8949EncodeOptions);
+  const out = new Uint8Array(encoded);
+  wipe(encoded);
+  return out;
 }
 
 /**
@@ -21,7 +24,8 @@ export function decodeCbor(bytes: Uint8Array, lengthMax: number): unknown {
   }
   let value: unknown;
   try {
-    value = decode(bytes, {
+    // Of a Buffer, byte strings would come back as views of what belongs to the caller.
+    value = decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), {
       strict: true,
       useMaps: true,
       rejectDuplicateMapKeys: true,
@@ -35,8 +39,26 @@ export function decodeCbor(bytes: Uint8Array, lengthMax: number): unknown {
     throw new QflareError("message.malformed", undefined, { cause });
   }
   requireShallow(value, LIMITS.messageDepthMax);
-  if (!equal(encodeCbor(value), bytes)) throw new QflareError("message.malformed", "expected deterministic CBOR");
+  const again = encodeCbor(value);
+  const isDeterministic = equal(again, bytes);
+  wipe(again);
+  if (!isDeterministic) throw new QflareError("message.malformed", "expected deterministic CBOR");
   return value;
+}
+
+/**
+ * CBOR as others write it, for what their signature covers as bytes: indefinite lengths, longer forms and keys of other
+ * types are taken. Refuses what is longer than lengthMax, trailing bytes, duplicate keys, deep nesting and tags.
+ */
+export function decodeForeignCbor(bytes: Uint8Array, lengthMax: number): unknown {
+  if (bytes.length > lengthMax) {
+    throw new QflareError("message.too_large", `expected at most ${lengthMax} bytes, got ${bytes.length}`);
+  }
+  try {
+    return decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, allowIndefinite: true });
+  } catch (cause) {
+    throw new QflareError("message.malformed", undefined, { cause });
+  }
 }
 
 /** Whatever walks the value later does so by recursion: nesting must not reach the end of its stack. */

@@ -40,20 +40,37 @@ export const LIMITS = {
   tokenAgeMsMax: 365 * 24 * 3_600_000,
   tokensMax: 100_000,
 
+  // attestation
+  evidenceBytesMax: 64 * KIB,
+  collateralBytesMax: MIB,
+  certificatesMax: 8,
+  derDepthMax: 16,
+  policyEntriesMax: 1024,
+  evidenceAgeMsMax: 366 * 24 * 3_600_000,
+
   // models and updates
   parametersMax: 100_000_000,
   modelBytesMax: 401 * MIB,
   updateBytesMax: 402 * MIB,
   chunkBytes: 256 * KIB,
   treeLeafBytes: MIB,
+  /** Blobs from this length on are hashed by threads. */
+  threadedBlobBytesMin: 8 * MIB,
+  hashThreadsMax: 4,
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,
 
   // learning
   layerWidthMax: 1_000_000,
   hiddenLayersMax: 16,
+  layersMax: 64,
+  imageSideMax: 4096,
+  windowSideMax: 64,
+  activationsMax: 2 ** 25, // floats that a pass of a model keeps for one example
   classesMax: 10_000,
   modelHeaderBytesMax: 256 * KIB,
+  trainerAnswerBytesMax: 64 * KIB,
+  trainingMsMax: 24 * 3_600_000,
   epochsMax: 1000,
   batchSizeMax: 65_536,
   datasetBytesMax: 2 * 1024 * MIB,

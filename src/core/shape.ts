@@ -1,6 +1,7 @@
 // Shapes: what a value from outside must look like. One shape checks a message, encodes and decodes it, gives its
 // TypeScript type, its JSON schema for the OpenAPI page and its table in docs/wire.md.
 
+import { wipe } from "./bytes.ts";
 import { decodeCbor, encodeCbor } from "./codec.ts";
 import { QflareError } from "./error.ts";
 
@@ -137,6 +138,20 @@ export function object<F extends Fields>(fields: F): ObjectShape<Values<F>> {
   };
 }
 
+/** One of several maps, told apart by their member `kind`, which is the key here and oneOf(key) in the map. */
+export function tagged<T>(kinds: Readonly<Record<string, Shape<T>>>): Shape<T> {
+  const kind = oneOf(...Object.keys(kinds));
+  const shapes = Object.values(kinds);
+  return {
+    read: (value, path) => {
+      const found = new Map(entriesOf(value) ?? refuse(path, "a map")).get("kind");
+      return kinds[kind.read(found, `${path}.kind`)]!.read(value, path);
+    },
+    schema: { oneOf: shapes.map((shape) => shape.schema) },
+    words: shapes.map((shape) => shape.words).join(", or "),
+  };
+}
+
 /** The members of a decoded CBOR map or a plain object; undefined where the value is neither. */
 export function entriesOf(value: unknown): [string, unknown][] | undefined {
   if (value instanceof Map) {
@@ -164,7 +179,26 @@ export function message<F extends Fields>(name: string, bytesMax: number, fields
     name,
     shape,
     bytesMax,
-    encode: (value) => encodeCbor(shape.read(value, name)),
-    decode: (encoded) => shape.read(decodeCbor(encoded, bytesMax), name),
+    encode: (value) => {
+      const copy = shape.read(value, name);
+      const encoded = encodeCbor(copy);
+      wipeBytes(copy);
+      return encoded;
+    },
+    decode: (encoded) => {
+      const decoded = decodeCbor(encoded, bytesMax);
+      try {
+        return shape.read(decoded, name);
+      } finally {
+        wipeBytes(decoded);
+      }
+    },
   };
+}
+
+/** Some messages hold keys: of what is made on the way between value and encoding no copy stays. */
+function wipeBytes(value: unknown): void {
+  if (value instanceof Uint8Array) wipe(value);
+  else if (value instanceof Map || Array.isArray(value)) for (const entry of value.values()) wipeBytes(entry);
+  else if (typeof value === "object" && value !== null) for (const entry of Object.values(value)) wipeBytes(entry);
 }

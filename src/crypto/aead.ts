@@ -1,10 +1,7 @@
 // AES-256-GCM (SP 800-38D) with 96-bit nonces and 128-bit tags. The caller owns the uniqueness of nonces.
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
-
-export const AEAD_KEY_BYTES = 32;
-export const AEAD_NONCE_BYTES = 12;
-export const AEAD_TAG_BYTES = 16;
+import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
 
 /** Returns ciphertext, then tag: plaintext.length + 16 bytes. */
 export function sealAead(
@@ -72,6 +69,7 @@ function decrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sea
     decipher.final();
   } catch {
     body.fill(0);
+    release(body);
     return undefined;
   }
   return body;

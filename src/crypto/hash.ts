@@ -1,16 +1,17 @@
 // SHA-2 and HMAC. SHA-256 names content (trees, identifiers), SHA-384 runs the protocol.
 
-import { createHash, createHmac } from "node:crypto";
+import { PLATFORM } from "./native-platform.ts";
+import type { HashName } from "./platform.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const SHA256_BYTES = 32;
 export const SHA384_BYTES = 48;
 
-function digest(name: string, parts: readonly Uint8Array[]): Bytes {
-  const hash = createHash(name);
+function digest(name: HashName, parts: readonly Uint8Array[]): Bytes {
+  const hash = PLATFORM.startHash(name);
   for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  return hash.digest();
 }
 
 /** FIPS 180-4 over the concatenation of the parts. */
@@ -20,7 +21,7 @@ export const sha512 = (...parts: readonly Uint8Array[]): Bytes => digest("sha512
 
 /** FIPS 198-1, 48 bytes. */
 export function hmacSha384(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes {
-  const mac = createHmac("sha384", key);
+  const mac = PLATFORM.startHmac("sha384", key);
   for (const part of parts) mac.update(part);
-  return new Uint8Array(mac.digest());
+  return mac.digest();
 }

@@ -1,6 +1,6 @@
 // HKDF (RFC 5869) with SHA-384, extract and expand apart, as a key schedule of several secrets needs them.
 
-import { concat } from "../core/bytes.ts";
+import { wipe } from "../core/bytes.ts";
 import { hmacSha384, SHA384_BYTES } from "./hash.ts";
 
 /** A salt of no bytes stands for 48 zero bytes. Returns 48 bytes. */
@@ -14,8 +14,11 @@ export function expand(pseudoRandomKey: Uint8Array, info: Uint8Array, length: nu
   const out = new Uint8Array(length);
   let block: Uint8Array = new Uint8Array(0);
   for (let i = 1, offset = 0; offset < length; i++, offset += SHA384_BYTES) {
-    block = hmacSha384(pseudoRandomKey, concat(block, info, Uint8Array.of(i)));
+    const next = hmacSha384(pseudoRandomKey, block, info, Uint8Array.of(i));
+    wipe(block);
+    block = next;
     out.set(block.subarray(0, length - offset), offset);
   }
+  wipe(block);
   return out;
 }

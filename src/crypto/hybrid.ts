@@ -2,10 +2,12 @@
 // both secrets, both ciphertexts and both public keys (the combiner of Giacon, Heuer and Poettering, PKC 2018).
 
 import { concat, lengthPrefixed, utf8, wipe } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { expand, extract } from "./hkdf.ts";
 import type { Kem, KemName, KemSizes } from "./kem.ts";
-import { generateX25519, sharedX25519, X25519_BYTES } from "./x25519.ts";
+import { PLATFORM } from "./native-platform.ts";
 
+const X25519_BYTES = 32;
 const SECRET_BYTES = 32;
 export const HYBRID_LABEL = "qflare/v1 hybrid";
 
@@ -45,6 +47,20 @@ export function hybridKem(pq: Kem): HybridKem {
   const { publicKey: publicKeyBytes, ciphertext: ciphertextBytes } = sizes;
   const secretKeyBytes = X25519_BYTES + pq.sizes.secretKey + publicKeyBytes;
 
+  const opened = new WeakMap<Uint8Array, SecretParts>();
+
+  /** The same views each time, so that what lies below them knows a key that comes back. */
+  function split(secretKey: Uint8Array): SecretParts {
+    const publicKeyStart = X25519_BYTES + pq.sizes.secretKey;
+    const parts = opened.get(secretKey) ?? {
+      classical: secretKey.subarray(0, X25519_BYTES),
+      postQuantum: secretKey.subarray(X25519_BYTES, publicKeyStart),
+      publicKey: secretKey.subarray(publicKeyStart),
+    };
+    opened.set(secretKey, parts);
+    return parts;
+  }
+
   function combine(
     shared: Uint8Array,
     pqShared: Uint8Array,
@@ -62,7 +78,7 @@ export function hybridKem(pq: Kem): HybridKem {
     name,
     sizes,
     async generateKeyPair() {
-      const classical = generateX25519();
+      const classical = await PLATFORM.x25519().generate();
       const postQuantum = await pq.generateKeyPair();
       const publicKey = concat(classical.publicKey, postQuantum.publicKey);
       const secretKey = concat(classical.secretKey, postQuantum.secretKey, publicKey);
@@ -71,8 +87,8 @@ export function hybridKem(pq: Kem): HybridKem {
     },
     async encapsulate(publicKey) {
       requireLength(publicKey, publicKeyBytes, "public key");
-      const ephemeral = generateX25519();
-      const shared = sharedX25519(ephemeral.secretKey, publicKey.subarray(0, X25519_BYTES));
+      const ephemeral = await PLATFORM.x25519().generate();
+      const shared = await sharedPoint(ephemeral.secretKey, publicKey.subarray(0, X25519_BYTES));
       wipe(ephemeral.secretKey);
       const postQuantum = await pq.encapsulate(publicKey.subarray(X25519_BYTES));
       const ciphertext = concat(ephemeral.publicKey, postQuantum.ciphertext);
@@ -81,13 +97,25 @@ export function hybridKem(pq: Kem): HybridKem {
     async decapsulate(secretKey, ciphertext) {
       requireLength(secretKey, secretKeyBytes, "secret key");
       requireLength(ciphertext, ciphertextBytes, "ciphertext");
-      const pqSecret = secretKey.subarray(X25519_BYTES, X25519_BYTES + pq.sizes.secretKey);
-      const publicKey = secretKey.subarray(X25519_BYTES + pq.sizes.secretKey);
-      const shared = sharedX25519(secretKey.subarray(0, X25519_BYTES), ciphertext.subarray(0, X25519_BYTES));
-      const pqShared = await pq.decapsulate(pqSecret, ciphertext.subarray(X25519_BYTES));
+      const { classical, postQuantum, publicKey } = split(secretKey);
+      const shared = await sharedPoint(classical, ciphertext.subarray(0, X25519_BYTES));
+      const pqShared = await pq.decapsulate(postQuantum, ciphertext.subarray(X25519_BYTES));
       return combine(shared, pqShared, ciphertext, publicKey);
     },
   };
+}
+
+/** Views of a secret key. */
+interface SecretParts {
+  readonly classical: Uint8Array;
+  readonly postQuantum: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+async function sharedPoint(secretKey: Uint8Array, peer: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const shared = await PLATFORM.x25519().shared(secretKey, peer);
+  if (shared === undefined) throw new QflareError("message.malformed", "expected an X25519 key of full order");
+  return shared;
 }
 
 function requireLength(bytes: Uint8Array, length: number, what: string): void {

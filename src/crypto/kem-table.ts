@@ -4,7 +4,7 @@ import { FRODO } from "./frodo-parameters.ts";
 import { FrodoKem } from "./frodokem.ts";
 import { type FrodoName, type Kem, type KemName, type MlKemName, promised, type SyncKem } from "./kem.ts";
 import { MlKem } from "./ml-kem.ts";
-import { NATIVE_PRIMITIVES } from "./native-primitives.ts";
+import { PLATFORM } from "./native-platform.ts";
 
 const ML_KEM: readonly MlKemName[] = ["ML-KEM-768", "ML-KEM-1024"];
 
@@ -26,7 +26,7 @@ export function syncKem(name: KemName): SyncKem {
 }
 
 function start(name: KemName): SyncKem {
-  if (Object.hasOwn(FRODO, name)) return new FrodoKem(name as FrodoName, NATIVE_PRIMITIVES);
-  if ((ML_KEM as readonly string[]).includes(name)) return new MlKem(name as MlKemName);
+  if (Object.hasOwn(FRODO, name)) return new FrodoKem(name as FrodoName, PLATFORM.frodo());
+  if ((ML_KEM as readonly string[]).includes(name)) return new MlKem(name as MlKemName, PLATFORM.mlKem());
   throw new RangeError(`Cannot use KEM: expected one of ${kemNames().join(", ")}, got ${name}`);
 }

@@ -1,22 +1,16 @@
 // Hash trees as in RFC 6962 section 2.1 with SHA-256: leaf = H(0x00 | data), node = H(0x01 | left | right). One kind of
 // tree names blobs (leaves of 1 MiB), proves a nonce in the enclave's evidence, and orders the audit log.
 
-import { createHash } from "node:crypto";
 import { equal } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SHA256_BYTES, sha256 } from "./hash.ts";
+import { PLATFORM } from "./native-platform.ts";
+import type { RunningHash } from "./platform.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const leafHash = (data: Uint8Array): Bytes => sha256(Uint8Array.of(0), data);
 const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
-
-/** Largest power of two below count; count > 1. */
-function splitPoint(count: number): number {
-  let k = 1;
-  while (k * 2 < count) k *= 2;
-  return k;
-}
 
 /** Root over leaf hashes; the hash of nothing where there are none. */
 export function treeRoot(leaves: readonly Uint8Array[]): Bytes {
@@ -25,14 +19,35 @@ export function treeRoot(leaves: readonly Uint8Array[]): Bytes {
   return tree.root();
 }
 
+/** For each leaf its sibling hashes, from the leaf up. */
+export function inclusionPaths(leaves: readonly Uint8Array[]): Bytes[][] {
+  const levels = treeLevels(leaves);
+  return leaves.map((_, index) => pathIn(levels, index));
+}
+
 /** Sibling hashes from the leaf up. */
 export function inclusionPath(leaves: readonly Uint8Array[], index: number): Bytes[] {
   if (!Number.isInteger(index) || index < 0 || index >= leaves.length) throw new RangeError(`no leaf ${index}`);
-  if (leaves.length === 1) return [];
-  const k = splitPoint(leaves.length);
-  return index < k
-    ? [...inclusionPath(leaves.slice(0, k), index), treeRoot(leaves.slice(k))]
-    : [...inclusionPath(leaves.slice(k), index - k), treeRoot(leaves.slice(0, k))];
+  return pathIn(treeLevels(leaves), index);
+}
+
+/** From the leaves to the root. A node without a neighbour goes up as it is: the same tree as by splitting. */
+function treeLevels(leaves: readonly Uint8Array[]): Bytes[][] {
+  let level = leaves.map((leaf) => new Uint8Array(leaf));
+  const levels = [level];
+  while (level.length > 1) {
+    const above: Bytes[] = [];
+    for (let i = 0; i + 1 < level.length; i += 2) above.push(nodeHash(level[i]!, level[i + 1]!));
+    if (level.length % 2 === 1) above.push(level.at(-1)!);
+    level = above;
+    levels.push(level);
+  }
+  return levels;
+}
+
+function pathIn(levels: readonly Bytes[][], index: number): Bytes[] {
+  const siblings = levels.map((level, height) => level[Math.floor(index / 2 ** height) ^ 1]);
+  return siblings.filter((sibling) => sibling !== undefined);
 }
 
 /** RFC 9162 section 2.1.3.2. */
@@ -127,14 +142,16 @@ export class BlobHasher {
   }
 
   #closeLeaf(): void {
-    this.#tree.append(new Uint8Array(this.#leaf.digest()));
+    this.#tree.append(this.#leaf.digest());
     this.#leaf = newLeaf();
     this.#filled = 0;
   }
 }
 
-function newLeaf(): ReturnType<typeof createHash> {
-  return createHash("sha256").update(Uint8Array.of(0));
+function newLeaf(): RunningHash {
+  const leaf = PLATFORM.startHash("sha256");
+  leaf.update(Uint8Array.of(0));
+  return leaf;
 }
 
 export const BLOB_DIGEST_BYTES: number = SHA256_BYTES;

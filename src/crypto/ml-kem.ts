@@ -1,5 +1,6 @@
-// ML-KEM (FIPS 203) over OpenSSL. The secret key is the seed d|z: 64 bytes, of which the expanded key is a function.
+// ML-KEM (FIPS 203). The secret key is the seed d|z: 64 bytes, of which the expanded key is a function.
 
+import { QflareError } from "../core/error.ts";
 import {
   checkOwn,
   checkReceived,
@@ -10,28 +11,23 @@ import {
   type SyncKem,
 } from "./kem.ts";
 import { kemSizes } from "./kem-sizes.ts";
-import { type MlKemParameters, mlKemDecapsulate, mlKemEncapsulate, mlKemPublicKey, randomBytes } from "./native.ts";
-
-const PARAMETERS: Readonly<Record<MlKemName, MlKemParameters>> = {
-  "ML-KEM-768": "ml-kem-768",
-  "ML-KEM-1024": "ml-kem-1024",
-};
+import type { MlKemPrimitives } from "./ml-kem-primitives.ts";
 
 export class MlKem implements SyncKem {
   readonly name: MlKemName;
   readonly sizes: KemSizes;
-  readonly #parameters: MlKemParameters;
+  readonly #primitives: MlKemPrimitives;
 
-  constructor(name: MlKemName) {
+  constructor(name: MlKemName, primitives: MlKemPrimitives) {
     this.name = name;
     this.sizes = kemSizes(name);
-    this.#parameters = PARAMETERS[name];
+    this.#primitives = primitives;
   }
 
   generateKeyPair(randomness?: Uint8Array): KemKeyPair {
     if (randomness !== undefined) checkOwn(randomness, this.sizes.keygenRandomness, "randomness");
-    const secretKey = randomness === undefined ? randomBytes(this.sizes.keygenRandomness) : new Uint8Array(randomness);
-    return { publicKey: mlKemPublicKey(this.#parameters, secretKey), secretKey };
+    const { publicKey, seed } = this.#primitives.generate(this.name, randomness);
+    return { publicKey, secretKey: seed };
   }
 
   encapsulate(publicKey: Uint8Array, randomness?: Uint8Array): Encapsulation {
@@ -39,12 +35,14 @@ export class MlKem implements SyncKem {
       throw new TypeError(`Cannot encapsulate: expected no randomness for ${this.name}, which draws its own`);
     }
     checkReceived(publicKey, this.sizes.publicKey, `${this.name} public key`);
-    return mlKemEncapsulate(this.#parameters, publicKey);
+    const encapsulated = this.#primitives.encapsulate(this.name, publicKey);
+    if (encapsulated === undefined) throw new QflareError("kem.public_key");
+    return encapsulated;
   }
 
   decapsulate(secretKey: Uint8Array, ciphertext: Uint8Array): Uint8Array<ArrayBuffer> {
     checkOwn(secretKey, this.sizes.secretKey, `${this.name} secret key`);
     checkReceived(ciphertext, this.sizes.ciphertext, `${this.name} ciphertext`);
-    return mlKemDecapsulate(this.#parameters, secretKey, ciphertext);
+    return this.#primitives.decapsulate(this.name, secretKey, ciphertext);
   }
 }

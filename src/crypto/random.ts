@@ -1,8 +1,8 @@
 // The operating system's randomness, as the port that the roles take.
 
-import { randomFillSync } from "node:crypto";
 import type { Random } from "../core/ports.ts";
+import { PLATFORM } from "./native-platform.ts";
 
 export const systemRandom: Random = {
-  bytes: (length) => randomFillSync(new Uint8Array(length)),
+  bytes: (length) => PLATFORM.randomBytes(length),
 };

@@ -1,7 +1,10 @@
 // Files that hold keys: mode 0600 from the first byte, whole or not there, read into memory of our own.
 
-import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { systemRandom } from "./random.ts";
 
 const OTHERS = 0o077;
 const BYTES_MAX = 2 ** 20;
@@ -9,18 +12,20 @@ const BYTES_MAX = 2 ** 20;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_SYNC;
 const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 
-/** Throws store.full where there is no space; the file that was there before is then untouched. */
+/**
+ * On return the file is on disk, under its name. Throws store.full where there is no space; the file that was there
+ * before is then untouched.
+ */
 export function writeSecretFile(path: string, contents: Uint8Array): void {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
+  replaceSecretFile(path, contents);
+  syncFolder(dirname(path));
+}
+
+/** writeSecretFile where the permission model forbids the last step: whoever started the process must do it. */
+export function replaceSecretFile(path: string, contents: Uint8Array): void {
+  const temporary = temporaryName(path);
   try {
-    const file = openSync(temporary, WRITE_FLAGS, 0o600);
-    try {
-      // A call may write less than it is given, without an error, when the space ends in the middle.
-      for (let at = 0; at < contents.length; ) at += writeSync(file, contents, at);
-    } finally {
-      closeSync(file);
-    }
+    writeWhole(temporary, contents);
     renameSync(temporary, path);
   } catch (cause) {
     rmSync(temporary, { force: true });
@@ -29,11 +34,35 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
   }
 }
 
+/** Nobody else has this name: whatever stands beside the file is not ours to remove. */
+function temporaryName(path: string): string {
+  return `${path}.${toHex(systemRandom.bytes(8))}.new`;
+}
+
+function writeWhole(path: string, contents: Uint8Array): void {
+  const file = openSync(path, WRITE_FLAGS, 0o600);
+  try {
+    // A call may write less than it is given, without an error, when the space ends in the middle.
+    for (let at = 0; at < contents.length; ) at += writeSync(file, contents, at);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A new name is durable once its folder is. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
 /** Throws what writing there would throw, so that nothing is asked of others for a key that has no place. */
 export function checkSecretPlace(path: string): void {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
-  closeSync(openSync(temporary, WRITE_FLAGS, 0o600));
+  const temporary = temporaryName(path);
+  writeWhole(temporary, new Uint8Array(0));
   rmSync(temporary);
 }
 

@@ -2,3 +2,4 @@
 
 export type { Receipt } from "../wire/receipt.ts";
 export { Device, type DeviceEvent, type DeviceOptions, type Round } from "./device.ts";
+export { createProcessTrainer, type ProcessTrainerOptions } from "./process-trainer.ts";

@@ -3,7 +3,7 @@
 import { toBase64Url, toHex, u32be, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { AEAD_TAG_BYTES } from "../crypto/aead.ts";
+import { AEAD_TAG_BYTES } from "../crypto/aead-sizes.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { type SessionKeys, wipeSession } from "../wire/handshake.ts";
 import {

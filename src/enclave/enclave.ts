@@ -19,7 +19,7 @@ import { reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
 import { AuditChain } from "./chain.ts";
-import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault } from "./keys.ts";
+import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { EnclaveRound } from "./round.ts";
 
 /** Evidence lives so long; a run that lasts longer cannot go on: its devices refuse the enclave. */
@@ -59,6 +59,7 @@ export class Enclave {
     const { keys, progress } =
       request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
     if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
+      wipeKeys(keys);
       throw new QflareError("enclave.state", "it belongs to another run or policy");
     }
     const chain = new AuditChain(progress ?? undefined);
@@ -72,6 +73,7 @@ export class Enclave {
       round: undefined,
     };
     this.#run?.round?.forget();
+    if (this.#run !== undefined) wipeKeys(this.#run.keys);
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
     return {

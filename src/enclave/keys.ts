@@ -5,7 +5,8 @@ import { concat, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, type Of, object, oneOf, uint } from "../core/shape.ts";
-import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
+import { openAead, sealAead } from "../crypto/aead.ts";
+import { AEAD_NONCE_BYTES } from "../crypto/aead-sizes.ts";
 import { signature } from "../crypto/signature.ts";
 import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";
 import { LABELS } from "../wire/labels.ts";
@@ -53,6 +54,11 @@ export async function generateKeys(
   };
 }
 
+/** The keys are of no use from now on. */
+export function wipeKeys(keys: EnclaveKeys): void {
+  wipe(keys.signature_secret_key, keys.kem_secret_key);
+}
+
 /** Seals under the enclave's own key. Holds that key: nothing else needs it. */
 export class Vault {
   readonly #sealingKey: Uint8Array;
@@ -98,8 +104,10 @@ export class Vault {
     if (plaintext === undefined) {
       throw new QflareError("enclave.state", "it is damaged or the sealing key is another one");
     }
-    const value = decode(plaintext);
-    wipe(plaintext);
-    return value;
+    try {
+      return decode(plaintext);
+    } finally {
+      wipe(plaintext);
+    }
   }
 }

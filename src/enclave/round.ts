@@ -1,7 +1,7 @@
 // One open round inside the enclave: which devices may take part, and the opened updates. This is the only place
 // where a single update exists in the clear; forget() ends that.
 
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { blobDigest } from "../crypto/merkle.ts";
@@ -91,6 +91,7 @@ export class EnclaveRound {
   async keep(manifest: Manifest, blob: Uint8Array, keys: EnclaveKeys): Promise<KeptUpdate> {
     const plaintext = await openUpdate(keys.suite, keys.kem_secret_key, manifest, blob);
     const isWhole = plaintext !== undefined && plaintext.length === 4 * this.base.length;
+    if (!isWhole && plaintext !== undefined) wipe(plaintext);
     const update: KeptUpdate = {
       deviceId: manifest.device_id,
       examples: manifest.examples,

@@ -3,15 +3,15 @@
 
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
-import { AEAD_KEY_BYTES } from "../crypto/aead.ts";
-import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
+import { AEAD_KEY_BYTES } from "../crypto/aead-sizes.ts";
+import { readSecretFile, replaceSecretFile } from "../crypto/secret-file.ts";
 
 /** Throws keystore.permissions where others may read the file, keystore.malformed where it is not 32 bytes. */
 export function loadSealingKey(path: string, random: Random): Uint8Array<ArrayBuffer> {
   const stored = readSecretFile(path);
   if (stored === undefined) {
     const key = random.bytes(AEAD_KEY_BYTES);
-    writeSecretFile(path, key);
+    replaceSecretFile(path, key);
     return key;
   }
   if (stored.length !== AEAD_KEY_BYTES) {

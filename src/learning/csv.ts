@@ -174,7 +174,9 @@ function standardise(features: Float64Array, by: Standardisation, columns: numbe
   if (by.means.length !== columns || by.deviations.length !== columns) {
     throw new RangeError(`Cannot standardise: expected constants of ${columns} columns, got ${by.means.length}`);
   }
-  const out = Float32Array.from(features, (value, i) => (value - by.means[i % columns]) / by.deviations[i % columns]);
+  const out = new Float32Array(
+    features.map((value, i) => (value - by.means[i % columns]) / by.deviations[i % columns]),
+  );
   if (out.every((value) => Number.isFinite(value))) return out;
   throw new QflareError("data.malformed", "expected values that are finite once standardised");
 }

@@ -5,12 +5,20 @@
 import type { ModelDescription } from "./model.ts";
 import type { TrainingPlan } from "./plan.ts";
 
-export const DEFAULT_MODEL: ModelDescription = { kind: "mlp", inputs: 784, hidden: [64], classes: 10 };
+/** Widths of the hidden layers. */
+export const DEFAULT_HIDDEN: readonly number[] = [64];
+
+/** Its name on the command line. */
+export const DEFAULT_NAME = `mlp:${DEFAULT_HIDDEN.join()}`;
+
+export const DEFAULT_MODEL: ModelDescription = { kind: "mlp", inputs: 784, hidden: DEFAULT_HIDDEN, classes: 10 };
 
 export const DEFAULT_PLAN: TrainingPlan = {
   epochs: 2,
   batch_size: 20,
+  optimizer: "sgd",
   learning_rate: 0.05,
   momentum: 0,
   proximal_mu: 0,
+  weight_decay: 0,
 };

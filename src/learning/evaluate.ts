@@ -6,7 +6,7 @@ import type { Network } from "./network.ts";
 export interface Evaluation {
   /** Share of examples whose largest logit is that of their label, 0 to 1; the first wins a tie. */
   readonly accuracy: number;
-  /** Mean cross-entropy, in nats. */
+  /** Mean loss of the model; cross-entropy is in nats. */
   readonly loss: number;
   readonly examples: number;
 }
@@ -20,7 +20,7 @@ export function evaluate(network: Network, parameters: Float32Array, dataset: Da
   for (let start = 0; start < order.length; start += network.rowsMax) {
     const rows = order.subarray(start, start + network.rowsMax);
     const logits = network.forward(dataset, rows);
-    correct += countCorrect(logits, network.description.classes, dataset.labels.subarray(start, start + rows.length));
+    correct += countCorrect(logits, network.classes, dataset.labels.subarray(start, start + rows.length));
     loss += network.loss(rows.length);
   }
   return { accuracy: correct / dataset.count, loss: loss / dataset.count, examples: dataset.count };

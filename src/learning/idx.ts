@@ -59,6 +59,14 @@ export function datasetFromIdx(images: Uint8Array, labels: Uint8Array, classes: 
   if (pixels.data.length === 0) refuse("expected at least one image of at least one pixel");
   const stray = classOf.data.findIndex((label) => label >= classes);
   if (stray !== -1) refuse(`expected labels below ${classes}, got ${classOf.data[stray]} at index ${stray}`);
-  const features = Float32Array.from(pixels.data, (pixel) => (pixel / PIXEL_MAX - PIXEL_MEAN) / PIXEL_DEVIATION);
-  return createDataset(features, Int32Array.from(classOf.data), classes);
+  return createDataset(featuresOf(pixels.data), Int32Array.from(classOf.data), classes);
+}
+
+/** By a loop over a table: Float32Array.from with a function took each device 0.6 s of its start. */
+function featuresOf(pixels: Uint8Array): Float32Array<ArrayBuffer> {
+  const table = new Float32Array(PIXEL_MAX + 1);
+  for (let pixel = 0; pixel < table.length; pixel++) table[pixel] = (pixel / PIXEL_MAX - PIXEL_MEAN) / PIXEL_DEVIATION;
+  const features = new Float32Array(pixels.length);
+  for (let i = 0; i < pixels.length; i++) features[i] = table[pixels[i]];
+  return features;
 }

@@ -6,6 +6,7 @@ export { classCounts, createDataset, type Dataset, selectRows } from "./dataset.
 export { DEFAULT_MODEL, DEFAULT_PLAN } from "./defaults.ts";
 export { type Evaluation, evaluate } from "./evaluate.ts";
 export { datasetFromIdx, type Idx, parseIdx } from "./idx.ts";
+export { LAYER_KINDS, type LayerDescription, type LayerKind } from "./layers/table.ts";
 export {
   initialParameters,
   type MlpDescription,
@@ -13,12 +14,14 @@ export {
   modelShape,
   parameterCount,
   parameterLayout,
+  type SequentialDescription,
   type SoftmaxDescription,
   type TensorPlace,
 } from "./model.ts";
-export { decodeModel, encodeModel, type Model } from "./model-file.ts";
+export { decodeModel, decodeParameters, encodeModel, type Model, parseDescription } from "./model-file.ts";
+export { namedModel } from "./named-model.ts";
 export { Network } from "./network.ts";
 export { type Partition, parsePartition, partition } from "./partition.ts";
 export { type TrainingPlan, trainingPlanShape } from "./plan.ts";
 export { decodeTensors, encodeTensors, type Tensor, type TensorFile } from "./safetensors.ts";
-export { createTrainer, type Trainer, type TrainingJob, type TrainingResult } from "./trainer.ts";
+export { createTrainer, keepTrainer, type Trainer, type TrainingJob, type TrainingResult } from "./trainer.ts";

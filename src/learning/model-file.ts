@@ -30,13 +30,23 @@ export function encodeModel(description: ModelDescription, parameters: Float32Ar
 /** The tensors must be those of the description and finite; other metadata is ignored. */
 export function decodeModel(bytes: Uint8Array): Model {
   const { tensors, metadata } = decodeTensors(bytes);
-  const description = readDescription(metadata[METADATA_KEY]);
+  const json = metadata[METADATA_KEY] ?? refuse(`expected the description under ${METADATA_KEY} in the metadata`);
+  const description = parseDescription(json);
+  return { description, parameters: flatten(description, tensors) };
+}
+
+/** As decodeModel, of a file that another program wrote: without a description, and with metadata of its own. */
+export function decodeParameters(description: ModelDescription, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  return flatten(description, decodeTensors(bytes).tensors);
+}
+
+function flatten(description: ModelDescription, tensors: readonly Tensor[]): Float32Array<ArrayBuffer> {
   const parameters = new Float32Array(parameterCount(description));
   const layout = parameterLayout(description);
   if (tensors.length !== layout.length) refuse(`expected ${layout.length} tensors, got ${tensors.length}`);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const { name, shape, offset } of layout) parameters.set(takeTensor(byName, name, shape).data, offset);
-  return { description, parameters };
+  return parameters;
 }
 
 function takeTensor(byName: ReadonlyMap<string, Tensor>, name: string, shape: readonly number[]): Tensor {
@@ -48,8 +58,8 @@ function takeTensor(byName: ReadonlyMap<string, Tensor>, name: string, shape: re
   return tensor;
 }
 
-function readDescription(json: string | undefined): ModelDescription {
-  if (json === undefined) refuse(`expected the description under ${METADATA_KEY} in the metadata`);
+/** json: a description on its own. Throws model.malformed. */
+export function parseDescription(json: string): ModelDescription {
   try {
     const value: unknown = JSON.parse(json);
     if (!hasDuplicateKeys(json)) return modelShape.read(value, "model");

@@ -2,8 +2,11 @@
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { list, object, oneOf, type Shape, uint } from "../core/shape.ts";
+import { list, object, oneOf, type Shape, tagged, uint } from "../core/shape.ts";
 import { PseudoRandom } from "../math/random.ts";
+import { flat, isFlat, type LayerPlan, lengthOf, type ParameterPlan, type Size } from "./layers/layer.ts";
+import { type LayerDescription, layerShape, planLayer } from "./layers/table.ts";
+import { type LossKind, lossShape } from "./loss.ts";
 
 /** Multinomial logistic regression: one dense layer. */
 export interface SoftmaxDescription {
@@ -20,7 +23,16 @@ export interface MlpDescription {
   readonly classes: number;
 }
 
-export type ModelDescription = SoftmaxDescription | MlpDescription;
+/** Any layers, one behind the other; the last one is dense, its outputs are the classes. */
+export interface SequentialDescription {
+  readonly kind: "sequential";
+  /** Features, or channels, height and width of an image; the data set has them in that order. */
+  readonly input: readonly number[];
+  readonly layers: readonly LayerDescription[];
+  readonly loss: LossKind;
+}
+
+export type ModelDescription = SoftmaxDescription | MlpDescription | SequentialDescription;
 
 /** A tensor of the flat vector: elements [offset, offset + length), the last dimension contiguous. */
 export interface TensorPlace {
@@ -30,74 +42,132 @@ export interface TensorPlace {
   readonly length: number;
 }
 
+/** A model as its layers take it. */
+export interface ModelPlan {
+  readonly input: Size;
+  readonly layers: readonly LayerPlan[];
+  readonly classes: number;
+  readonly loss: LossKind;
+}
+
 const width = uint(1, LIMITS.layerWidthMax);
 const classes = uint(2, LIMITS.classesMax);
-const SHAPES: Readonly<Record<ModelDescription["kind"], Shape<ModelDescription>>> = {
+const forms = tagged<ModelDescription>({
   softmax: object({ kind: oneOf("softmax"), inputs: width, classes }),
   mlp: object({ kind: oneOf("mlp"), inputs: width, hidden: list(width, 1, LIMITS.hiddenLayersMax), classes }),
-};
+  sequential: object({
+    kind: oneOf("sequential"),
+    input: list(width, 1, 3),
+    layers: list(layerShape, 1, LIMITS.layersMax),
+    loss: lossShape,
+  }),
+});
 
-/** Of every kind; it holds the limit on parameters too. */
+/** Of every kind; it holds that the layers fit together, and the limits on parameters and activations. */
 export const modelShape: Shape<ModelDescription> = {
+  ...forms,
   read: (value, path) => {
-    const description = SHAPES[kindOf(value, path)].read(value, path);
+    const description = forms.read(value, path);
+    const plan = planModel(description, path);
+    const floats = floatsPerExample(plan);
+    if (floats > LIMITS.activationsMax) {
+      refuse(path, `at most ${LIMITS.activationsMax} floats for an example, got ${floats}`);
+    }
     const count = parameterCount(description);
-    if (count <= LIMITS.parametersMax) return description;
-    throw new QflareError("message.malformed", `${path}: expected at most ${LIMITS.parametersMax} parameters`);
+    if (count > LIMITS.parametersMax) refuse(path, `at most ${LIMITS.parametersMax} parameters, got ${count}`);
+    return description;
   },
-  schema: { oneOf: Object.values(SHAPES).map((shape) => shape.schema) },
-  words: Object.values(SHAPES)
-    .map((shape) => shape.words)
-    .join(", or "),
 };
 
-function kindOf(value: unknown, path: string): ModelDescription["kind"] {
-  const kind = value instanceof Map ? value.get("kind") : (value as { kind?: unknown } | null | undefined)?.kind;
-  return oneOf("softmax", "mlp").read(kind, `${path}.kind`);
+function refuse(path: string, expected: string): never {
+  throw new QflareError("message.malformed", `${path}: expected ${expected}`);
 }
 
-/** Widths from the inputs to the classes. */
-export function layerWidths(description: ModelDescription): number[] {
-  const hidden = description.kind === "mlp" ? description.hidden : [];
-  return [description.inputs, ...hidden, description.classes];
-}
-
-/**
- * Tensors in order, without gaps. Names and shapes are those of torch.nn.Sequential(Linear, ReLU, Linear, ...): weights
- * are outputs x inputs, and ReLU takes a number of its own.
- */
-export function parameterLayout(description: ModelDescription): TensorPlace[] {
-  const widths = layerWidths(description);
-  const places: TensorPlace[] = [];
-  let offset = 0;
-  const place = (name: string, shape: readonly number[]): void => {
-    const length = shape.reduce((a, b) => a * b);
-    places.push({ name, shape, offset, length });
-    offset += length;
-  };
-  for (let i = 1; i < widths.length; i++) {
-    place(`${2 * (i - 1)}.weight`, [widths[i], widths[i - 1]]);
-    place(`${2 * (i - 1)}.bias`, [widths[i]]);
+/** Throws message.malformed where the layers do not fit together; path: of the description, for messages. */
+export function planModel(description: ModelDescription, path = "model"): ModelPlan {
+  const input = inputSize(description, path);
+  const layers: LayerPlan[] = [];
+  let size = input;
+  for (const [i, layer] of layersOf(description).entries()) {
+    const plan = planLayer(layer, size, `${path}.layers[${i}]`);
+    layers.push(plan);
+    size = plan.output;
   }
-  return places;
+  const loss = description.kind === "sequential" ? description.loss : "cross-entropy";
+  if (layersOf(description).at(-1)!.kind !== "dense") refuse(`${path}.layers`, "a dense layer at the end");
+  classes.read(size.channels, `${path}.layers: outputs of the last layer`);
+  return { input, layers, classes: size.channels, loss };
+}
+
+function inputSize(description: ModelDescription, path: string): Size {
+  if (description.kind !== "sequential") return flat(description.inputs);
+  const [channels, height, width] = description.input;
+  if (height === undefined) return flat(channels);
+  const isImage = width !== undefined && Math.max(height, width) <= LIMITS.imageSideMax;
+  if (!isImage) refuse(`${path}.input`, `features, or channels and two sides of at most ${LIMITS.imageSideMax}`);
+  return { channels, height, width };
+}
+
+/** The layers that a short description stands for. */
+export function layersOf(description: ModelDescription): readonly LayerDescription[] {
+  if (description.kind === "sequential") return description.layers;
+  const hidden = description.kind === "mlp" ? description.hidden : [];
+  const layers = hidden.flatMap((outputs): LayerDescription[] => [{ kind: "dense", outputs }, { kind: "relu" }]);
+  return [...layers, { kind: "dense", outputs: description.classes }];
+}
+
+/** Inputs, activations, their gradients and what layers keep, for an example. */
+export function floatsPerExample({ input, layers }: ModelPlan): number {
+  const own = layers.map((layer) => (layer.isInPlace ? 0 : 2 * lengthOf(layer.output)) + sum(layer.scratch(1)));
+  return (isFlat(input) ? 2 : 3) * lengthOf(input) + sum(own);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** Parameters of every layer, in order. */
+function planParameters(description: ModelDescription): { name: string; parameter: ParameterPlan }[] {
+  return planModel(description).layers.flatMap((layer, i) =>
+    layer.parameters.map((parameter) => ({ name: `${i}.${parameter.name}`, parameter })),
+  );
+}
+
+/** Tensors in order, without gaps. Names and shapes are those of torch.nn.Sequential over the same layers. */
+export function parameterLayout(description: ModelDescription): TensorPlace[] {
+  let offset = 0;
+  return planParameters(description).map(({ name, parameter: { shape } }) => {
+    const length = shape.reduce((a, b) => a * b);
+    const place = { name, shape, offset, length };
+    offset += length;
+    return place;
+  });
 }
 
 export function parameterCount(description: ModelDescription): number {
-  return parameterLayout(description).reduce((sum, place) => sum + place.length, 0);
+  return parameterLayout(description).reduce((count, place) => count + place.length, 0);
 }
 
 /**
  * Weights are uniform in +-sqrt(6 / inputs) before a ReLU (He et al., ICCV 2015) and +-sqrt(3 / inputs) in the last
- * layer; biases are zero. The same seed gives the same bytes.
+ * layer; biases are zero, scales of normalisation one. The same seed gives the same bytes.
  */
 export function initialParameters(description: ModelDescription, seed: number): Float32Array<ArrayBuffer> {
   const random = new PseudoRandom(seed, "initial parameters");
-  const weights = parameterLayout(description).filter((place) => place.shape.length === 2);
+  const plans = planParameters(description);
+  const last = plans.findLast(({ parameter }) => "fanIn" in parameter.initial);
+  const layout = parameterLayout(description);
   const parameters = new Float32Array(parameterCount(description));
-  for (const place of weights) {
-    const gain = place === weights.at(-1) ? 3 : 6;
-    const bound = Math.sqrt(gain / place.shape[1]);
-    for (let i = 0; i < place.length; i++) parameters[place.offset + i] = bound * (2 * random.uniform() - 1);
+  for (const [i, plan] of plans.entries()) {
+    const { offset, length } = layout[i];
+    const own = parameters.subarray(offset, offset + length);
+    const { initial } = plan.parameter;
+    if ("value" in initial) own.fill(initial.value);
+    else fillUniform(own, Math.sqrt((plan === last ? 3 : 6) / initial.fanIn), random);
   }
   return parameters;
+}
+
+function fillUniform(values: Float32Array, bound: number, random: PseudoRandom): void {
+  for (let i = 0; i < values.length; i++) values[i] = bound * (2 * random.uniform() - 1);
 }

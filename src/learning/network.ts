@@ -1,121 +1,156 @@
 // A network in kernel memory: parameters, gradient and activations of one model, used by one caller at a time. Many
 // simulated devices of the same model share one, because it keeps nothing from one call to the next.
 
-import { Gemm } from "../math/gemm.ts";
+import { QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { PseudoRandom } from "../math/random.ts";
+import { type Build, cut, regionLength, Workspace } from "../math/workspace.ts";
 import { type Dataset, gatherRows } from "./dataset.ts";
-import { type DenseLayer, denseBackward, denseBackwardInput, denseForward, softmaxCrossEntropy } from "./layers.ts";
-import { layerWidths, type ModelDescription, parameterCount, parameterLayout } from "./model.ts";
+import { isFlat, type Layer, lengthOf } from "./layers/layer.ts";
+import { LOSSES } from "./loss.ts";
+import {
+  floatsPerExample,
+  type ModelDescription,
+  type ModelPlan,
+  parameterCount,
+  parameterLayout,
+  planModel,
+} from "./model.ts";
 
-type Region = "parameters" | "gradient" | "velocity" | "anchor" | "activations" | "backward";
+type Region = "parameters" | "gradient" | "velocity" | "second" | "anchor" | "activations" | "backward" | "scratch";
 
 const ROWS_MAX = 256;
-const ACTIVATIONS_MAX = 2 ** 24; // elements, 64 MiB: bounds the rows of very wide models
+const FLOATS_MAX = LIMITS.activationsMax; // for a whole pass: bounds the rows of very wide models
 
 export class Network {
   readonly description: ModelDescription;
-  readonly gemm: Gemm<Region>;
+  readonly workspace: Workspace<Region>;
   /** Examples that one pass takes; a larger batch is passed in pieces that add to the same gradient. */
   readonly rowsMax: number;
-  readonly #layers: readonly DenseLayer[];
-  /** The input of every layer, and the logits: rowsMax x width each. */
-  readonly #activations: readonly Float32Array[];
-  /** dL/d of the same. */
-  readonly #backward: readonly Float32Array[];
+  readonly #plan: ModelPlan;
+  readonly #layers: readonly Layer[];
+  /** The first layer with parameters: nothing before it needs a gradient. */
+  readonly #firstTrained: number;
+  /** rows x channels x features of the input, as data sets have them; the first activations where that is the same. */
+  readonly #features: Float32Array;
+  readonly #input: Float32Array;
+  readonly #outputs: Float32Array;
+  readonly #outputsGradient: Float32Array;
   readonly #labels: Int32Array;
 
-  constructor(description: ModelDescription, build?: "relaxed" | "plain") {
+  constructor(description: ModelDescription, build?: Build) {
+    const plan = planModel(description);
     const count = parameterCount(description);
-    const widths = layerWidths(description);
-    const width = widths.reduce((a, b) => a + b);
     this.description = description;
-    this.rowsMax = Math.max(1, Math.min(ROWS_MAX, Math.floor(ACTIVATIONS_MAX / width)));
-    const vectors = { parameters: count, gradient: count, velocity: count, anchor: count };
-    const activations = this.rowsMax * width;
-    this.gemm = new Gemm({ ...vectors, activations, backward: activations }, build);
-    const { regions } = this.gemm;
-    this.#layers = denseLayers(description, regions.parameters, regions.gradient);
-    this.#activations = split(regions.activations, this.rowsMax, widths);
-    this.#backward = split(regions.backward, this.rowsMax, widths);
+    this.#plan = plan;
+    this.rowsMax = Math.max(1, Math.min(ROWS_MAX, Math.floor(FLOATS_MAX / floatsPerExample(plan))));
+    const widths = [
+      lengthOf(plan.input),
+      ...plan.layers.map(({ output, isInPlace }) => (isInPlace ? 0 : lengthOf(output))),
+    ];
+    const lengths = widths.map((width) => this.rowsMax * width);
+    const scratch = plan.layers.map((layer) => layer.scratch(this.rowsMax));
+    const features = isFlat(plan.input) ? 0 : this.rowsMax * lengthOf(plan.input);
+    const vectors = { parameters: count, gradient: count, velocity: count, second: count, anchor: count };
+    this.workspace = new Workspace(
+      {
+        ...vectors,
+        activations: regionLength(lengths),
+        backward: regionLength(lengths),
+        scratch: regionLength([...scratch.flat(), features]),
+      },
+      build,
+    );
+    const { regions } = this.workspace;
+    const activations = cut(regions.activations, lengths);
+    const gradients = cut(regions.backward, lengths);
+    const kept = cut(regions.scratch, [...scratch.flat(), features]);
+    this.#layers = this.#startLayers(activations, gradients, kept);
+    this.#firstTrained = plan.layers.findIndex(({ parameters }) => parameters.length > 0);
+    this.#input = activations[0];
+    this.#features = isFlat(plan.input) ? this.#input : kept.at(-1)!;
+    this.#outputs = activations.at(-1)!;
+    this.#outputsGradient = gradients.at(-1)!;
     this.#labels = new Int32Array(this.rowsMax);
   }
 
-  /** Throws RangeError where the data set does not have the inputs and classes of the model. */
+  #startLayers(activations: Float32Array[], gradients: Float32Array[], kept: Float32Array[]): Layer[] {
+    const { parameters, gradient } = this.workspace.regions;
+    const places = parameterLayout(this.description);
+    const views = (of: Float32Array, count: number): Float32Array[] =>
+      places.slice(0, count).map(({ offset, length }) => of.subarray(offset, offset + length));
+    let [x, dx] = [activations[0], gradients[0]];
+    return this.#plan.layers.map((plan, i) => {
+      const [y, dy] = plan.isInPlace ? [x, dx] : [activations[i + 1], gradients[i + 1]];
+      const count = plan.parameters.length;
+      const layer = plan.start({
+        ...{ workspace: this.workspace, x, y, dx, dy },
+        parameters: views(parameters, count),
+        gradients: views(gradient, count),
+        scratch: kept.splice(0, plan.scratch(this.rowsMax).length),
+      });
+      places.splice(0, count);
+      [x, dx] = [y, dy];
+      return layer;
+    });
+  }
+
+  get classes(): number {
+    return this.#plan.classes;
+  }
+
+  /** Throws data.unfit where the data set does not have the inputs and classes of the model, which is not ours. */
   checkFit(dataset: Dataset): void {
-    const { inputs, classes } = this.description;
-    if (dataset.inputs === inputs && dataset.classes <= classes && dataset.count > 0) return;
-    throw new RangeError(
-      `Cannot use data set: expected examples of ${inputs} inputs and at most ${classes} classes, ` +
+    const inputs = lengthOf(this.#plan.input);
+    if (dataset.inputs === inputs && dataset.classes <= this.classes && dataset.count > 0) return;
+    throw new QflareError(
+      "data.unfit",
+      `expected examples of ${inputs} inputs and at most ${this.classes} classes, ` +
         `got ${dataset.count} of ${dataset.inputs} and ${dataset.classes}`,
     );
   }
 
   /** The parameters become a copy of the given ones. */
   load(parameters: Float32Array): void {
-    const own = this.gemm.regions.parameters;
+    const own = this.workspace.regions.parameters;
     if (parameters.length !== own.length) {
       throw new RangeError(`Cannot load parameters: expected ${own.length}, got ${parameters.length}`);
     }
     own.set(parameters);
   }
 
-  /** Logits (rows x classes) of the examples at rows, valid until the next call. */
-  forward(dataset: Dataset, rows: Int32Array): Float32Array {
-    gatherRows(dataset, rows, this.#activations[0], this.#labels);
-    const last = this.#layers.length - 1;
-    for (let i = 0; i <= last; i++) {
-      const y = this.#activations[i + 1];
-      denseForward(this.gemm, this.#layers[i], rows.length, this.#activations[i], y);
-      if (i < last) this.gemm.relu(rows.length * this.#layers[i].outputs, y);
-    }
-    return this.#activations[last + 1];
+  /** Outputs (rows x classes) of the examples at rows, valid until the next call. dropout: in training alone. */
+  forward(dataset: Dataset, rows: Int32Array, dropout?: PseudoRandom): Float32Array {
+    gatherRows(dataset, rows, this.#features, this.#labels);
+    this.#arrangeInput(rows.length);
+    for (const layer of this.#layers) layer.forward(rows.length, dropout);
+    return this.#outputs;
   }
 
-  /** The loss of the last forward pass, summed over its rows, in nats. */
+  /** Data sets have images channel after channel; layers want the channels of a pixel together. */
+  #arrangeInput(rows: number): void {
+    if (this.#features === this.#input) return;
+    const { channels, height, width } = this.#plan.input;
+    const length = lengthOf(this.#plan.input);
+    const from = this.workspace.reach(this.#features, rows * length);
+    const to = this.workspace.reach(this.#input, rows * length);
+    for (let i = 0; i < rows; i++) {
+      this.workspace.run.transpose(channels, height * width, from + 4 * i * length, to + 4 * i * length);
+    }
+  }
+
+  /** The loss of the last forward pass, summed over its rows. */
   loss(rows: number): number {
-    return softmaxCrossEntropy(rows, this.description.classes, this.#activations.at(-1)!, this.#labels, 1, undefined);
+    return LOSSES[this.#plan.loss](rows, this.classes, this.#outputs, this.#labels, 1, undefined);
   }
 
   /** Adds factor times the gradient of the last forward pass's summed loss to the gradient; returns that loss. */
   backward(rows: number, factor: number): number {
-    const last = this.#layers.length - 1;
-    const logits = this.#activations[last + 1];
-    const dLogits = this.#backward[last + 1];
-    const loss = softmaxCrossEntropy(rows, this.description.classes, logits, this.#labels, factor, dLogits);
-    for (let i = last; i >= 0; i--) {
-      const dy = this.#backward[i + 1];
-      const x = this.#activations[i];
-      denseBackward(this.gemm, this.#layers[i], rows, x, dy);
-      if (i === 0) break;
-      denseBackwardInput(this.gemm, this.#layers[i], rows, dy, this.#backward[i]);
-      this.gemm.reluBackward(rows * this.#layers[i].inputs, x, this.#backward[i]);
+    const lossOf = LOSSES[this.#plan.loss];
+    const loss = lossOf(rows, this.classes, this.#outputs, this.#labels, factor, this.#outputsGradient);
+    for (let i = this.#layers.length - 1; i >= this.#firstTrained; i--) {
+      this.#layers[i].backward(rows, i > this.#firstTrained);
     }
     return loss;
   }
-}
-
-function denseLayers(description: ModelDescription, parameters: Float32Array, gradient: Float32Array): DenseLayer[] {
-  const places = parameterLayout(description);
-  const layers: DenseLayer[] = [];
-  for (let i = 0; i < places.length; i += 2) {
-    const [weight, bias] = [places[i], places[i + 1]];
-    const view = (of: Float32Array, place = weight) => of.subarray(place.offset, place.offset + place.length);
-    layers.push({
-      inputs: weight.shape[1],
-      outputs: weight.shape[0],
-      weight: view(parameters),
-      bias: view(parameters, bias),
-      weightGradient: view(gradient),
-      biasGradient: view(gradient, bias),
-    });
-  }
-  return layers;
-}
-
-function split(region: Float32Array, rows: number, widths: readonly number[]): Float32Array[] {
-  let offset = 0;
-  return widths.map((width) => {
-    const start = offset;
-    offset += rows * width;
-    return region.subarray(start, offset);
-  });
 }

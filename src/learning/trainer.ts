@@ -4,15 +4,16 @@
 import { QflareError } from "../core/error.ts";
 import { PseudoRandom } from "../math/random.ts";
 import type { Dataset } from "./dataset.ts";
+import type { ModelDescription } from "./model.ts";
 import type { Network } from "./network.ts";
-import { startSgd, stepSgd } from "./optimizer.ts";
+import { Optimizer, type OptimizerOptions } from "./optimizer.ts";
 import type { TrainingPlan } from "./plan.ts";
 
 export interface TrainingJob {
   /** The global model, in the order of parameterLayout; not changed. */
   readonly parameters: Float32Array;
   readonly plan: TrainingPlan;
-  /** Decides the order of the examples. */
+  /** Decides the order of the examples and what dropout drops. */
   readonly seed: number;
 }
 
@@ -27,6 +28,8 @@ export interface TrainingResult {
 
 export interface Trainer {
   train(job: TrainingJob): Promise<TrainingResult>;
+  /** Ends what it holds outside of memory; a job under way fails. */
+  close?(): Promise<void>;
 }
 
 /** Trains on the calling thread without pause. The network may be shared by trainers of the same thread. */
@@ -35,15 +38,34 @@ export function createTrainer(network: Network, dataset: Dataset): Trainer {
   return { train: async (job) => train(network, dataset, job) };
 }
 
+/**
+ * One trainer from round to round as long as the model's description stays the same: building a network compiles its
+ * kernels and lays out its memory.
+ */
+export function keepTrainer(make: (description: ModelDescription) => Trainer): (of: ModelDescription) => Trainer {
+  let held: { readonly json: string; readonly trainer: Trainer } | undefined;
+  return (description) => {
+    const json = JSON.stringify(description);
+    if (held?.json === json) return held.trainer;
+    void held?.trainer.close?.();
+    held = { json, trainer: make(description) };
+    return held.trainer;
+  };
+}
+
 function train(network: Network, dataset: Dataset, job: TrainingJob): TrainingResult {
-  const { parameters, gradient } = network.gemm.regions;
-  const random = new PseudoRandom(job.seed, "batches");
+  const { parameters } = network.workspace.regions;
   network.load(job.parameters);
-  gradient.fill(0);
-  startSgd(network.gemm);
+  const pass: Pass = {
+    network,
+    dataset,
+    optimizer: new Optimizer(network.workspace, optimizerOptions(job.plan)),
+    dropout: new PseudoRandom(job.seed, "dropout"),
+  };
+  const random = new PseudoRandom(job.seed, "batches");
   let loss = 0;
   for (let epoch = 0; epoch < job.plan.epochs; epoch++) {
-    loss = trainEpoch(network, dataset, job.plan, random.permutation(dataset.count));
+    loss = trainEpoch(pass, job.plan.batch_size, random.permutation(dataset.count));
   }
   // A sum is finite only where every element is: NaN and infinity survive addition.
   if (!Number.isFinite(loss) || !Number.isFinite(parameters.reduce((sum, value) => sum + value, 0))) {
@@ -52,23 +74,39 @@ function train(network: Network, dataset: Dataset, job: TrainingJob): TrainingRe
   return { parameters: new Float32Array(parameters), examples: dataset.count, loss };
 }
 
+interface Pass {
+  readonly network: Network;
+  readonly dataset: Dataset;
+  readonly optimizer: Optimizer;
+  readonly dropout: PseudoRandom;
+}
+
+function optimizerOptions(plan: TrainingPlan): OptimizerOptions {
+  return {
+    kind: plan.optimizer,
+    learningRate: plan.learning_rate,
+    momentum: plan.momentum,
+    proximalMu: plan.proximal_mu,
+    weightDecay: plan.weight_decay,
+  };
+}
+
 /** order: every example once. The last batch may be smaller. Returns the mean loss. */
-function trainEpoch(network: Network, dataset: Dataset, plan: TrainingPlan, order: Int32Array): number {
-  const options = { learningRate: plan.learning_rate, momentum: plan.momentum, proximalMu: plan.proximal_mu };
+function trainEpoch({ network, dataset, optimizer, dropout }: Pass, batchSize: number, order: Int32Array): number {
   let loss = 0;
-  for (let start = 0; start < order.length; start += plan.batch_size) {
-    loss += addGradient(network, dataset, order.subarray(start, start + plan.batch_size));
-    stepSgd(network.gemm, options);
+  for (let start = 0; start < order.length; start += batchSize) {
+    loss += addGradient(network, dataset, order.subarray(start, start + batchSize), dropout);
+    optimizer.step();
   }
   return loss / order.length;
 }
 
 /** Adds the gradient of the mean loss over the batch; returns the sum. */
-export function addGradient(network: Network, dataset: Dataset, batch: Int32Array): number {
+export function addGradient(network: Network, dataset: Dataset, batch: Int32Array, dropout?: PseudoRandom): number {
   let loss = 0;
   for (let start = 0; start < batch.length; start += network.rowsMax) {
     const rows = batch.subarray(start, start + network.rowsMax);
-    network.forward(dataset, rows);
+    network.forward(dataset, rows, dropout);
     loss += network.backward(rows.length, 1 / batch.length);
   }
   return loss;

@@ -4,11 +4,13 @@
 import type { Kysely } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { syncFolder } from "../crypto/secret-file.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
+import { requireSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -84,8 +86,9 @@ export class EnclaveLink {
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const keys = row.enclave_keys;
     const progress = row.enclave_progress;
-    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
     const resume = keys === null || progress === null ? null : { keys, progress };
+    if (resume !== null) requireSealingKey(keyFolder);
+    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
     } catch (error) {
@@ -99,6 +102,8 @@ export class EnclaveLink {
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
+    // Before anything sealed under a new key: the enclave has no folder to put on disk.
+    syncFolder(this.#ports.keyFolder);
     const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
     await this.#store(answer, (tx) =>
       tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute(),

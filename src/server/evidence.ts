@@ -2,7 +2,7 @@
 // nonce.
 
 import type { Clock } from "../core/ports.ts";
-import { inclusionPath, leafHash } from "../crypto/merkle.ts";
+import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
 import type { EvidencePackage } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 
@@ -43,14 +43,14 @@ export class EvidenceDesk {
       await this.#enclave.ready();
       const nonces = batch.map((asking) => asking.nonce);
       const { answer } = await this.#enclave.call("attest", { nonces, at: this.#clock.nowMs() });
-      const leaves = nonces.map((nonce) => leafHash(nonce));
+      const paths = inclusionPaths(nonces.map((nonce) => leafHash(nonce)));
       batch.forEach((asking, i) => {
         asking.resolve({
           evidence: answer.evidence,
           policy: this.#policy,
           nonce_index: i,
           nonce_count: nonces.length,
-          nonce_path: inclusionPath(leaves, i),
+          nonce_path: paths[i]!,
         });
       });
     } catch (error) {

@@ -6,6 +6,7 @@ import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
+import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { splitModel } from "../wire/model.ts";
@@ -131,7 +132,8 @@ async function assemble(options: ServerOptions) {
   const runId = policy.run_id;
   const writer = new Writer(db);
   const audit = new AuditLog(clock, runId, keys);
-  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random);
+  const leaves = new LeafPool(hashThreads());
+  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
   const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
   const registry = new Registry({ ...base, keys, runId });
@@ -150,7 +152,7 @@ async function assemble(options: ServerOptions) {
   const rotation = new Rotation({ ...base, dataDir, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
   const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, gateway };
+  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, gateway, leaves };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -173,6 +175,7 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await parts.enclave.close();
   await parts.writer.drained();
   parts.sessions.close();
+  await parts.leaves.close();
   await parts.db.destroy();
 }
 

@@ -16,7 +16,7 @@
 // ss_d, so the confirmations prove both ends.
 
 import { wipe } from "../core/bytes.ts";
-import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES } from "../crypto/aead.ts";
+import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES } from "../crypto/aead-sizes.ts";
 import { hmacSha384, SHA384_BYTES, sha384 } from "../crypto/hash.ts";
 import { expand, extract } from "../crypto/hkdf.ts";
 import { CONFIRMATION_BYTES } from "./challenge.ts";

@@ -9,7 +9,8 @@
 
 import { u64be, utf8 } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { AEAD_NONCE_BYTES, openAead, sealAead } from "../crypto/aead.ts";
+import { openAead, sealAead } from "../crypto/aead.ts";
+import { AEAD_NONCE_BYTES } from "../crypto/aead-sizes.ts";
 import type { RecordKeys } from "./handshake.ts";
 import { gather, RECORD_CONTEXT } from "./transcript.ts";
 

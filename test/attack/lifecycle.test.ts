@@ -81,7 +81,7 @@ test("a session that was never confirmed cannot be resumed", async () => {
   );
 });
 
-test("a device cannot be made to share a session with another: the answer is for who signed the first message", async () => {
+test("no key is shared with a device that did not sign the first message", async () => {
   const hello = await draftHello(first.keystore, server.clock);
   const answer = await postChallenge(server, encodeHello(hello));
   const outer = challengeAnswer.decode(answer.body);

@@ -25,11 +25,13 @@ import { TestRun } from "../support/run.ts";
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   bench: ["crypto"],
   demo: [],
+  simulate: [],
   server: [],
   token: ["create", "list", "revoke", "cleanup"],
   device: ["enroll", "run", "status"],
   model: ["export"],
   audit: ["verify"],
+  enclave: ["verify", "collateral"],
   doctor: [],
 };
 

@@ -76,6 +76,11 @@ const DAMAGES: readonly Damage[] = [
     says: /holds a run, but no server.key/,
   },
   {
+    name: "a lost sealing key",
+    damage: (folder) => rmSync(join(folder, "enclave", "sealing.key")),
+    says: /Cannot restore enclave: .*expected the sealing key in .*sealing.key, found none/,
+  },
+  {
     name: "a sealing key that is too short",
     damage: (folder) => truncateSync(join(folder, "enclave", "sealing.key"), 31),
     says: /expected 32 bytes in .*sealing.key, got 31/,

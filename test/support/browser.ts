@@ -1,10 +1,11 @@
-// Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped.
+// Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped, put
+// together as by a bundler: files that package.json replaces for browsers are replaced.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { stripTypeScriptTypes } from "node:module";
 import type { AddressInfo } from "node:net";
-import { delimiter, join, sep } from "node:path";
+import { delimiter, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The part of a page of playwright-core that tests use. */
@@ -67,7 +68,17 @@ function findChromium(): string | undefined {
   return folders.map((folder) => join(folder, "chromium")).find((path) => existsSync(path));
 }
 
-const SOURCES = fileURLToPath(new URL("../../src", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** What may be fetched: our sources, and the packages that they import in a browser. */
+const SERVED: readonly string[] = ["/src/", "/node_modules/@noble/"];
+const IMPORTS = { "@noble/": "/node_modules/@noble/" };
+
+/** The member "browser" of package.json, as paths of sources: what stands in for what. */
+export function browserReplacements(): ReadonlyMap<string, string> {
+  const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { browser: Record<string, string> };
+  const source = (path: string): string => path.replace(/^\.\/dist\/(.*)\.js$/, "/src/$1.ts");
+  return new Map(Object.entries(manifest.browser).map(([from, to]) => [source(from), source(to)]));
+}
 
 /** Serves an empty page at / and src/ below /src/. Listens on a free port of the loopback address. */
 export async function serveSources(): Promise<{ server: Server; url: string }> {
@@ -78,12 +89,15 @@ export async function serveSources(): Promise<{ server: Server; url: string }> {
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-function serve(path: string, response: ServerResponse): void {
-  const file = join(SOURCES, path.replace(/^\/src/, ""));
+function serve(asked: string, response: ServerResponse): void {
+  const path = browserReplacements().get(asked) ?? asked;
+  const file = normalize(join(ROOT, path));
   if (path === "/") {
-    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>qflare</title>");
-  } else if (path.startsWith("/src/") && file.startsWith(SOURCES + sep) && existsSync(file)) {
-    const script = stripTypeScriptTypes(readFileSync(file, "utf8"));
+    const map = `<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>`;
+    response.writeHead(200, { "content-type": "text/html" }).end(`<!doctype html><title>qflare</title>${map}`);
+  } else if (SERVED.some((folder) => file.startsWith(join(ROOT, folder))) && existsSync(file)) {
+    const text = readFileSync(file, "utf8");
+    const script = file.endsWith(".ts") ? stripTypeScriptTypes(text) : text;
     response.writeHead(200, { "content-type": "text/javascript" }).end(script);
   } else {
     response.writeHead(404).end();

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { systemRandom } from "../../src/crypto/random.ts";
+import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
 import { initialParameters, type ModelDescription } from "../../src/learning/model.ts";
 import { encodeModel } from "../../src/learning/model-file.ts";
 import { DEFAULT_RATE_LIMITS } from "../../src/server/limiter.ts";
@@ -40,7 +41,7 @@ export async function startTinyServer(): Promise<TinyServer> {
       updates_min: 1,
       norm_max: 1e6,
       weight_cap: 2,
-      plan: JSON.stringify({ epochs: 1, batch_size: 1, learning_rate: 0.1, momentum: 0, proximal_mu: 0 }),
+      plan: JSON.stringify({ ...DEFAULT_PLAN, epochs: 1, batch_size: 1 }),
       firstModel: encodeModel(description, parameters),
     },
     rounds: { rounds: 1, target: 1, quorum: 1, overSelection: 1, selectionMs: 0, deadlineMs: 60_000 },

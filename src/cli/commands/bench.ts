@@ -36,7 +36,9 @@ function benchCrypto(flags: Flags): void {
   const groups: { operations: Operation[]; rounds: number }[] = [
     { operations: frodoOperations("FrodoKEM-640-AES"), rounds },
     { operations: mlKemOperations("ML-KEM-768"), rounds },
+    { operations: mlKemOperations("ML-KEM-1024"), rounds },
     { operations: signatureOperations("ML-DSA-44"), rounds },
+    { operations: signatureOperations("ML-DSA-65"), rounds },
     { operations: blobOperations(BLOB_BYTES), rounds: Math.min(rounds, BLOB_ROUNDS_MAX) },
   ];
   for (const group of groups) {

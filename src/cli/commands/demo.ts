@@ -9,15 +9,17 @@ import { LIMITS } from "../../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../../crypto/suite.ts";
 import { parseAttack } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
-import { DEFAULT_MODEL, DEFAULT_PLAN } from "../../learning/defaults.ts";
+import { DEFAULT_NAME, DEFAULT_PLAN } from "../../learning/defaults.ts";
 import { type Evaluation, evaluate } from "../../learning/evaluate.ts";
+import type { ModelDescription } from "../../learning/model.ts";
 import { decodeModel } from "../../learning/model-file.ts";
-import { Network } from "../../learning/network.ts";
+import type { Network } from "../../learning/network.ts";
 import { parsePartition } from "../../learning/partition.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
+import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { readSettings } from "../settings.ts";
@@ -49,6 +51,7 @@ interface Plan {
   readonly rule: string;
   /** One device alone cannot hide in a sum; more than one can. */
   readonly updatesMin: number;
+  readonly description: ModelDescription;
 }
 
 const DEVICES_MAX = 200;
@@ -71,11 +74,7 @@ export function addDemoCommand(program: Command): void {
     .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
     .option("--partition <how>", "how the data is shared out: iid, dirichlet:<alpha>, shards:<n>", "iid")
-    .option(
-      "--model <model>",
-      "softmax, or an MLP such as mlp:64",
-      `mlp:${DEFAULT_MODEL.kind === "mlp" ? DEFAULT_MODEL.hidden.join(",") : ""}`,
-    )
+    .option("--model <model>", "softmax, mlp, such as mlp:128,64, cnn, or a .json or .safetensors file", DEFAULT_NAME)
     .option("--seed <n>", "seed of first model, partition and batches", "1")
     .option("--data <folder>", "folder of IDX files (default: 7,000 Fashion-MNIST images that come with qflare)")
     .option("--deadline <time>", "how long a round waits for updates", "20s")
@@ -102,7 +101,7 @@ function readPlan(flags: Flags): Plan {
   }
   // The server would refuse them too, but only once there is a folder for it.
   const counts = { target: String(devices), quorum: String(quorumOf(devices)), updatesMin: String(updatesMin) };
-  runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
+  const { firstModel } = runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
@@ -110,6 +109,7 @@ function readPlan(flags: Flags): Plan {
     seed: whole(flags.seed, "--seed", 0, 2 ** 31),
     rule,
     updatesMin,
+    description: decodeModel(firstModel).description,
   };
 }
 
@@ -126,7 +126,7 @@ class Demo {
   readonly #children: Child[] = [];
   readonly #tally: DemoTally;
   readonly #startedMs = performance.now();
-  #network: Network | undefined;
+  readonly #network: Network;
   #last: Evaluation | undefined;
 
   constructor(flags: Flags) {
@@ -134,6 +134,7 @@ class Demo {
     this.#plan = readPlan(flags);
     this.#output = createOutput(flags.json ?? false);
     this.#test = loadTest(flags)!;
+    this.#network = networkFor(this.#plan.description, this.#test);
     const names = Array.from({ length: this.#plan.devices }, (_, i) => deviceName(i, this.#plan.devices));
     this.#tally = new DemoTally(names, new Set(names.slice(this.#plan.devices - this.#plan.malicious)));
   }
@@ -248,8 +249,7 @@ class Demo {
 
   async #evaluate(admin: AdminClient, round: number): Promise<Evaluation> {
     const { safetensors } = await admin.call<{ safetensors: string }>("model.read", { round });
-    const { description, parameters } = decodeModel(new Uint8Array(Buffer.from(safetensors, "base64")));
-    this.#network ??= new Network(description);
+    const { parameters } = decodeModel(new Uint8Array(Buffer.from(safetensors, "base64")));
     this.#last = evaluate(this.#network, parameters, this.#test);
     return this.#last;
   }

@@ -3,17 +3,19 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
 import { Device, type DeviceEvent, type Round } from "../../device/device.ts";
+import { createProcessTrainer } from "../../device/process-trainer.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
-import type { Dataset } from "../../learning/dataset.ts";
+import type { ModelDescription } from "../../learning/model.ts";
 import { decodeModel } from "../../learning/model-file.ts";
 import { Network } from "../../learning/network.ts";
 import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
-import { createTrainer } from "../../learning/trainer.ts";
+import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
-import { whole } from "../parse.ts";
+import { parseDuration, whole } from "../parse.ts";
 import { interrupted } from "../system.ts";
 import { addDeviceAdminCommands } from "./device-admin.ts";
 
@@ -28,6 +30,8 @@ interface Flags extends DataOptions {
   readonly part: string;
   readonly seed: string;
   readonly attack?: string;
+  readonly trainer?: string;
+  readonly trainerTime: string;
   readonly json?: boolean;
 }
 
@@ -69,7 +73,7 @@ function common(command: Command): Command {
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option(
       "--suites <names>",
-      `suites that this device would use, preferred first; the first decides its keys (default: ${SUITE_NAMES.join(",")})`,
+      `suites to use, preferred first; the first decides the keys (default: ${SUITE_NAMES.join(",")})`,
     )
     .option("--json", "one JSON object a line");
 }
@@ -83,7 +87,9 @@ function training(command: Command): Command {
     .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>, for --part", "iid")
     .option("--part <i/n>", "train on this share of the data", "1/1")
     .option("--seed <n>", "seed of partition and batches", "1")
-    .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale");
+    .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale")
+    .option("--trainer <command>", "program that trains instead, on data of its own; words are split at spaces")
+    .option("--trainer-time <time>", "how long that program may take for a round", "1h");
 }
 
 function deviceOptions(
@@ -153,36 +159,78 @@ async function rekey(flags: Flags): Promise<void> {
   output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
 }
 
-async function run(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+/** What a device of the command line trains with. examples: of its data set, where the program holds one. */
+interface Training {
+  readonly trainerFor: (description: ModelDescription) => Trainer;
+  readonly examples: number | null;
+  readonly attack: Attack | undefined;
+  readonly seed: number;
+}
+
+function prepareTraining(flags: Flags): Training {
   const seed = whole(flags.seed, "--seed", 0, 2 ** 31);
   const attack = flags.attack === undefined ? undefined : parseAttack(flags.attack);
+  if (flags.trainer !== undefined) {
+    if (attack?.kind === "label-flip") throw new UsageError("--attack label-flip: the data are the --trainer's own");
+    const options = { command: words(flags.trainer), timeoutMs: trainerTime(flags.trainerTime) };
+    const trainerFor = keepTrainer((description) => createProcessTrainer(description, options));
+    return { trainerFor, examples: null, attack, seed };
+  }
   const own = shareOf(loadTraining(flags), flags.part, flags.partition, seed);
   const dataset = attack === undefined ? own : poisonDataset(attack, own);
+  const trainerFor = keepTrainer((description) => createTrainer(new Network(description), dataset));
+  return { trainerFor, examples: dataset.count, attack, seed };
+}
+
+function words(command: string): string[] {
+  const found = command.split(" ").filter((word) => word !== "");
+  if (found.length === 0) throw new UsageError("--trainer: expected a program and its arguments");
+  return found;
+}
+
+function trainerTime(text: string): number {
+  const timeoutMs = parseDuration(text) ?? 0;
+  if (timeoutMs >= 1 && timeoutMs <= LIMITS.trainingMsMax) return timeoutMs;
+  throw new UsageError(`--trainer-time: expected a time such as 10m, at most 24h, got ${JSON.stringify(text)}`);
+}
+
+async function run(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const training = prepareTraining(flags);
   const tally = { accepted: 0, rejected: 0 };
   const device = await openOrEnroll(flags, output, (event) => {
     if (event.event !== "outcome") return;
     if (event.verdict === "accepted") tally.accepted += 1;
     if (event.verdict === "rejected") tally.rejected += 1;
   });
-  void interrupted().then(() => device.close());
+  let trainer: Trainer | undefined;
+  let isStopped = false;
+  void interrupted().then(async () => {
+    isStopped = true;
+    device.close();
+    await trainer?.close?.();
+  });
   const { name, id } = device;
-  const count = dataset.count;
-  output.emit({ event: "ready", device_id: id, name, examples: count }, `${name}: ${count} examples, ready`);
+  const { examples } = training;
+  const owned = examples === null ? "a trainer of its own" : `${examples} examples`;
+  output.emit({ event: "ready", device_id: id, name, examples }, `${name}: ${owned}, ready`);
   const showProgress = (what: string): void =>
     output.progress(`${name}: ${what}, ${tally.accepted} updates accepted, ${tally.rejected} rejected so far`);
   try {
     showProgress("waiting for a round");
     for await (const round of device.rounds()) {
       showProgress(`training for round ${round.number}`);
-      await takePart(round, dataset, attack, seed, output);
+      trainer = training.trainerFor(decodeModel(round.model).description);
+      await takePart(round, trainer, training, output);
       showProgress(`waiting after round ${round.number}`);
     }
   } catch (error) {
-    if (!(error instanceof QflareError && error.code === "server.unavailable")) throw error;
+    const ends = isStopped ? ["server.unavailable", "training.failed"] : ["server.unavailable"];
+    if (!(error instanceof QflareError && ends.includes(error.code))) throw error;
     return;
   } finally {
     device.close();
+    await trainer?.close?.();
   }
   output.emit({ event: "finished" }, "the run is finished");
 }
@@ -193,16 +241,8 @@ async function openOrEnroll(flags: Flags, output: Output, onEvent: (event: Devic
   return await Device.enroll({ ...options, link: flags.token });
 }
 
-async function takePart(
-  round: Round,
-  dataset: Dataset,
-  attack: Attack | undefined,
-  seed: number,
-  output: Output,
-): Promise<void> {
+async function takePart(round: Round, trainer: Trainer, { attack, seed }: Training, output: Output): Promise<void> {
   const started = performance.now();
-  const { description } = decodeModel(round.model);
-  const trainer = createTrainer(new Network(description), dataset);
   const job = { parameters: round.parameters, plan: readPlan(round.plan), seed: seed + round.number };
   const trained = await trainer.train(job);
   const honest = trained.parameters.map((value, i) => value - round.parameters[i]!);

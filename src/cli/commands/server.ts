@@ -1,18 +1,16 @@
 // qflare server: coordinates rounds for the devices that enrol.
 
-import { existsSync, readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
-import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
-import { initialParameters, type ModelDescription, modelShape } from "../../learning/model.ts";
-import { decodeModel, encodeModel } from "../../learning/model-file.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
 import { readDefence } from "../defence.ts";
+import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
+import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { interrupted, systemClock } from "../system.ts";
@@ -129,15 +127,6 @@ function readText(path: string, flag: string): string {
   return readBytes(path, flag).toString("utf8");
 }
 
-function readBytes(path: string, flag: string): Buffer {
-  if (!existsSync(path)) throw new UsageError(`${flag}: there is no ${path}`);
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
-
 function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["rounds"] {
   const { rounds, target, quorum } = settings;
   if (quorum > target) throw new UsageError(`--quorum: expected at most the target of ${target}, got ${quorum}`);
@@ -154,43 +143,15 @@ function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["r
 /** Throws UsageError or config.invalid where a run cannot be what the settings say. */
 export function runDefinition(settings: Settings): RunDefinition {
   const defence = readDefence(settings);
-  const { epochs, batch_size, learning_rate, momentum, proximal_mu } = settings;
   return {
     suite: settings.suites.split(",")[0] as SuiteName,
     aggregation: JSON.stringify(defence.aggregation),
     updates_min: defence.updates_min,
     norm_max: defence.norm_max,
     weight_cap: defence.weight_cap,
-    plan: JSON.stringify({ epochs, batch_size, learning_rate, momentum, proximal_mu }),
+    plan: JSON.stringify(trainingPlan(settings)),
     firstModel: firstModel(settings),
   };
-}
-
-function firstModel(settings: Settings): Uint8Array<ArrayBuffer> {
-  if (settings.model.endsWith(".safetensors")) {
-    const file = new Uint8Array(readBytes(settings.model, "--model"));
-    decodeModel(file);
-    return file;
-  }
-  const description = modelDescription(settings);
-  return encodeModel(description, initialParameters(description, settings.seed));
-}
-
-function modelDescription({ model, inputs, classes }: Settings): ModelDescription {
-  const hidden = /^mlp:(\d{1,6}(?:,\d{1,6})*)$/.exec(model)?.[1]?.split(",").map(Number);
-  if (model !== "softmax" && hidden === undefined) {
-    throw new UsageError(
-      `--model: expected softmax, such as mlp:64, or a .safetensors file, got ${JSON.stringify(model)}`,
-    );
-  }
-  try {
-    return modelShape.read(
-      hidden === undefined ? { kind: "softmax", inputs, classes } : { kind: "mlp", inputs, hidden, classes },
-      "model",
-    );
-  } catch (error) {
-    throw error instanceof QflareError ? new UsageError(`--model: ${error.message}`) : error;
-  }
 }
 
 function describe(event: RunEvent): string {

@@ -2,7 +2,7 @@
 // lost, of the new ones. The body is the record.
 
 import type { FastifyInstance } from "fastify";
-import { AEAD_TAG_BYTES } from "../../crypto/aead.ts";
+import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
 import { RECORD_TYPE } from "../../wire/record.ts";
 import { rekeyMessage, rekeyRequest } from "../../wire/rekey.ts";
 import { type GatewayPorts, limited, only } from "../gateway-ports.ts";

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { AEAD_TAG_BYTES } from "../../crypto/aead.ts";
+import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
 import { schemeOfKey, signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";

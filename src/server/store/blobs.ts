@@ -5,17 +5,22 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { basename, dirname, join } from "node:path";
 import { equal, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/ports.ts";
+import { type LeafPool, PooledBlobHasher } from "../../crypto/leaf-pool.ts";
 import { BlobHasher } from "../../crypto/merkle.ts";
 import { storeError } from "./database.ts";
 
 export class BlobStore {
   readonly #root: string;
   readonly #random: Random;
+  readonly #leaves: LeafPool | undefined;
 
-  constructor(root: string, random: Random) {
+  /** leaves: threads that hash what is large, the caller's to close; without them this thread does it all. */
+  constructor(root: string, random: Random, leaves?: LeafPool) {
     this.#root = root;
     this.#random = random;
+    this.#leaves = leaves;
   }
 
   /** Makes the folder and removes what an interrupted write left behind. */
@@ -50,20 +55,25 @@ export class BlobStore {
   ): Promise<void> {
     const file = await open(temporary, "wx", 0o600);
     try {
-      const hasher = new BlobHasher();
+      const hasher = this.#hasher(length);
       for await (const piece of pieces) {
-        hasher.update(piece);
+        await hasher.update(piece);
         if (hasher.length > length) break;
         await file.writeFile(piece);
       }
       if (hasher.length !== length) {
         throw new QflareError("message.length_mismatch", `expected ${length} bytes, got ${hasher.length}`);
       }
-      if (!equal(hasher.digest(), digest)) throw new QflareError("update.digest");
+      if (!equal(await hasher.digest(), digest)) throw new QflareError("update.digest");
       await file.sync();
     } finally {
       await file.close();
     }
+  }
+
+  #hasher(length: number): BlobHasher | PooledBlobHasher {
+    const isLarge = length >= LIMITS.threadedBlobBytesMin;
+    return isLarge && this.#leaves !== undefined ? new PooledBlobHasher(this.#leaves) : new BlobHasher();
   }
 
   /** Throws store.corrupt where the blob is missing. */

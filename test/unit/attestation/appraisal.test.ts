@@ -54,11 +54,7 @@ const expected: Expectation = {
 };
 
 const VIOLATIONS: readonly (readonly [string, Partial<Expectation>, string])[] = [
-  [
-    "simulation is not allowed",
-    { allowSimulated: false },
-    "it is simulated, which this device's policy does not allow",
-  ],
+  ["simulation is not allowed", { allowSimulated: false }, "it is simulated, which the policy does not allow"],
   ["the run is another", { runId: new Uint8Array(32) }, "it is for another run"],
   ["the policy is another", { policyHash: new Uint8Array(32) }, "it is for another policy"],
   ["its time has not come", { nowMs: fields.not_before - 1 }, "it is not valid yet"],

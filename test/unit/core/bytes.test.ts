@@ -96,6 +96,22 @@ describe("comparison", () => {
     }
   });
 
+  it("are equal at any address, and different where any byte is", () => {
+    const room = Uint8Array.from({ length: 64 }, (_, i) => i % 16);
+    for (const [start, other] of [0, 1, 2, 3, 4, 5].flatMap((x) =>
+      [0, 1, 2, 3].map((y) => [x, 16 + x + 16 * (y % 2)]),
+    )) {
+      for (const length of [0, 1, 3, 4, 7, 8, 15]) {
+        const [a, b] = [room.subarray(start, start + length), room.slice(other, other + length)];
+        assert.equal(equal(a, b), true, `${start}, ${other}, ${length}`);
+        const shifted = new Uint8Array(length + 1).subarray(1);
+        shifted.set(b);
+        assert.equal(equal(a, shifted), true);
+        for (let at = 0; at < length; at++) assert.equal(equal(a, shifted.with(at, shifted[at] ^ 128)), false);
+      }
+    }
+  });
+
   it("sees another length, and takes nothing for nothing", () => {
     assert.equal(equal(new Uint8Array(3), new Uint8Array(4)), false);
     assert.equal(equal(new Uint8Array(3), new Uint8Array(0)), false);

@@ -186,3 +186,13 @@ describe("any CBOR value", () => {
     );
   });
 });
+
+it("gives byte strings of their own, whatever kind of array they were read from", () => {
+  const encoded = encodeCbor({ a: Uint8Array.of(1, 2, 3) });
+  for (const input of [encoded, Buffer.from(encoded), encoded.subarray(0)]) {
+    const read = (decodeCbor(input, 64) as Map<string, Uint8Array>).get("a")!;
+    read.fill(9);
+    assert.deepEqual([...input], [...encoded]);
+    assert.deepEqual([...encodeCbor({ a: Uint8Array.of(1, 2, 3) })], [...encoded]);
+  }
+});

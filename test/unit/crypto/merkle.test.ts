@@ -8,6 +8,7 @@ import {
   blobDigest,
   GrowingTree,
   inclusionPath,
+  inclusionPaths,
   leafHash,
   treeRoot,
   verifyInclusion,
@@ -73,8 +74,11 @@ describe("a hash tree", () => {
       const root = hex(twinRoot(entries(size)));
       assert.equal(hex(treeRoot(leavesOf(size))), root);
       assert.equal(hex(growing.root()), root);
+      const paths = inclusionPaths(leavesOf(size)).map((path) => path.map(hex));
+      assert.equal(paths.length, size);
       for (let i = 0; i < size; i++) {
-        assert.deepEqual(inclusionPath(leavesOf(size), i).map(hex), twinPath(i, entries(size)).map(hex));
+        assert.deepEqual(paths[i], twinPath(i, entries(size)).map(hex));
+        assert.deepEqual(inclusionPath(leavesOf(size), i).map(hex), paths[i]);
       }
       growing.append(leafHash(Buffer.from(`entry ${size}`)));
     }

@@ -4,15 +4,16 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { readSecretFile, writeSecretFile } from "../../../src/crypto/secret-file.ts";
+import { checkSecretPlace, readSecretFile, writeSecretFile } from "../../../src/crypto/secret-file.ts";
 import { folderOf } from "../../support/folder.ts";
 import { hex } from "./hex.ts";
 
@@ -29,7 +30,19 @@ test("a secret file has mode 0600 whatever the umask, and reads back", (context)
   }
   assert.equal(modeOf(path), 0o600);
   assert.equal(hex(readSecretFile(path)!), hex(contents));
-  assert.equal(existsSync(`${path}.new`), false);
+  assert.deepEqual(readdirSync(dirname(path)), ["key"]);
+});
+
+test("what stands beside a secret file stays: another's file, and a link that waits for us", (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, "key");
+  writeFileSync(`${path}.new`, "another's");
+  symlinkSync(join(folder, "elsewhere"), `${path}.0.new`);
+  writeSecretFile(path, contents);
+  checkSecretPlace(path);
+  assert.equal(readFileSync(`${path}.new`, "utf8"), "another's");
+  assert.equal(existsSync(join(folder, "elsewhere")), false);
+  assert.deepEqual(readdirSync(folder).sort(), ["key", "key.0.new", "key.new"]);
 });
 
 test("a secret file that is not there is undefined, and one whose folder is not there is not written", (context) => {
@@ -64,7 +77,6 @@ test("a secret file takes the place of a link instead of writing through it", (c
   const folder = folderOf(context);
   writeFileSync(join(folder, "target"), "untouched", { mode: 0o600 });
   symlinkSync(join(folder, "target"), join(folder, "key"));
-  symlinkSync(join(folder, "target"), join(folder, "key.new"));
   writeSecretFile(join(folder, "key"), contents);
   assert.equal(readFileSync(join(folder, "target"), "utf8"), "untouched");
   assert.equal(hex(readSecretFile(join(folder, "key"))!), hex(contents));
@@ -95,5 +107,5 @@ test("a secret file is whole or the one before: a write that stops short leaves 
   const { status, stderr } = spawnSync("sh", [...limited, program, path], { encoding: "utf8" });
   assert.equal(status, 7, stderr);
   assert.equal(hex(readSecretFile(path)!), "010203");
-  assert.equal(existsSync(`${path}.new`), false);
+  assert.deepEqual(readdirSync(dirname(path)), ["key"]);
 });

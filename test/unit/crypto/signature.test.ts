@@ -68,7 +68,7 @@ describe("ML-DSA-44", () => {
       assert.throws(() => scheme.sign(new Uint8Array(length), message, "c"), RangeError);
       assert.throws(() => scheme.generateKeyPair(new Uint8Array(length)), RangeError);
     }
-    assert.throws(() => signature("ML-DSA-87" as SignatureName), TypeError);
+    assert.throws(() => signature("ML-DSA-512" as SignatureName), TypeError);
   });
 });
 

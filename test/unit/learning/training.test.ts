@@ -8,7 +8,7 @@ import { initialParameters } from "../../../src/learning/model.ts";
 import { Network } from "../../../src/learning/network.ts";
 import { partition } from "../../../src/learning/partition.ts";
 import { trainingPlanShape } from "../../../src/learning/plan.ts";
-import { createTrainer, type TrainingResult } from "../../../src/learning/trainer.ts";
+import { createTrainer, keepTrainer, type TrainingResult } from "../../../src/learning/trainer.ts";
 import { loadFashion } from "./fashion.ts";
 
 const train = loadFashion("train");
@@ -93,8 +93,29 @@ describe("trainer", () => {
     );
   });
 
+  it("is kept from round to round, until the model is another one", async () => {
+    const closed: string[] = [];
+    const trainerFor = keepTrainer((description) => ({
+      train: async () => assert.fail("not asked for"),
+      close: async () => void closed.push(description.kind),
+    }));
+    const softmax = { kind: "softmax", inputs: 4, classes: 2 } as const;
+    const first = trainerFor(softmax);
+    assert.equal(trainerFor({ ...softmax }), first);
+    assert.deepEqual(closed, []);
+    assert.notEqual(trainerFor(DEFAULT_MODEL), first);
+    assert.deepEqual(closed, ["softmax"]);
+  });
+
   it("refuses a plan beyond its limits", () => {
-    for (const change of [{ epochs: 0 }, { batch_size: 1.5 }, { learning_rate: -1 }, { momentum: 1 }, { extra: 1 }]) {
+    for (const change of [
+      { epochs: 0 },
+      { batch_size: 1.5 },
+      { learning_rate: -1 },
+      { momentum: 1 },
+      { optimizer: "lion" },
+      { extra: 1 },
+    ]) {
       assert.throws(() => trainingPlanShape.read({ ...DEFAULT_PLAN, ...change }, "plan"), QflareError);
     }
     assert.deepEqual(trainingPlanShape.read(DEFAULT_PLAN, "plan"), DEFAULT_PLAN);

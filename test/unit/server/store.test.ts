@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { toHex } from "../../../src/core/bytes.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
+import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
 import { blobDigest } from "../../../src/crypto/merkle.ts";
 import { BlobStore, onePiece } from "../../../src/server/store/blobs.ts";
 import { openDatabase, storeError } from "../../../src/server/store/database.ts";
@@ -44,6 +46,20 @@ describe("the store of blobs", () => {
     assert.equal(length, 1000);
     assert.deepEqual(new Uint8Array(Buffer.concat(await body.toArray())), blob);
     assert.deepEqual(files(), [toHex(digest)]);
+  });
+
+  it("stores a large blob that threads hash, and refuses an altered one", async (context) => {
+    const folder = folderOf(context);
+    const leaves = new LeafPool(2);
+    context.after(() => leaves.close());
+    const store = new BlobStore(folder, random, leaves);
+    await store.prepare();
+    const large = new Uint8Array(LIMITS.threadedBlobBytesMin + 5).fill(7);
+    const name = blobDigest(large);
+    const altered = [large.subarray(0, 3_000_000), large.with(3_000_000, 8).subarray(3_000_000)];
+    await assert.rejects(store.put(name, large.length, pieces(...altered)), coded("update.digest"));
+    await store.put(name, large.length, pieces(large.subarray(0, 100), large.subarray(100)));
+    assert.deepEqual(Buffer.compare(await store.read(name), large), 0);
   });
 
   it("stores the same blob twice at once as one", async (context) => {

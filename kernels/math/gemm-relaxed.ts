@@ -1,2 +1,0 @@
-// The build with relaxed SIMD: multiply and add are fused where the CPU can, about twice as fast.
-export * from "./_gemm";

@@ -1,2 +1,0 @@
-// The build for every engine: multiply and add round separately, alike on all machines.
-export * from "./_gemm";

@@ -1,0 +1,216 @@
+// qflare simulate: many devices in one process, attacks against defences, without network and keys.
+
+import { availableParallelism } from "node:os";
+import type { Command } from "commander";
+import { QflareError } from "../../core/error.ts";
+import type { Dataset } from "../../learning/dataset.ts";
+import { DEFAULT_NAME, DEFAULT_PLAN } from "../../learning/defaults.ts";
+import { parsePartition } from "../../learning/partition.ts";
+import { describeAttacks, parseAttack } from "../../simulate/attacks.ts";
+import { SimulationFolder } from "../../simulate/folder.ts";
+import { type Grid, type Progress, runGrid } from "../../simulate/grid.ts";
+import { shared } from "../../simulate/jobs.ts";
+import { checkSetting, type Setting } from "../../simulate/plan.ts";
+import { Pool } from "../../simulate/pool.ts";
+import { reportOf } from "../../simulate/report.ts";
+import { csvOf, type Summary, summarise } from "../../simulate/summary.ts";
+import { loadTest, loadTraining } from "../data.ts";
+import { modelNamed, networkFor } from "../model.ts";
+import { ruleNamed } from "../names.ts";
+import { createOutput, type Output, UsageError } from "../output.ts";
+import { whole } from "../parse.ts";
+import { readVersion } from "../version.ts";
+
+interface Flags {
+  readonly devices: string;
+  readonly sample: string;
+  readonly rounds: string;
+  readonly partition: string;
+  readonly examples: string;
+  readonly byzantine: string;
+  readonly attack: string;
+  readonly rule: string;
+  readonly compare?: string;
+  readonly model: string;
+  readonly epochs: string;
+  readonly batchSize: string;
+  readonly learningRate: string;
+  readonly momentum: string;
+  readonly proximalMu: string;
+  readonly evaluateEvery: string;
+  readonly rootExamples: string;
+  readonly seed: string;
+  readonly seeds: string;
+  readonly threads?: string;
+  readonly data?: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+const DEVICES_MAX = 100_000;
+const SEEDS_MAX = 100;
+const THREADS_MAX = 256;
+
+export function addSimulateCommand(program: Command): void {
+  const attacks = describeAttacks().map(
+    ({ name, words, strength }) => `  ${name}${strength === undefined ? "" : `:${strength}`}`.padEnd(20) + words,
+  );
+  program
+    .command("simulate")
+    .description("train with many devices in one process, some of them lying; write JSON, CSV and a report")
+    .option("--devices <n>", "devices", "100")
+    .option("--sample <share>", "share of them that each round takes", "0.1")
+    .option("--rounds <n>", "rounds", "50")
+    .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>", "iid")
+    .option("--examples <n>", "examples that a device keeps at most; 0: all of its share", "0")
+    .option("--byzantine <share>", "share of the devices that lie", "0.2")
+    .option("--attack <names>", "one attack or several, with commas", "none")
+    .option("--rule <rule>", "rule or preset, as of qflare server", "default")
+    .option("--compare <rules>", "several rules instead, with commas")
+    .option("--model <name>", "softmax, mlp, such as mlp:128,64, cnn, or a .json file", DEFAULT_NAME)
+    .option("--epochs <n>", "local passes", "1")
+    .option("--batch-size <n>", "examples in a batch", "20")
+    .option("--learning-rate <x>", "step size", "0.05")
+    .option("--momentum <x>", "momentum of the local steps", "0")
+    .option("--proximal-mu <x>", "weight of FedProx's proximal term", "0")
+    .option("--evaluate-every <n>", "rounds from one evaluation to the next", "1")
+    .option("--root-examples <n>", "examples of the server's own, for rules that need some", "100")
+    .option("--seed <n>", "seed of everything", "1")
+    .option("--seeds <n>", "how many seeds, from --seed on", "1")
+    .option("--threads <n>", "worker threads (default: as many as the machine has cores)")
+    .option("--data <folder>", "folder of IDX files (default: the images that come with qflare)")
+    .option("--out <folder>", "where the results go; the same command goes on where it was stopped", "simulation")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", `\nAttacks, with their strength where one can be set:\n${attacks.join("\n")}`)
+    .addHelpText(
+      "after",
+      "\nExample:\n  qflare simulate --devices 1000 --sample 0.1 --rounds 100 --partition dirichlet:0.3 " +
+        "--attack alie --byzantine 0.2 --rule default --out alie",
+    )
+    .action(simulate);
+}
+
+async function simulate(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const [training, test] = [loadTraining(flags), loadTest(flags)!];
+  const grid = gridOf(flags, training);
+  const threads =
+    flags.threads === undefined ? availableParallelism() : whole(flags.threads, "--threads", 1, THREADS_MAX);
+  const folder = new SimulationFolder(flags.out, grid);
+  const pool = new Pool(threads, { training: shared(training), test: shared(test) });
+  try {
+    const onRound = (progress: Progress): void => tell(output, progress);
+    const results = await runGrid(grid, { pool, store: folder, nowMs: () => performance.now(), onRound });
+    const summary = summarise(results);
+    folder.write("results.json", `${JSON.stringify({ grid, summary, results }, null, 1)}\n`);
+    folder.write("rounds.csv", csvOf(results));
+    const facts = { title: "Simulated federated training", grid, command: commandOf(), version: readVersion() };
+    const report = folder.write("report.html", reportOf(facts, results, summary));
+    finish(output, summary, report);
+  } finally {
+    await pool.close();
+  }
+}
+
+function gridOf(flags: Flags, training: Dataset): Grid {
+  const setting: Setting = {
+    devices: whole(flags.devices, "--devices", 1, Math.min(DEVICES_MAX, training.count)),
+    sample: fraction(flags.sample, "--sample"),
+    rounds: whole(flags.rounds, "--rounds", 1, 1_000_000),
+    partition: flags.partition,
+    examplesMax: whole(flags.examples, "--examples", 0, training.count),
+    byzantine: fraction(flags.byzantine, "--byzantine"),
+    model: modelNamed(flags.model, training.inputs, training.classes),
+    training: {
+      ...DEFAULT_PLAN,
+      epochs: whole(flags.epochs, "--epochs", 1, 1000),
+      batch_size: whole(flags.batchSize, "--batch-size", 1, 65_536),
+      learning_rate: amount(flags.learningRate, "--learning-rate", 100),
+      momentum: amount(flags.momentum, "--momentum", 0.999),
+      proximal_mu: amount(flags.proximalMu, "--proximal-mu", 100),
+    },
+    evaluateEvery: whole(flags.evaluateEvery, "--evaluate-every", 1, 1_000_000),
+    rootExamples: whole(flags.rootExamples, "--root-examples", 0, training.count),
+  };
+  networkFor(setting.model, training);
+  checkSetting(setting);
+  parsePartition(setting.partition);
+  const updates = Math.max(1, Math.round(setting.sample * setting.devices));
+  const rules = split(flags.compare ?? flags.rule).map((text) => ({
+    text,
+    policy: ruleNamed(text, updates, Math.ceil(setting.byzantine * updates)),
+  }));
+  const first = whole(flags.seed, "--seed", 0, 2 ** 31);
+  const seeds = Array.from({ length: whole(flags.seeds, "--seeds", 1, SEEDS_MAX) }, (_, i) => first + i);
+  return { setting, rules, attacks: split(flags.attack).map(parseAttack), seeds };
+}
+
+function fraction(text: string, flag: string): number {
+  return amount(text, flag, 1);
+}
+
+function amount(text: string, flag: string, max: number): number {
+  const value = /^\d+(\.\d+)?(e-?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0 && value <= max) return value;
+  throw new UsageError(`${flag}: expected a number from 0 to ${max}, got ${JSON.stringify(text)}`);
+}
+
+/** At commas outside of the brackets of JSON. */
+function split(text: string): string[] {
+  const parts = text.match(/(?:\{.*?\}(?=,|$)|[^,{]+)+/g) ?? [];
+  if (parts.length > 0 && parts.join(",") === text) return parts;
+  throw new QflareError("config.invalid", `expected names with commas, got ${JSON.stringify(text)}`);
+}
+
+function tell(output: Output, { plan, record, roundsDone, roundsTotal, leftMs }: Progress): void {
+  const { rule, attack, seed } = plan;
+  if (output.isJson) output.emit({ event: "round", rule: rule.text, attack: attack.text, seed, ...snake(record) });
+  const left = leftMs === undefined ? "" : `, ${Math.ceil(leftMs / 1000)} s left`;
+  const accuracy = record.accuracy === null ? "" : `, accuracy ${(100 * record.accuracy).toFixed(1)} %`;
+  output.progress(
+    `${roundsDone} of ${roundsTotal} rounds${left}: ${attack.text}, ${rule.text}, round ${record.round}${accuracy}`,
+  );
+}
+
+function snake(record: object): object {
+  const renamed = ([name, value]: [string, unknown]): [string, unknown] => [
+    name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    value,
+  ];
+  return Object.fromEntries(Object.entries(record).map(renamed));
+}
+
+function finish(output: Output, summary: Summary, report: string): void {
+  if (!output.isJson) output.emit({}, table(summary));
+  output.emit(
+    { event: "finished", rules: summary.rules, cells: summary.cells, report },
+    `the report is ${report}, beside it results.json and rounds.csv`,
+  );
+}
+
+function table({ cells }: Summary): string {
+  const percent = (value: number): string => (100 * value).toFixed(1);
+  const rows = cells.map(({ rule, attack, accuracy, backdoor, excludedLiars, excludedHonest }) => [
+    ...[
+      rule,
+      attack,
+      `${percent(accuracy.mean)}${accuracy.deviation === 0 ? "" : ` ± ${percent(accuracy.deviation)}`}`,
+    ],
+    ...[backdoor === null ? "" : percent(backdoor.mean), excludedLiars === null ? "" : percent(excludedLiars)],
+    percent(excludedHonest),
+  ]);
+  const head = ["rule", "attack", "accuracy %", "backdoor %", "liars left out %", "honest left out %"];
+  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((text, i) => text.padEnd(widths[i]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function commandOf(): string {
+  return ["qflare", ...process.argv.slice(2)].join(" ");
+}

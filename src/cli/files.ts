@@ -1,0 +1,17 @@
+// Files that people name.
+
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { UsageError } from "./output.ts";
+
+/** Throws UsageError, which names the flag. */
+export function readBytes(path: string, flag: string, bytesMax = Number.POSITIVE_INFINITY): Buffer {
+  if (!existsSync(path)) throw new UsageError(`${flag}: there is no ${path}`);
+  try {
+    const { size } = statSync(path);
+    if (size > bytesMax) throw new UsageError(`${flag}: expected at most ${bytesMax} bytes, got ${size}`);
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}

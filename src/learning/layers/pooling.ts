@@ -1,0 +1,50 @@
+// Pooling over square windows, without padding: the largest or the mean value of each. The gradient of the largest goes
+// to the first place that has it.
+
+import { LIMITS } from "../../core/limits.ts";
+import { type Of, object, oneOf, uint } from "../../core/shape.ts";
+import { type Layer, type LayerPlan, type LayerRoom, lengthOf, PLAIN, type Size } from "./layer.ts";
+import { refuse } from "./refuse.ts";
+
+const side = uint(1, LIMITS.windowSideMax);
+
+export const maxPoolShape = object({ kind: oneOf("max-pool"), size: side, stride: side });
+export const averagePoolShape = object({ kind: oneOf("avg-pool"), size: side, stride: side });
+
+type Pooling = Of<typeof maxPoolShape> | Of<typeof averagePoolShape>;
+
+export function planPooling(description: Pooling, input: Size, path: string): LayerPlan {
+  const { size, stride } = description;
+  if (size > input.height || size > input.width) refuse(path, "a window that fits into the input");
+  const output = {
+    channels: input.channels,
+    height: Math.floor((input.height - size) / stride) + 1,
+    width: Math.floor((input.width - size) / stride) + 1,
+  };
+  return { ...PLAIN, output, start: (room) => startPooling(description, input, output, room) };
+}
+
+function startPooling({ kind, size, stride }: Pooling, input: Size, output: Size, room: LayerRoom): Layer {
+  const { workspace, x, y, dx, dy } = room;
+  const { run } = workspace;
+  const { height, width, channels } = output;
+  const pitch = input.width * channels;
+  const windows = [height, width, channels, size, stride * channels, stride * pitch, pitch] as const;
+  const [xLength, yLength] = [lengthOf(input), lengthOf(output)];
+  const at = (array: Float32Array, i: number, length: number): number => workspace.reach(array, 0) + 4 * i * length;
+  const pool = kind === "max-pool" ? run.maxPool : run.averagePool;
+  return {
+    forward(rows) {
+      for (let i = 0; i < rows; i++) pool(...windows, at(x, i, xLength), at(y, i, yLength));
+    },
+    backward(rows, wantsInput) {
+      if (!wantsInput) return;
+      dx.fill(0, 0, rows * xLength);
+      for (let i = 0; i < rows; i++) {
+        const [gradient, to] = [at(dy, i, yLength), at(dx, i, xLength)];
+        if (kind === "avg-pool") run.averagePoolBackward(...windows, gradient, to);
+        else run.maxPoolBackward(...windows, at(x, i, xLength), at(y, i, yLength), gradient, to);
+      }
+    },
+  };
+}
