@@ -1,57 +1,63 @@
-// Aggregation: figure, plain loop and numpy in one run. Usage: node bench/aggregate.ts [share of the full size, 0 to 1]
+// Aggregation: figure, plain loop and numpy in one run.
+//
+//   node bench/aggregate.ts [share of the full size, 0 to 1] [part of a name]
 
 import { spawnSync } from "node:child_process";
-import { squaredDistances } from "../src/math/pairs.ts";
+import { aggregate } from "../src/aggregation/aggregate.ts";
+import { parseChain } from "../src/aggregation/chain.ts";
+import { readChoice } from "../src/aggregation/specification.ts";
+import { bytesFromFloats, floatsFromBytes } from "../src/core/floats.ts";
+import { PseudoRandom } from "../src/math/random.ts";
 import { Reducer } from "../src/math/reducer.ts";
-import { coordinateMedian, trimmedMean } from "../src/math/select.ts";
-import { norm, weightedSum } from "../src/math/vector.ts";
+import { weightedSum } from "../src/math/vector.ts";
 
 const RUNS = 5;
 const share = Number(process.argv[2] ?? 1);
+const only = process.argv[3];
 const reducer = new Reducer();
 
 interface Case {
   readonly name: string;
   readonly n: number;
   readonly length: number;
-  readonly kernel: (rows: Float32Array[], length: number) => unknown;
+  /** Milliseconds on one core that it is meant to stay within. */
+  readonly bar: number;
+  readonly run: (rows: Float32Array[], length: number) => unknown;
   readonly plain?: (rows: Float32Array[], length: number) => unknown;
   /** Of x, n rows of float32. */
-  readonly numpy: string;
+  readonly numpy?: string;
 }
 
 const CASES: Case[] = [
-  { name: "mean", n: 48, length: 1e6, kernel: mean, plain: plainMean, numpy: "w @ x" },
-  { name: "mean", n: 1000, length: 1e5, kernel: mean, plain: plainMean, numpy: "w @ x" },
-  { name: "median", n: 100, length: 1e6, kernel: median, plain: plainMedian, numpy: "np.median(x, axis=0)" },
+  { name: "mean from wire bytes", n: 50, length: 1e7, bar: 160, run: meanOfBytes, plain: plainMean, numpy: "w @ x" },
+  { name: "mean", n: 1000, length: 1e5, bar: 40, run: ruleOf("mean"), plain: plainMean, numpy: "w @ x" },
   {
-    name: "trimmed mean f=20",
-    n: 100,
-    length: 1e6,
-    kernel: (rows, length) => trimmedMean(reducer, rows, length, 20),
+    ...{ name: "median", n: 100, length: 1e6, bar: 300, run: ruleOf("median"), plain: plainMedian },
+    numpy: "np.median(x, axis=0)",
+  },
+  {
+    ...{ name: "trimmed mean f=20", n: 100, length: 1e6, bar: 360, run: ruleOf("trimmed-mean:f=20") },
     plain: (rows, length) => plainTrimmed(rows, length, 20),
     numpy: "np.sort(x, axis=0)[20:80].mean(axis=0)",
   },
-  { name: "norms", n: 48, length: 1e6, kernel: norms, plain: plainNorms, numpy: "np.linalg.norm(x, axis=1)" },
+  { name: "Krum f=20", n: 100, length: 1e6, bar: 400, run: ruleOf("krum:f=20"), numpy: "x @ x.T" },
+  { name: "Multi-Krum f=20", n: 100, length: 1e6, bar: 400, run: ruleOf("multi-krum:f=20"), numpy: "x @ x.T" },
+  { name: "Bulyan f=24", n: 100, length: 1e6, bar: 1000, run: ruleOf("bulyan:f=24") },
   {
-    name: "squared distances",
-    n: 100,
-    length: 1e5,
-    kernel: (rows, length) => squaredDistances(reducer, rows, length),
-    numpy: "x.astype(np.float64) @ x.T.astype(np.float64)",
+    ...{ name: "NNM + trimmed mean f=5", n: 25, length: 1e6, bar: 300, run: ruleOf("nnm:f=5/trimmed-mean:f=5") },
+    numpy: "np.sort((x @ x.T) @ x, axis=0)[5:20].mean(axis=0)",
   },
 ];
 
-function mean(rows: Float32Array[], length: number): Float32Array {
-  return weightedSum(reducer, rows, new Float32Array(rows.length).fill(1 / rows.length), length);
+function ruleOf(chain: string): Case["run"] {
+  const choice = readChoice(parseChain(chain));
+  return (rows) => aggregate(choice, rows, { reducer });
 }
 
-function median(rows: Float32Array[], length: number): Float32Array {
-  return coordinateMedian(reducer, rows, length);
-}
-
-function norms(rows: Float32Array[]): number[] {
-  return rows.map((row) => norm(reducer, row));
+/** As they come off the wire: little-endian bytes, of which the floats are a view. */
+function meanOfBytes(rows: Float32Array[], length: number): Float32Array {
+  const views = rows.map((row) => floatsFromBytes(bytesFromFloats(row)));
+  return weightedSum(reducer, views, new Float32Array(rows.length).fill(1 / rows.length), length);
 }
 
 function plainMean(rows: Float32Array[], length: number): Float32Array {
@@ -59,14 +65,6 @@ function plainMean(rows: Float32Array[], length: number): Float32Array {
   const weight = 1 / rows.length;
   for (const row of rows) for (let i = 0; i < length; i++) out[i] += weight * row[i];
   return out;
-}
-
-function plainNorms(rows: Float32Array[]): number[] {
-  return rows.map((row) => {
-    let sum = 0;
-    for (let i = 0; i < row.length; i++) sum += row[i] * row[i];
-    return Math.sqrt(sum);
-  });
 }
 
 function plainMedian(rows: Float32Array[], length: number): Float32Array {
@@ -112,23 +110,27 @@ print(min(run() for _ in range(2)) * 1000)`;
   return result.status === 0 ? Number(result.stdout) : undefined;
 }
 
+/** Many rows share a few patterns: filling 2 GB anew would take longer than the work. */
 function randomRows(n: number, length: number): Float32Array[] {
-  return Array.from({ length: n }, () => Float32Array.from({ length }, () => Math.random() - 0.5));
+  const random = new PseudoRandom(1, "bench");
+  const pattern = Float32Array.from({ length: length + n }, () => random.uniform() - 0.5);
+  return Array.from({ length: n }, (_, row) => pattern.slice(row, row + length));
 }
 
-function report({ name, n, length, kernel, plain, numpy }: Case): void {
+function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const rows = randomRows(n, length);
-  const { least, middle } = time(() => kernel(rows, length), RUNS);
+  const { least, middle } = time(() => run(rows, length), RUNS);
   const tenth = Math.ceil(length / 10);
   const few = rows.map((row) => row.subarray(0, tenth));
   const plainMs = plain === undefined ? undefined : (time(() => plain(few, tenth), 2).least * length) / tenth;
-  const numpyTime = numpyMs(numpy, n, length);
+  const numpyTime = numpy === undefined ? undefined : numpyMs(numpy, n, length);
   const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / least).toFixed(1)}x`);
   console.log(
-    `${name} ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, ` +
-      `${((n * length * 4) / least / 1e6).toFixed(1)} GB/s; ` +
+    `${name}, ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, aim ${bar * share} ms, ` +
       `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
   );
 }
 
-for (const entry of CASES) report({ ...entry, length: Math.ceil(entry.length * share) });
+for (const entry of CASES) {
+  if (only === undefined || entry.name.includes(only)) report({ ...entry, length: Math.ceil(entry.length * share) });
+}

@@ -1,15 +1,16 @@
 // Federated rounds in one process: how accuracy grows, and whom the defence turns away. The defaults of
-// src/learning/defaults.ts and the threshold of src/aggregation/policy.ts come from here.
+// src/learning/defaults.ts and the threshold of src/aggregation/presets.ts come from here.
 //
-//   node bench/rounds.ts [--partition iid] [--rule cosine] [--malicious 0] [--attack sign-flip] [--seeds 1,2,3,4,5]
+//   node bench/rounds.ts [--partition iid] [--rule default] [--malicious 0] [--attack sign-flip] [--seeds 1,2,3,4,5]
 //                        [--hidden 64] [--plan '{"epochs":2}']
 //
 // Ten devices share 6,000 images; ten rounds; accuracy on 1,000 others. Besides the counts it prints the least cosine
 // of an honest update and the greatest of a liar's, between which a threshold must lie.
 
 import { parseArgs } from "node:util";
+import { parseChain } from "../src/aggregation/chain.ts";
 import { defend, type Report } from "../src/aggregation/defence.ts";
-import { PRESETS, readPolicy } from "../src/aggregation/policy.ts";
+import { readPolicy } from "../src/aggregation/policy.ts";
 import { loadTest, loadTraining, shareOf } from "../src/cli/data.ts";
 import { parseAttack, poisonDataset, poisonDelta } from "../src/learning/attacks.ts";
 import { DEFAULT_MODEL, DEFAULT_PLAN } from "../src/learning/defaults.ts";
@@ -25,7 +26,7 @@ const ROUNDS = 10;
 const { values } = parseArgs({
   options: {
     partition: { type: "string", default: "iid" },
-    rule: { type: "string", default: "cosine" },
+    rule: { type: "string", default: "default" },
     malicious: { type: "string", default: "0" },
     attack: { type: "string", default: "sign-flip" },
     seeds: { type: "string", default: "1,2,3,4,5" },
@@ -37,7 +38,7 @@ const hidden = values.hidden?.split(",").map(Number);
 const description: ModelDescription =
   hidden === undefined ? DEFAULT_MODEL : { kind: "mlp", inputs: 784, hidden, classes: 10 };
 const plan: TrainingPlan = { ...DEFAULT_PLAN, ...JSON.parse(values.plan) };
-const policy = readPolicy(Object.hasOwn(PRESETS, values.rule) ? { preset: values.rule } : JSON.parse(values.rule));
+const policy = readPolicy({ aggregation: parseChain(values.rule) });
 const attack = parseAttack(values.attack);
 const liars = Number(values.malicious);
 const train = loadTraining({});

@@ -62,7 +62,7 @@ async function matrix(options: Options): Promise<void> {
     for (const [name, partition] of Object.entries(SPLITS)) {
       const grid: Grid = {
         setting: settingOf(partition),
-        rules: RULES.map((text) => ({ text, policy: ruleNamed(text, DEVICES, LIARS) })),
+        rules: RULES.map((text) => ({ text, policy: ruleNamed(text, LIARS) })),
         attacks: ATTACKS.map(parseAttack),
         seeds: Array.from({ length: options.seeds }, (_, i) => i + 1),
       };

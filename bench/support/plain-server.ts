@@ -6,7 +6,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { defend } from "../../src/aggregation/defence.ts";
-import { PRESETS } from "../../src/aggregation/policy.ts";
+import { readPolicy } from "../../src/aggregation/policy.ts";
 import { bytesFromFloats, floatsFromBytes } from "../../src/core/floats.ts";
 import { DEFAULT_MODEL, DEFAULT_PLAN } from "../../src/learning/defaults.ts";
 import { initialParameters } from "../../src/learning/model.ts";
@@ -44,7 +44,7 @@ function release(): void {
 }
 
 function publish(): void {
-  const { delta } = defend(PRESETS.mean, updates, parameters.length);
+  const { delta } = defend(readPolicy({ aggregation: { rule: "mean" } }), updates, parameters.length);
   parameters = parameters.map((value, i) => value + delta[i]);
   updates = [];
   published.push(performance.now());

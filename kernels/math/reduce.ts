@@ -70,17 +70,6 @@ export function narrow(out: usize, x: usize, length: i32): void {
   }
 }
 
-/** float32 to float64. */
-export function widen(out: usize, x: usize, length: i32): void {
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    v128.store(out, widened(x));
-    v128.store(out, widened(x + 8), 16);
-    out += 32;
-    x += 16;
-  }
-}
-
 // @ts-ignore: decorator
 @inline
 function widened(x: usize): v128 {
@@ -107,6 +96,25 @@ export function dot(x: usize, y: usize, length: i32): f64 {
     d = f64x2.add(d, f64x2.mul(widened(x + 24), widened(y + 24)));
     x += 32;
     y += 32;
+  }
+  return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
+}
+
+/** Sum of x[i] * x[i] in float64. Not finite exactly where a value is not. */
+export function squares(x: usize, length: i32): f64 {
+  let a = f64x2.splat(0);
+  let b = f64x2.splat(0);
+  let c = f64x2.splat(0);
+  let d = f64x2.splat(0);
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    const u = v128.load(x);
+    const v = v128.load(x, 16);
+    a = f64x2.add(a, square(f64x2.promote_low_f32x4(u)));
+    b = f64x2.add(b, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(u, u, 2, 3, 2, 3))));
+    c = f64x2.add(c, square(f64x2.promote_low_f32x4(v)));
+    d = f64x2.add(d, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    x += 32;
   }
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
 }
@@ -188,43 +196,106 @@ function exchangeFour(a: usize, b: usize): void {
   v128.store(b, f32x4.pmax(x, y));
 }
 
+/** rows[r][i] -= rows[reference][i] for every row; the reference itself comes last. */
+export function subtractRow(rows: usize, count: i32, stride: usize, reference: i32, length: i32): void {
+  const subtrahend = rows + <usize>reference * stride;
+  for (let r = 0; r < count; r++) {
+    if (r !== reference) subtract(rows + <usize>r * stride, subtrahend, length);
+  }
+  subtract(subtrahend, subtrahend, length);
+}
+
+function subtract(x: usize, y: usize, length: i32): void {
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    v128.store(x, f32x4.sub(v128.load(x), v128.load(y)));
+    x += 16;
+    y += 16;
+  }
+}
+
 /**
- * out[i * count + j] += |rows[i] - rows[j]|**2 for i < j, all float64; count is even, rows lie stride bytes apart.
- * Differences are taken value by value: norms and dot products would lose the digits of two near rows with large
- * values. Tiles of two rows by two keep four sums in registers for four loads.
+ * out[i * count + j] += sum of rows[i][k] * rows[j][k], out float64, rows float32; count is a multiple of 4. Upper
+ * triangle alone, in tiles of four rows by two, which keep eight sums in registers. length / 4 products are added in
+ * float32, then the partial sum in float64: keep length short.
  */
-export function squaredDistances(out: usize, rows: usize, count: i32, stride: usize, length: i32): void {
+export function products(out: usize, rows: usize, count: i32, stride: usize, length: i32): void {
   const width = (<usize>count) << 3;
-  for (let i = 0; i < count; i += 2) {
+  for (let i = 0; i < count; i += 4) {
     for (let j = i; j < count; j += 2) {
       const o = out + <usize>i * width + ((<usize>j) << 3);
-      distanceTile(o, width, rows + <usize>i * stride, rows + <usize>j * stride, stride, length);
+      productTile(o, width, rows + <usize>i * stride, rows + <usize>j * stride, stride, length);
     }
   }
 }
 
-function distanceTile(out: usize, width: usize, x: usize, y: usize, stride: usize, length: i32): void {
+function productTile(out: usize, width: usize, x: usize, y: usize, stride: usize, length: i32): void {
+  const zero = f32x4.splat(0);
+  let a0 = zero;
+  let a1 = zero;
+  let b0 = zero;
+  let b1 = zero;
+  let c0 = zero;
+  let c1 = zero;
+  let d0 = zero;
+  let d1 = zero;
+  let x1 = x + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
+  let y1 = y + stride;
+  const end = x + ((<usize>length) << 2);
+  while (x < end) {
+    const u = v128.load(y);
+    const v = v128.load(y1);
+    let r = v128.load(x);
+    a0 = f32x4.add(a0, f32x4.mul(r, u));
+    a1 = f32x4.add(a1, f32x4.mul(r, v));
+    r = v128.load(x1);
+    b0 = f32x4.add(b0, f32x4.mul(r, u));
+    b1 = f32x4.add(b1, f32x4.mul(r, v));
+    r = v128.load(x2);
+    c0 = f32x4.add(c0, f32x4.mul(r, u));
+    c1 = f32x4.add(c1, f32x4.mul(r, v));
+    r = v128.load(x3);
+    d0 = f32x4.add(d0, f32x4.mul(r, u));
+    d1 = f32x4.add(d1, f32x4.mul(r, v));
+    x += 16;
+    x1 += 16;
+    x2 += 16;
+    x3 += 16;
+    y += 16;
+    y1 += 16;
+  }
+  addPair(out, a0, a1);
+  addPair(out + width, b0, b1);
+  addPair(out + 2 * width, c0, c1);
+  addPair(out + 3 * width, d0, d1);
+}
+
+/** Adds the lanes of two sums to two float64 side by side. */
+function addPair(out: usize, a: v128, b: v128): void {
+  store<f64>(out, load<f64>(out) + lanes(a));
+  store<f64>(out, load<f64>(out, 8) + lanes(b), 8);
+}
+
+// @ts-ignore: decorator
+@inline
+function lanes(a: v128): f64 {
+  return total(f64x2.add(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(v128.shuffle<i32>(a, a, 2, 3, 2, 3))));
+}
+
+/** |x - y|**2 in float64, by differences: norms and products would lose the digits of two near rows of large values. */
+export function squaredDistance(x: usize, y: usize, length: i32): f64 {
   let a = f64x2.splat(0);
   let b = f64x2.splat(0);
-  let c = f64x2.splat(0);
-  let d = f64x2.splat(0);
-  const end = x + ((<usize>length) << 3);
+  const end = x + ((<usize>length) << 2);
   while (x < end) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x + stride);
-    const y0 = v128.load(y);
-    const y1 = v128.load(y + stride);
-    a = f64x2.add(a, square(f64x2.sub(x0, y0)));
-    b = f64x2.add(b, square(f64x2.sub(x0, y1)));
-    c = f64x2.add(c, square(f64x2.sub(x1, y0)));
-    d = f64x2.add(d, square(f64x2.sub(x1, y1)));
+    a = f64x2.add(a, square(f64x2.sub(widened(x), widened(y))));
+    b = f64x2.add(b, square(f64x2.sub(widened(x + 8), widened(y + 8))));
     x += 16;
     y += 16;
   }
-  store<f64>(out, load<f64>(out) + total(a));
-  store<f64>(out + 8, load<f64>(out + 8) + total(b));
-  store<f64>(out + width, load<f64>(out + width) + total(c));
-  store<f64>(out + width + 8, load<f64>(out + width + 8) + total(d));
+  return total(f64x2.add(a, b));
 }
 
 // @ts-ignore: decorator

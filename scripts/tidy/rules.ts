@@ -5,23 +5,26 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   crypto: ["core"],
   math: ["core"],
+  isolation: [],
   wire: ["core", "crypto"],
-  attestation: ["core", "crypto"],
+  attestation: ["core", "crypto", "isolation"],
   learning: ["core", "math"],
   aggregation: ["core", "math"],
   device: ["core", "crypto", "wire", "learning", "attestation"],
-  server: ["core", "crypto", "wire", "attestation"],
-  enclave: ["core", "crypto", "wire", "aggregation", "attestation"],
+  server: ["core", "crypto", "isolation", "wire", "attestation"],
+  enclave: ["core", "crypto", "isolation", "wire", "aggregation", "attestation"],
+  witness: ["core", "crypto", "wire"],
+  anchor: ["core", "crypto", "wire"],
   simulate: ["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
   cli: [
-    ...["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
-    ...["device", "server", "enclave", "simulate"],
+    ...["core", "crypto", "math", "isolation", "wire", "attestation", "learning", "aggregation"],
+    ...["device", "server", "enclave", "witness", "anchor", "simulate"],
   ],
   dashboard: ["wire"],
 };
 
 /** Between roles travel bytes, never imports. */
-export const ROLES: readonly string[] = ["device", "server", "enclave"];
+export const ROLES: readonly string[] = ["device", "server", "enclave", "witness"];
 
 /** The page shares the shapes of messages with the server, not its code. */
 export const TYPES_ONLY: readonly string[] = ["dashboard"];

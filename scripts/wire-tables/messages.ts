@@ -2,7 +2,7 @@
 
 import { simulatedBody, simulatedEvidence } from "../../src/attestation/simulated.ts";
 import type { Message, ObjectShape, Shape } from "../../src/core/shape.ts";
-import { auditEntry, checkpointMessage, enclaveRecord, signedCheckpoint } from "../../src/wire/audit.ts";
+import { auditEntry, enclaveRecord } from "../../src/wire/audit.ts";
 import { answerMessage, challengeAnswer, challengeRequest, helloMessage } from "../../src/wire/challenge.ts";
 import { ENCLAVE_OPERATIONS, enclaveCall, enclaveReply } from "../../src/wire/enclave.ts";
 import { enrollAnswer, enrolledMessage, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
@@ -55,8 +55,6 @@ export const MESSAGES: readonly AnyMessage[] = [
   reportMessage,
   auditEntry,
   enclaveRecord,
-  signedCheckpoint,
-  checkpointMessage,
   enclaveCall,
   enclaveReply,
   ...Object.values(ENCLAVE_OPERATIONS).flatMap(({ request, answer }) => [request, answer]),

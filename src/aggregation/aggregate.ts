@@ -3,11 +3,14 @@
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import { type Engine, LocalEngine } from "../math/engine.ts";
 import { Reducer } from "../math/reducer.ts";
-import { norm } from "../math/vector.ts";
-import type { Batch, Reason, Requirement } from "./rule.ts";
-import { readSpecification } from "./specification.ts";
-import type { Specification } from "./table.ts";
+import { plainRows } from "../math/rows.ts";
+import { makeBatch, median, withWeights } from "./batch.ts";
+import { combineLayers, layersOf, prepareLayers } from "./layers.ts";
+import type { Batch, Combined, Prepared, Reason, Requirement } from "./rule.ts";
+import { type Choice, readChoice, specificationFor } from "./specification.ts";
+import type { Specification, Step } from "./table.ts";
 import { preAggregatorOf, ruleOf } from "./table.ts";
 
 const NORM_MAX = (2 - 2 ** -23) * 2 ** 127; // the largest float32: a longer update overflows as soon as it is scaled
@@ -15,10 +18,16 @@ const NORM_MAX = (2 - 2 ** -23) * 2 ** 127; // the largest float32: a longer upd
 export interface AggregateOptions {
   /** One for each update, finite and not negative, at least one above 0. All 1 where absent. */
   readonly weights?: readonly number[];
+  /** No update weighs more than so many times the median weight of those that reach the rule. No cap where absent. */
+  readonly weightCap?: number;
   /** Values that an update must have. Where absent, all must agree. */
   readonly length?: number;
   /** Largest norm that is admitted. */
   readonly normMax?: number;
+  /** Values of each layer, in the order of the update: what layerwise steps need. */
+  readonly layers?: readonly number[];
+  /** The update of trusted data that `{ rule: "fltrust", root: "round" }` asks for. */
+  readonly root?: Float32Array;
   /** The kernel to use; a shared one where absent. */
   readonly reducer?: Reducer;
 }
@@ -37,6 +46,10 @@ export interface Aggregate {
   /** By name of what measured it ("norm", "cosine", "krum"): one value for each update, null where it was not in.
    *  A name that stands twice in the specification shows the later values. */
   readonly scores: Readonly<Record<string, readonly (number | null)[]>>;
+  /** For each update its weight after the cap, 0 where it did not reach the rule. Some rules do not use weights. */
+  readonly weights: readonly number[];
+  /** What was run: of a preset, the specification that it stood for. */
+  readonly specification: Specification;
 }
 
 // aggregate is a plain function, and compiling the kernel costs more than a small round. The instance holds scratch
@@ -54,67 +67,107 @@ function sharedReducer(): Reducer {
  * Updates with a value that is not finite, or of a wrong length, are rejected and do not lower f.
  * Throws config.invalid, aggregation.input, or aggregation.precondition where too few updates are left.
  */
-export function aggregate(
-  specification: Specification,
-  deltas: readonly Float32Array[],
-  options: AggregateOptions = {},
-): Aggregate {
-  const checked = readSpecification(specification);
+export function aggregate(choice: Choice, deltas: readonly Float32Array[], options: AggregateOptions = {}): Aggregate {
+  const checked = readChoice(choice);
   const reducer = options.reducer ?? sharedReducer();
   try {
-    return run(reducer, checked, deltas, options);
+    return aggregateOn(new LocalEngine(reducer), checked, deltas, options);
   } finally {
     reducer.wipe();
   }
 }
 
-function run(
-  reducer: Reducer,
-  specification: Specification,
+/** choice: checked. */
+export function aggregateOn(
+  engine: Engine,
+  choice: Choice,
   deltas: readonly Float32Array[],
   options: AggregateOptions,
 ): Aggregate {
+  const specification = withRoot(specificationFor(choice, deltas.length), options.root);
+  const weights = weightsOf(deltas.length, options.weights);
   const ledger = new Ledger(deltas.length);
-  let batch = admit(reducer, deltas, options, ledger);
+  let batch = admit(engine, deltas, options, ledger);
   for (const step of specification.before ?? []) {
-    const before = preAggregatorOf(step);
-    demand(before.name, before.requirement(step), batch);
-    const prepared = before.prepare(reducer, batch, step);
+    const { name, requirement } = preAggregatorOf(step);
+    demand(name, requirement(step), batch);
+    const prepared = prepare(engine, batch, step, options);
     for (const { row, reason } of prepared.rejected) ledger.reject(batch.members[row], reason);
-    if (prepared.scores !== undefined) ledger.score(before.name, batch, prepared.scores);
+    if (prepared.scores !== undefined) ledger.score(name, batch, prepared.scores);
     batch = prepared.batch;
   }
   const rule = ruleOf(specification);
   demand(rule.name, rule.requirement(specification), batch);
-  const { delta, selected, scores } = rule.combine(reducer, batch, specification);
+  const capped = cappedWeights(weights, batch, options.weightCap);
+  const { delta, selected, scores } = combine(engine, batch, capped, specification, options);
   if (scores !== undefined) ledger.score(rule.name, batch, scores);
   const members = new Set(selected.flatMap((row) => batch.members[row]));
-  return { delta, selected: [...members].sort((a, b) => a - b), ...ledger.close() };
+  const { rejected, scores: measured } = ledger.close();
+  return {
+    delta,
+    selected: [...members].sort((a, b) => a - b),
+    rejected,
+    scores: measured,
+    weights: capped,
+    specification,
+  };
+}
+
+function withRoot(specification: Specification, root: Float32Array | undefined): Specification {
+  return specification.rule === "fltrust" && specification.root === "round" && root !== undefined
+    ? { ...specification, root }
+    : specification;
+}
+
+function prepare(engine: Engine, batch: Batch, step: Step, options: AggregateOptions): Prepared {
+  const before = preAggregatorOf(step);
+  if (step.layerwise !== true) return before.prepare(engine, batch, step);
+  return prepareLayers(before, engine, batch, step, layersOf(options.layers, batch.rows.length));
+}
+
+function combine(
+  engine: Engine,
+  batch: Batch,
+  weights: readonly number[],
+  specification: Specification,
+  options: AggregateOptions,
+): Combined {
+  const rule = ruleOf(specification);
+  const ofRows = batch.members.map((indices) => indices.reduce((sum, index) => sum + weights[index], 0));
+  const weighted = withWeights(batch, ofRows);
+  if (specification.layerwise !== true) return rule.combine(engine, weighted, specification);
+  return combineLayers(rule, engine, weighted, specification, layersOf(options.layers, batch.rows.length));
 }
 
 /** Schema, length, finite, norm: what is checked before any rule sees an update. */
-function admit(reducer: Reducer, deltas: readonly Float32Array[], options: AggregateOptions, ledger: Ledger): Batch {
+function admit(engine: Engine, deltas: readonly Float32Array[], options: AggregateOptions, ledger: Ledger): Batch {
   const length = lengthOf(deltas, options.length);
-  const weights = weightsOf(deltas.length, options.weights);
   const normMax = Math.min(options.normMax ?? NORM_MAX, NORM_MAX);
-  const batch = { length, rows: [] as Float32Array[], norms: [] as number[], weights: [] as number[] };
-  const members: number[][] = [];
-  const norms: (number | null)[] = [];
-  for (const [index, delta] of deltas.entries()) {
-    const size = delta.length === length ? norm(reducer, delta) : Number.NaN;
-    const reason = delta.length === length ? problemOf(size, normMax) : "update.length";
-    norms.push(Number.isFinite(size) ? size : null);
-    if (reason !== undefined) {
-      ledger.reject([index], reason);
-      continue;
-    }
-    batch.rows.push(delta);
-    batch.norms.push(size);
-    batch.weights.push(weights[index]);
-    members.push([index]);
-  }
+  const whole = [...deltas.keys()].filter((index) => deltas[index].length === length);
+  const rows = plainRows(
+    whole.map((index) => deltas[index]),
+    length,
+  );
+  const sizes = whole.length === 0 ? [] : Array.from(engine.sum("squaredNorms", rows, {}), Math.sqrt);
+  const norms = new Array<number | null>(deltas.length).fill(null);
+  for (const index of deltas.keys()) if (deltas[index].length !== length) ledger.reject([index], "update.length");
+  const kept = whole.filter((index, i) => {
+    const reason = problemOf(sizes[i], normMax);
+    if (Number.isFinite(sizes[i])) norms[index] = sizes[i];
+    if (reason !== undefined) ledger.reject([index], reason);
+    return reason === undefined;
+  });
   ledger.scores.norm = norms;
-  return { ...batch, members };
+  const left = plainRows(
+    kept.map((index) => deltas[index]),
+    length,
+  );
+  return makeBatch(
+    engine,
+    left,
+    kept.map((index) => [index]),
+    kept.map((index) => norms[index]!),
+  );
 }
 
 function problemOf(size: number, normMax: number): Reason | undefined {
@@ -149,13 +202,22 @@ function weightsOf(count: number, weights: readonly number[] | undefined): reado
 }
 
 function demand(name: string, { updatesMin, updatesMax, words }: Requirement, batch: Batch): void {
-  const count = batch.rows.length;
+  const count = batch.members.length;
   if (count < updatesMin || count > (updatesMax ?? count)) {
     throw new QflareError("aggregation.precondition", `${name} needs ${words}, got n = ${count}`);
   }
-  if (batch.weights.every((weight) => weight === 0)) {
+}
+
+/** By index; the bound is taken over the updates that are in, so that one that was rejected cannot raise it. */
+function cappedWeights(weights: readonly number[], batch: Batch, cap: number | undefined): number[] {
+  const indices = batch.members.flat();
+  const bound = cap === undefined ? Number.POSITIVE_INFINITY : cap * median(indices.map((index) => weights[index]));
+  const out = new Array<number>(weights.length).fill(0);
+  for (const index of indices) out[index] = Math.min(weights[index], bound);
+  if (out.every((weight) => weight === 0)) {
     throw new QflareError("aggregation.precondition", "expected a weight above 0 among the updates that are left");
   }
+  return out;
 }
 
 /** What became of each update. */

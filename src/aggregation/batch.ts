@@ -1,35 +1,74 @@
 // Operations on batches that rules and pre-aggregators share.
 
-import type { Reducer } from "../math/reducer.ts";
-import { norm } from "../math/vector.ts";
-import type { Batch, Prepared, Reason } from "./rule.ts";
+import type { Engine } from "../math/engine.ts";
+import { type Blend, blendRows, pickRows, type Rows, rowCount } from "../math/rows.ts";
+import type { Batch, Prepared, Reason, Weighted } from "./rule.ts";
 
-export function everyRow(batch: Batch): number[] {
-  return batch.rows.map((_, row) => row);
+/** Norms that are not given are taken when somebody asks for them. */
+export function makeBatch(
+  engine: Engine,
+  rows: Rows,
+  members: readonly (readonly number[])[],
+  norms?: readonly number[],
+): Batch {
+  let known = norms;
+  return {
+    rows,
+    members,
+    get norms() {
+      known ??= Array.from(engine.sum("squaredNorms", rows, {}), Math.sqrt);
+      return known;
+    },
+  };
 }
 
-function pick(batch: Batch, rows: readonly number[]): Batch {
+/** Norms stay untaken. */
+export function withWeights(batch: Batch, weights: readonly number[]): Weighted {
   return {
-    length: batch.length,
-    rows: rows.map((row) => batch.rows[row]),
-    norms: rows.map((row) => batch.norms[row]),
-    weights: rows.map((row) => batch.weights[row]),
-    members: rows.map((row) => batch.members[row]),
+    rows: batch.rows,
+    members: batch.members,
+    weights,
+    get norms() {
+      return batch.norms;
+    },
   };
+}
+
+export function everyRow(batch: Batch): number[] {
+  return Array.from({ length: rowCount(batch.rows) }, (_, row) => row);
 }
 
 /** Leaves out the rows that keep refuses. */
-export function filtered(batch: Batch, keep: (row: number) => boolean, reason: Reason): Prepared {
+export function filtered(engine: Engine, batch: Batch, keep: (row: number) => boolean, reason: Reason): Prepared {
   const rows = everyRow(batch);
-  return {
-    batch: pick(batch, rows.filter(keep)),
-    rejected: rows.filter((row) => !keep(row)).map((row) => ({ row, reason })),
-  };
+  const kept = rows.filter(keep);
+  const left = makeBatch(
+    engine,
+    pickRows(batch.rows, kept),
+    kept.map((row) => batch.members[row]),
+    kept.map((row) => batch.norms[row]),
+  );
+  return { batch: left, rejected: rows.filter((row) => !keep(row)).map((row) => ({ row, reason })) };
 }
 
-/** The same updates, seen through other rows. */
-export function replaced(reducer: Reducer, batch: Batch, rows: readonly Float32Array[]): Batch {
-  return { ...batch, rows, norms: rows.map((row) => norm(reducer, row)) };
+/** The same updates, seen through blends of their rows. */
+export function blended(engine: Engine, batch: Batch, blends: readonly Blend[]): Batch {
+  return makeBatch(engine, blendRows(batch.rows, blends), batch.members);
+}
+
+/** Each row times its factor. */
+export function scaled(engine: Engine, batch: Batch, factors: readonly number[]): Batch {
+  if (factors.every((factor) => factor === 1)) return batch;
+  const blends = factors.map((factor, row) => ({ of: [row], weights: [factor] }));
+  const norms = batch.norms.map((size, row) => size * factors[row]);
+  return makeBatch(engine, blendRows(batch.rows, blends), batch.members, norms);
+}
+
+/** Mean of some rows. */
+export function meanOf(engine: Engine, batch: Batch, selected: readonly number[]): Float32Array<ArrayBuffer> {
+  const weights = new Float64Array(rowCount(batch.rows));
+  for (const row of selected) weights[row] = 1 / selected.length;
+  return engine.map("rowsSum", batch.rows, { weights });
 }
 
 /** Mean of the two middle values where there is an even number of them. */
@@ -47,4 +86,19 @@ export function ascending(values: ArrayLike<number>): number[] {
 /** Factors that bring norms down to at most c; 1 for a zero vector. */
 export function clipFactors(norms: readonly number[], c: number): number[] {
   return norms.map((size) => (size > c ? c / size : 1));
+}
+
+/**
+ * A seed for choices that nobody may foresee: it depends on the last digit of every norm. Whoever knows all updates
+ * can compute it, and that is the enclave alone.
+ */
+export function seedOf(norms: readonly number[]): number {
+  const words = new Uint32Array(Float64Array.from(norms).buffer);
+  let low = 0x811c9dc5;
+  let high = 0x01000193;
+  for (const word of words) {
+    low = Math.imul(low ^ word ^ (high >>> 15), 0x85ebca6b);
+    high = Math.imul(high ^ word ^ (low >>> 13), 0xc2b2ae35);
+  }
+  return (high >>> 11) * 2 ** 32 + (low >>> 0);
 }

@@ -1,14 +1,14 @@
 // What happens to the updates of a round inside the enclave, in this order: example count, length, finite, norm cap,
-// weight cap, the filters of the policy, the rule. Every update gets a verdict.
+// the filters of the policy, the weight cap among those that are left, the rule. Every update gets a verdict.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Reducer } from "../math/reducer.ts";
 import type { Aggregate } from "./aggregate.ts";
 import { aggregate } from "./aggregate.ts";
-import { median } from "./batch.ts";
 import type { Policy } from "./policy.ts";
 import type { Reason } from "./rule.ts";
+import type { Specification } from "./table.ts";
 
 export interface Update {
   /** Local minus global model. */
@@ -37,6 +37,16 @@ export interface Defended {
   readonly accepted: number;
   /** In the order of the updates. */
   readonly reports: readonly Report[];
+  /** What was run: of a preset, the specification that it stood for in this round. */
+  readonly specification: Specification;
+}
+
+export interface DefendOptions {
+  /** Values of each layer of the model: what layerwise rules need. */
+  readonly layers?: readonly number[];
+  /** Update of trusted data, for `{ rule: "fltrust", root: "round" }`. */
+  readonly root?: Float32Array;
+  readonly reducer?: Reducer;
 }
 
 /**
@@ -44,28 +54,30 @@ export interface Defended {
  * ascending device identifiers: the result must not depend on who was first. length: values of the model.
  * Throws aggregation.precondition where too few are left, aggregation.input where there are none.
  */
-export function defend(policy: Policy, updates: readonly Update[], length: number, reducer?: Reducer): Defended {
+export function defend(
+  policy: Policy,
+  updates: readonly Update[],
+  length: number,
+  options: DefendOptions = {},
+): Defended {
   const usable = updates.map((_, i) => i).filter((i) => isCount(updates[i].examples));
   requireUpdates(policy, usable.length);
-  const weights = cappedWeights(
-    usable.map((i) => updates[i].examples),
-    policy.weight_cap,
-  );
   const result = aggregate(
     policy.aggregation,
     usable.map((i) => updates[i].delta),
-    { weights, length, normMax: policy.norm_max, ...(reducer === undefined ? {} : { reducer }) },
+    {
+      ...options,
+      weights: usable.map((i) => updates[i].examples),
+      weightCap: policy.weight_cap,
+      length,
+      normMax: policy.norm_max,
+    },
   );
   requireUpdates(policy, result.selected.length);
   const reports = updates.map((): Report => refused("update.examples"));
-  for (const [i, report] of reportsOf(policy, result, weights).entries()) reports[usable[i]] = report;
-  return { delta: result.delta, accepted: result.selected.length, reports };
-}
-
-/** Claimed counts, none above cap times their median. A device gains nothing by claiming more. */
-export function cappedWeights(examples: readonly number[], cap: number): number[] {
-  const bound = cap * median(examples);
-  return examples.map((count) => Math.min(count, bound));
+  for (const [i, report] of reportsOf(result).entries()) reports[usable[i]] = report;
+  const { delta, selected, specification } = result;
+  return { delta, accepted: selected.length, reports, specification };
 }
 
 function isCount(examples: number): boolean {
@@ -82,20 +94,19 @@ function refused(reason: Reason): Report {
   return { verdict: "rejected", reason, norm: null, cosine: null, score: null, weight: 0 };
 }
 
-function reportsOf(policy: Policy, result: Aggregate, weights: readonly number[]): Report[] {
-  const { scores } = result;
+function reportsOf({ scores, weights, selected, rejected, specification }: Aggregate): Report[] {
   const reports = weights.map(
     (weight, i): Report => ({
       verdict: "passed over",
       reason: null,
       norm: scores.norm?.[i] ?? null,
       cosine: scores.cosine?.[i] ?? null,
-      score: scores[policy.aggregation.rule]?.[i] ?? null,
+      score: scores[specification.rule]?.[i] ?? null,
       weight,
     }),
   );
-  for (const i of result.selected) reports[i] = { ...reports[i], verdict: "accepted" };
-  for (const { index, reason } of result.rejected) {
+  for (const i of selected) reports[i] = { ...reports[i], verdict: "accepted" };
+  for (const { index, reason } of rejected) {
     reports[index] = { ...reports[index], verdict: "rejected", reason, weight: 0 };
   }
   return reports;

@@ -2,10 +2,14 @@
 
 export { Reducer } from "../math/reducer.ts";
 export { type Aggregate, type AggregateOptions, aggregate, type Rejection } from "./aggregate.ts";
-export { type Defended, defend, type Report, type Update } from "./defence.ts";
-export { type Policy, PRESETS, type PresetName, readPolicy } from "./policy.ts";
+export { parseChain } from "./chain.ts";
+export { type Defended, type DefendOptions, defend, type Report, type Update } from "./defence.ts";
+export { DEFAULT_BOUNDS, type Policy, readPolicy } from "./policy.ts";
+export { AggregationPool, type PoolOptions } from "./pool.ts";
+export { assumedLiars, PRESETS, type Preset, type PresetName } from "./presets.ts";
 export type { Description, Reason, Requirement } from "./rule.ts";
-export { readSpecification } from "./specification.ts";
+export { type Choice, type PresetChoice, readChoice, readSpecification, specificationFor } from "./specification.ts";
+export { StreamingMean, type StreamingOptions } from "./streaming.ts";
 export {
   PRE_AGGREGATORS,
   type PreAggregatorName,

@@ -2,21 +2,23 @@
 
 import type { ErrorCode } from "../core/error.ts";
 import type { Shape } from "../core/shape.ts";
-import type { Reducer } from "../math/reducer.ts";
+import type { Engine } from "../math/engine.ts";
+import type { Rows } from "../math/rows.ts";
 
 /** Why a single update was left out: the codes of the error table that a device may be told. */
 export type Reason = Extract<ErrorCode, `update.${string}`>;
 
 /** The updates that are still in. Read only; every value is finite. A row stands for the updates in members. */
 export interface Batch {
-  /** Values of each row. */
-  readonly length: number;
-  readonly rows: readonly Float32Array[];
+  readonly rows: Rows;
   /** Euclidean norms, float64. */
   readonly norms: readonly number[];
-  /** Not negative; their sum is positive. Order statistics and distance rules give every row the same say. */
-  readonly weights: readonly number[];
   readonly members: readonly (readonly number[])[];
+}
+
+/** What a rule gets. weights: not negative, of a positive sum; order statistics and distance rules do not use them. */
+export interface Weighted extends Batch {
+  readonly weights: readonly number[];
 }
 
 /** How many rows the guarantee needs. Checked against those that are left; f is never lowered to fit. */
@@ -45,11 +47,13 @@ export interface Description<P> {
   readonly complexity: string;
   /** What gets through in spite of it. */
   readonly limits: string;
+  /** Whether it may judge each layer of the model by itself: `layerwise: true`. */
+  readonly layerwise?: true;
   requirement(parameters: P): Requirement;
 }
 
 export interface Rule<P> extends Description<P> {
-  combine(reducer: Reducer, batch: Batch, parameters: P): Combined;
+  combine(engine: Engine, batch: Weighted, parameters: P): Combined;
 }
 
 export interface Combined {
@@ -60,9 +64,9 @@ export interface Combined {
   readonly scores?: readonly number[];
 }
 
-/** Runs before the rule: leaves rows out, or puts others in their place. Never writes into a row. */
+/** Runs before the rule: leaves rows out, or puts blends of them in their place. */
 export interface PreAggregator<P> extends Description<P> {
-  prepare(reducer: Reducer, batch: Batch, parameters: P): Prepared;
+  prepare(engine: Engine, batch: Batch, parameters: P): Prepared;
 }
 
 export interface Prepared {

@@ -2,13 +2,57 @@
 // refused, so that a misspelt parameter never becomes a weaker defence.
 
 import { QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Shape } from "../core/shape.ts";
-import { entriesOf } from "../core/shape.ts";
+import { boolean, entriesOf, uint } from "../core/shape.ts";
+import { assumedLiars, PRESETS, type Preset, type PresetName } from "./presets.ts";
 import type { Description } from "./rule.ts";
 import type { Specification, Step } from "./table.ts";
 import { PRE_AGGREGATORS, RULES } from "./table.ts";
 
 const STEPS_MAX = 8;
+
+/** A preset by its name. f: where absent, a fifth of the updates of the round. */
+export interface PresetChoice {
+  readonly rule: PresetName;
+  readonly f?: number;
+}
+
+/** What may stand wherever a rule is asked for. */
+export type Choice = Specification | PresetChoice;
+
+/** Throws config.invalid where the value is neither a specification nor a preset. Returns a copy. */
+export function readChoice(value: unknown): Choice {
+  const members = membersOf(value, "aggregation");
+  const { rule } = members;
+  if (typeof rule === "string" && Object.hasOwn(PRESETS, rule)) return readPreset(rule as PresetName, members);
+  return readSpecification(value);
+}
+
+function readPreset(rule: PresetName, { rule: _, ...values }: Members): PresetChoice {
+  const { takesLiars }: Preset = PRESETS[rule];
+  for (const key of Object.keys(values)) {
+    if (key !== "f" || !takesLiars) refuse(`aggregation.${key}`, `${rule} has no such parameter`);
+  }
+  if (!Object.hasOwn(values, "f")) return { rule };
+  return { rule, f: readValue(uint(0, LIMITS.devicesPerRoundMax), values.f, "aggregation.f") };
+}
+
+/** As JSON text, with vectors as lists. */
+export function choiceText(choice: Choice): string {
+  return JSON.stringify(choice, (_key, value) => (value instanceof Float32Array ? [...value] : value));
+}
+
+/** The specification that a checked choice means for a round of so many updates, counted before any is rejected. */
+export function specificationFor(choice: Choice, updates: number): Specification {
+  if (!isPreset(choice)) return choice;
+  const preset: Preset = PRESETS[choice.rule];
+  return preset.specification(choice.f ?? assumedLiars(updates));
+}
+
+function isPreset(choice: Choice): choice is PresetChoice {
+  return Object.hasOwn(PRESETS, choice.rule);
+}
 
 /** Throws config.invalid where the value is not a specification. Returns a copy. */
 export function readSpecification(value: unknown): Specification {
@@ -32,18 +76,27 @@ type Members = Record<string, unknown>;
 function readNamed(members: Members, table: object, path: string): Members {
   const { rule: name, ...values } = members;
   if (typeof name !== "string" || !Object.hasOwn(table, name)) {
-    return refuse(`${path}.rule`, `expected one of ${Object.keys(table).join(", ")}, got ${shown(name)}`);
+    const names = [...Object.keys(table), ...(table === RULES ? Object.keys(PRESETS) : [])].join(", ");
+    return refuse(`${path}.rule`, `expected one of ${names}, got ${shown(name)}`);
   }
-  const { parameters } = (table as Record<string, Description<Members>>)[name];
+  const description = (table as Record<string, Description<Members>>)[name];
+  const shapes = shapesOf(description);
   for (const key of Object.keys(values)) {
-    if (!Object.hasOwn(parameters, key)) refuse(`${path}.${key}`, `${name} has no such parameter`);
+    if (!Object.hasOwn(shapes, key)) refuse(`${path}.${key}`, `${name} has no such parameter`);
   }
   const out: Members = { rule: name };
-  for (const [key, { shape, optional }] of Object.entries(parameters)) {
+  for (const [key, { shape, optional }] of Object.entries(shapes)) {
     if (Object.hasOwn(values, key)) out[key] = readValue(shape, values[key], `${path}.${key}`);
     else if (!optional) refuse(`${path}.${key}`, `${name} needs it`);
   }
   return out;
+}
+
+function shapesOf({
+  parameters,
+  layerwise,
+}: Description<Members>): Record<string, { shape: Shape<unknown>; optional: boolean }> {
+  return layerwise === undefined ? parameters : { ...parameters, layerwise: { shape: boolean(), optional: true } };
 }
 
 export function readValue<T>(shape: Shape<T>, value: unknown, path: string): T {

@@ -8,7 +8,12 @@ import { normClip } from "./before/norm-clip.ts";
 import { normReject } from "./before/norm-reject.ts";
 import type { PreAggregator, Rule } from "./rule.ts";
 import { bulyan } from "./rules/bulyan.ts";
+import { caf } from "./rules/caf.ts";
 import { centeredClipping } from "./rules/centered-clipping.ts";
+import { dnc } from "./rules/dnc.ts";
+import { flame } from "./rules/flame.ts";
+import { fltrust } from "./rules/fltrust.ts";
+import { foolsgold } from "./rules/foolsgold.ts";
 import { geometricMedian } from "./rules/geometric-median.ts";
 import { krum } from "./rules/krum.ts";
 import { mda } from "./rules/mda.ts";
@@ -16,6 +21,8 @@ import { meamed } from "./rules/meamed.ts";
 import { mean } from "./rules/mean.ts";
 import { median } from "./rules/median.ts";
 import { multiKrum } from "./rules/multi-krum.ts";
+import { rlr } from "./rules/rlr.ts";
+import { signguard } from "./rules/signguard.ts";
 import { trimmedMean } from "./rules/trimmed-mean.ts";
 
 export const RULES = {
@@ -29,6 +36,13 @@ export const RULES = {
   "geometric-median": geometricMedian,
   "centered-clipping": centeredClipping,
   mda,
+  caf,
+  dnc,
+  fltrust,
+  foolsgold,
+  rlr,
+  flame,
+  signguard,
 } as const;
 
 export const PRE_AGGREGATORS = {
@@ -45,14 +59,20 @@ export type PreAggregatorName = keyof typeof PRE_AGGREGATORS;
 
 type ParametersOf<R> = R extends Rule<infer P> | PreAggregator<infer P> ? P : never;
 
+/** layerwise: each layer of the model by itself, where the rule compares whole updates. */
+interface Common<N> {
+  readonly rule: N;
+  readonly layerwise?: boolean;
+}
+
 /** `{ rule: "norm-reject", factor: 5 }` */
 export type Step = {
-  [N in PreAggregatorName]: { readonly rule: N } & ParametersOf<(typeof PRE_AGGREGATORS)[N]>;
+  [N in PreAggregatorName]: Common<N> & ParametersOf<(typeof PRE_AGGREGATORS)[N]>;
 }[PreAggregatorName];
 
 /** `{ rule: "trimmed-mean", f: 2, before: [{ rule: "norm-reject", factor: 5 }] }` */
 export type Specification = {
-  [N in RuleName]: { readonly rule: N; readonly before?: readonly Step[] } & ParametersOf<(typeof RULES)[N]>;
+  [N in RuleName]: Common<N> & { readonly before?: readonly Step[] } & ParametersOf<(typeof RULES)[N]>;
 }[RuleName];
 
 /** A checked specification holds the parameters of the rule that it names, which the compiler cannot follow. */
@@ -64,13 +84,13 @@ export function preAggregatorOf(step: Step): PreAggregator<object> {
   return PRE_AGGREGATORS[step.rule] as unknown as PreAggregator<object>;
 }
 
-/** The step that can never run on so few updates and what it needs; undefined where every one can. */
+/** The step that can never run on so many updates and what it needs; undefined where every one can. */
 export function unmetNeed(specification: Specification, updates: number): string | undefined {
   const before = (specification.before ?? []).map((step) => ({
     name: step.rule,
     ...preAggregatorOf(step).requirement(step),
   }));
   const steps = [...before, { name: specification.rule, ...ruleOf(specification).requirement(specification) }];
-  const unmet = steps.find(({ updatesMin }) => updatesMin > updates);
+  const unmet = steps.find(({ updatesMin, updatesMax }) => updates < updatesMin || updates > (updatesMax ?? updates));
   return unmet === undefined ? undefined : `${unmet.name} needs ${unmet.words}`;
 }

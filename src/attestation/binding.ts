@@ -1,5 +1,6 @@
 // What evidence is bound to. Every field stands in report_data, so that one quote carries the enclave's keys, policy,
-// epoch and freshness, and nothing that the host chose.
+// epoch and freshness. The host chose some of it (policy, run, the time, which nonces it passes on): report_data fixes
+// what that was, and the device compares it with what it expects.
 //
 //   report_data = SHA-512( LP(label) LP(tee) LP(nonce root) LP(KEM suite) LP(SHA-512(KEM key)) LP(signature suite)
 //                          LP(SHA-512(signature key)) LP(policy hash) LP(run id) LP(epoch u64) LP(not before u64)

@@ -1,4 +1,5 @@
 // Public entry "qflare/attestation".
+export type { IsolationLevel } from "../isolation/level.ts";
 export { type Appraisal, appraise, type Expectation } from "./appraisal.ts";
 export { type Binding, reportData } from "./binding.ts";
 export type { QuoteCollateral } from "./collateral.ts";
@@ -14,6 +15,6 @@ export type {
   Verdict,
 } from "./evidence.ts";
 export type { AllowedMeasurement, AppraisalPolicy } from "./policy.ts";
-export { type IsolationLevel, readSimulatedEvidence, type SimulatedBody } from "./simulated.ts";
+export { readSimulatedEvidence, type SimulatedBody } from "./simulated.ts";
 export { verifyEvidence } from "./verify.ts";
 export type { SevSnpCollateral } from "./verify-sev-snp.ts";

@@ -6,15 +6,13 @@ import { equal } from "../core/bytes.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
 import { exchangeSizes, lengthsOver, SUITES } from "../crypto/suite.ts";
+import { ISOLATION_LEVELS } from "../isolation/level.ts";
 import { type Binding, reportData } from "./binding.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 export const EVIDENCE_CONTEXT = "qflare/v1 simulated evidence";
 const REPORT_DATA_BYTES = 64;
 const KEM_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.update))];
-
-const ISOLATION_LEVELS = ["none", "permission", "sandbox", "tee"] as const;
-export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];
 
 export const simulatedBody = message("simulated evidence body", 32_768, {
   tee: oneOf("simulated"),

@@ -1,4 +1,5 @@
-// Child processes of the demonstration: this program again, each speaking JSON lines.
+// Child processes of the demonstration: this program again, each speaking JSON lines. They get nothing of QFLARE_*, and
+// their standard input ends with this process, so that a command with --end-with-input does not outlive it.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
@@ -15,9 +16,14 @@ export class Child {
   #exit: { code: number | null; signal: NodeJS.Signals | null } | undefined;
   readonly exited: Promise<void>;
 
-  constructor(args: readonly string[], onLine: (line: JsonLine) => void) {
+  /** input: a first line for it, which nobody else on the machine gets to see. */
+  constructor(args: readonly string[], onLine: (line: JsonLine) => void, input = "") {
     const program = join(packageRoot(), "bin", "qflare.js");
-    this.#process = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("QFLARE_")));
+    this.#process = spawn(process.execPath, [program, ...args], { env, stdio: ["pipe", "pipe", "pipe"] });
+    // One that has ended does not read any more; its exit says so.
+    this.#process.stdin!.on("error", () => undefined);
+    this.#process.stdin!.write(input);
     createInterface({ input: this.#process.stdout! }).on("line", (line) => onLine(JSON.parse(line) as JsonLine));
     this.#process.stderr!.on("data", (chunk: Buffer) => {
       this.#errorText = (this.#errorText + chunk.toString()).slice(-ERROR_TEXT_LENGTH_MAX);

@@ -1,4 +1,4 @@
-// The log of a long-running command: pino on standard error.
+// The log of a long-running command: pino on standard error, whose reader may leave (see outliveReaders).
 
 import { pino } from "pino";
 import type { Log } from "../core/ports.ts";
@@ -6,5 +6,5 @@ import type { Log } from "../core/ports.ts";
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 
 export function createLog(level: string): Log {
-  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+  return pino({ level, base: null }, { write: (line) => void process.stderr.write(line) });
 }

@@ -2,16 +2,19 @@
 
 import { Command, CommanderError } from "commander";
 import { addAuditCommand } from "./commands/audit.ts";
+import { addAnchorCommand } from "./commands/audit-anchor.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvidenceCommands } from "./commands/enclave.ts";
+import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
-import { report } from "./output.ts";
+import { addWitnessCommand } from "./commands/witness.ts";
+import { outliveReaders, report } from "./output.ts";
 import { readVersion } from "./version.ts";
 
 const EXIT_CODES = `
@@ -33,8 +36,10 @@ function createProgram(): Command {
   addTokenCommand(program);
   addDeviceCommand(program);
   addModelCommand(program);
-  addAuditCommand(program);
-  const enclave = program.command("enclave").description("the enclave's evidence");
+  addAnchorCommand(addAuditCommand(program));
+  addWitnessCommand(program);
+  const enclave = program.command("enclave").description("the enclave's program and evidence");
+  addMeasureCommand(enclave);
   addEvidenceCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
@@ -48,6 +53,7 @@ function createProgram(): Command {
 
 /** Sets the exit code: 0 done, 1 failed, 2 used wrongly. */
 export async function main(args: readonly string[]): Promise<void> {
+  outliveReaders();
   try {
     await createProgram().parseAsync([...args], { from: "user" });
   } catch (error) {

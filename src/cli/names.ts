@@ -1,12 +1,35 @@
 // What people call rules.
 
-import { type Policy, PRESETS, readPolicy } from "../aggregation/policy.ts";
+import { parseChain } from "../aggregation/chain.ts";
+import { type Policy, readPolicy } from "../aggregation/policy.ts";
+import { PRESETS, type PresetName } from "../aggregation/presets.ts";
+import type { Description } from "../aggregation/rule.ts";
+import { PRE_AGGREGATORS, RULES } from "../aggregation/table.ts";
 
-/** A preset, the name of a rule, or a specification in JSON. f: for rules that need to know how many lie. */
-export function ruleNamed(text: string, _updates: number, f: number): Policy {
-  const bounds = { norm_max: 1e6, weight_cap: 2, updates_min: 1 };
-  if (Object.hasOwn(PRESETS, text)) return readPolicy({ preset: text, ...bounds });
-  if (text.startsWith("{")) return readPolicy({ aggregation: JSON.parse(text) as object, ...bounds });
-  const needsNothing = ["mean", "median", "geometric-median"].includes(text);
-  return readPolicy({ aggregation: needsNothing ? { rule: text } : { rule: text, f }, ...bounds });
+type Members = Record<string, unknown>;
+
+/**
+ * What --rule of qflare server takes, and a bare rule or step too: parameters that it needs and is not given come from
+ * the experiment. f: how many lie.
+ */
+export function ruleNamed(text: string, f: number): Policy {
+  const { before, ...rule } = parseChain(text) as Members;
+  const steps = Array.isArray(before) ? { before: before.map((step: Members) => filled(step, f)) } : { before };
+  return readPolicy({ aggregation: { ...filled(rule, f), ...(before === undefined ? {} : steps) } });
+}
+
+/** Unknown names and wrong values are left for readPolicy to refuse. */
+function filled(members: Members, f: number): Members {
+  const known: Members = { f, theta: 2 * f + 1, root: "round", tau: "median", iterations: 3, start: "zero" };
+  const name = String(members.rule);
+  if (Object.hasOwn(PRESETS, name)) {
+    return PRESETS[name as PresetName].takesLiars && members.f === undefined ? { ...members, f } : members;
+  }
+  const table: Readonly<Record<string, Description<object>>> = { ...RULES, ...PRE_AGGREGATORS } as never;
+  const parameters: object = table[name]?.parameters ?? {};
+  const out = { ...members };
+  for (const [parameter, { optional }] of Object.entries(parameters) as [string, { optional: boolean }][]) {
+    if (!optional && out[parameter] === undefined && parameter in known) out[parameter] = known[parameter];
+  }
+  return out;
 }

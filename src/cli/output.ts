@@ -33,6 +33,23 @@ export function paint(style: Parameters<typeof styleText>[0], text: string): str
   return styleText(style, text, { stream: process.stdout });
 }
 
+/** What writing to a pipe or terminal says whose other end is gone. */
+const READER_GONE: readonly string[] = ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"];
+
+/**
+ * Whoever reads along may leave: a service goes on, and a command ends as it would have. Output that is lost for
+ * another reason, such as a full disk, fails the command.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (READER_GONE.includes(error.code ?? "") || process.exitCode === 1) return;
+      process.exitCode = 1;
+      if (stream === process.stdout) process.stderr.write(`qflare: standard output: ${error.message}\n`);
+    });
+  }
+}
+
 /** For mistakes in the call itself. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

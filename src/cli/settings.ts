@@ -6,9 +6,11 @@ import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
+import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
 
@@ -76,6 +78,14 @@ const optimizer: Setting<TrainingPlan["optimizer"]> = {
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
+const isolation: Setting<IsolationLevel> = {
+  words: "least isolation of the enclave process; the server does not start below it",
+  placeholder: "level",
+  fallback: "none",
+  read: (text) => (isIsolationLevel(text) ? text : undefined),
+  expected: ISOLATION_LEVELS.join(", "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -87,13 +97,15 @@ const SETTINGS = {
   ),
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
+  witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
+  require_isolation: isolation,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),
   over_selection: number("devices selected for each wanted update", 1, 1, 10),
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
-  rule: string<string>("defence and rule: cosine, mean, or a JSON specification", "rule", "cosine"),
+  rule: string<string>(RULE_WORDS, "rule", "default"),
   updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),
   weight_cap: number("most that one device weighs, in medians of the claimed example counts", 2, 1, 1e6),
@@ -116,6 +128,7 @@ const SETTINGS = {
   challenge_per_minute: perMinute("handshakes", 30),
   submit_per_minute: perMinute("updates", 10),
   model_per_minute: perMinute("model requests", 60),
+  log_per_minute: perMinute("files of the audit log", 600),
 } as const satisfies Record<string, Setting<never> | Setting<string | undefined> | Setting<number> | Setting<string>>;
 
 export type Name = keyof typeof SETTINGS;

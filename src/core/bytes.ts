@@ -14,10 +14,27 @@ export function fromUtf8(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
 
+/**
+ * Zeros outside of the collected heap. Up to 64 bytes an array would lie inside of it, where the collector moves it and
+ * leaves copies behind that nothing wipes: secrets go here.
+ */
+export function ownBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
+/** The secret in memory of our own; where it was is wiped. */
+export function takeOver(secret: Bytes): Uint8Array<ArrayBuffer> {
+  const out = ownBytes(secret.length);
+  out.set(secret);
+  wipe(secret);
+  return out;
+}
+
+/** In memory outside of the collected heap. */
 export function concat(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.length;
-  const out = new Uint8Array(length);
+  const out = ownBytes(length);
   let offset = 0;
   for (const part of parts) {
     out.set(part, offset);
@@ -69,11 +86,18 @@ export function readU32be(bytes: Bytes, offset = 0): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(offset);
 }
 
+/** Throws RangeError for a value over 2^53 - 1. */
+export function readU64be(bytes: Bytes, offset = 0): number {
+  const value = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(offset);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`expected at most 2^53 - 1, got ${value}`);
+  return Number(value);
+}
+
 /** LP(x) of the protocol: u32 length, then x. Makes a concatenation of fields injective. */
 export function lengthPrefixed(...parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += 4 + part.length;
-  const out = new Uint8Array(length);
+  const out = ownBytes(length);
   let offset = 0;
   for (const part of parts) {
     writeU32be(out, part.length, offset);
@@ -97,11 +121,23 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {
   return out;
 }
 
-/** RFC 4648 section 5, without padding. */
-export function toBase64Url(bytes: Bytes): string {
+/** RFC 4648 section 4. */
+export function toBase64(bytes: Bytes): string {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return btoa(binary);
+}
+
+/** undefined where the text is not the one canonical form, with padding, of some bytes. */
+export function parseBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  const out = fromBase64(text);
+  return toBase64(out) === text ? out : undefined;
+}
+
+/** RFC 4648 section 5, without padding. */
+export function toBase64Url(bytes: Bytes): string {
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** undefined where the text is not the one canonical form of some bytes. */

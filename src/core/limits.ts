@@ -7,7 +7,7 @@ export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
-  frameBytesMax: 16 * MIB,
+  frameBytesMax: 20 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
@@ -15,6 +15,13 @@ export const LIMITS = {
   suiteNameLengthMax: 32,
   pskIdsMax: 4,
   pskIdBytesMax: 64,
+
+  // connections: every device of a round waits for work on one, and opens another for its update
+  connectionsMax: 25_000,
+  connectionHandshakeMsMax: 15_000,
+  connectionIdleMsMax: 75_000,
+  requestHeadersMsMax: 15_000,
+  requestMsMax: 5 * 60_000,
 
   // sessions (protocol, sections "challenge" and "records")
   clockSkewMsMax: 300_000,
@@ -55,10 +62,12 @@ export const LIMITS = {
   chunkBytes: 256 * KIB,
   treeLeafBytes: MIB,
   /** Blobs from this length on are hashed by threads. */
-  threadedBlobBytesMin: 8 * MIB,
+  threadedBlobBytes: 8 * MIB,
   hashThreadsMax: 4,
   examplesMax: 1_000_000_000,
   devicesPerRoundMax: 10_000,
+  /** Each may take as much space as the model until it is refused. */
+  uploadsPerDeviceMax: 8,
 
   // learning
   layerWidthMax: 1_000_000,
@@ -75,6 +84,21 @@ export const LIMITS = {
   batchSizeMax: 65_536,
   datasetBytesMax: 2 * 1024 * MIB,
   csvBytesMax: 256 * MIB,
+
+  // enclave: how long one call may take, from when the enclave can start on it. An aggregation may compare every pair
+  // of updates: 1,000 of a million values are 5e11 products, some minutes on one core.
+  enclaveCallMsMax: 60_000,
+  enclaveAggregateMsMax: 30 * 60_000,
+
+  // audit log
+  logEntriesMax: 2 ** 40,
+  logEntryBytesMax: 4096,
+  logProofHashesMax: 63,
+  noteBytesMax: 96 * KIB,
+  noteSignaturesMax: 24,
+  noteNameLengthMax: 255,
+  witnessesMax: 16,
+  anchorsMax: 10_000,
 
   // rounds
   longPollMsMax: 25_000,

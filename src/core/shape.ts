@@ -48,6 +48,15 @@ export function float(min: number = -Number.MAX_VALUE, max: number = Number.MAX_
   };
 }
 
+export function boolean(): Shape<boolean> {
+  const words = "true or false";
+  return {
+    read: (value, path) => (typeof value === "boolean" ? value : refuse(path, words)),
+    schema: { type: "boolean" },
+    words,
+  };
+}
+
 /** pattern: anchored by the caller. */
 export function text(lengthMax: number, pattern?: RegExp): Shape<string> {
   const words = `text of at most ${lengthMax} characters${pattern === undefined ? "" : ` matching ${pattern.source}`}`;

@@ -1,6 +1,7 @@
 // AES-256-GCM (SP 800-38D) with 96-bit nonces and 128-bit tags. The caller owns the uniqueness of nonces.
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import { wipe } from "../core/bytes.ts";
 import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
 
 /** Returns ciphertext, then tag: plaintext.length + 16 bytes. */
@@ -54,6 +55,7 @@ export function openAeadInto(
   const body = decrypt(key, nonce, associated, sealed);
   if (body === undefined) return false;
   out.set(body);
+  wipe(body);
   release(body);
   return true;
 }

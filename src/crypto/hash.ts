@@ -1,5 +1,6 @@
 // SHA-2 and HMAC. SHA-256 names content (trees, identifiers), SHA-384 runs the protocol.
 
+import { concat } from "../core/bytes.ts";
 import { PLATFORM } from "./native-platform.ts";
 import type { HashName } from "./platform.ts";
 
@@ -8,7 +9,12 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export const SHA256_BYTES = 32;
 export const SHA384_BYTES = 48;
 
+/** Up to here joining the parts costs less than a hash object that takes them one by one. */
+const JOINED_BYTES_MAX = 1024;
+
 function digest(name: HashName, parts: readonly Uint8Array[]): Bytes {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (length <= JOINED_BYTES_MAX) return PLATFORM.hash(name, concat(...parts));
   const hash = PLATFORM.startHash(name);
   for (const part of parts) hash.update(part);
   return hash.digest();

@@ -2,7 +2,7 @@
 // 150 us, a decapsulation 35 us): so each array of key bytes keeps its own, for as long as it lives and says the same.
 
 import { createPrivateKey, createPublicKey, hash, type KeyObject } from "node:crypto";
-import { equal } from "../core/bytes.ts";
+import { equal, takeOver } from "../core/bytes.ts";
 
 /** Forms in which node:crypto reads a raw key. */
 type RawFormat = "raw-public" | "raw-seed" | "raw-private";
@@ -51,7 +51,5 @@ export class KeyObjects {
 /** The bytes of a public or private key, in memory of their own. */
 export function rawKey(key: KeyObject, format: RawFormat): Uint8Array<ArrayBuffer> {
   const exported = (key as unknown as { export(options: { format: RawFormat }): Buffer }).export({ format });
-  const out = new Uint8Array(exported);
-  if (format !== "raw-public") exported.fill(0);
-  return out;
+  return takeOver(exported);
 }

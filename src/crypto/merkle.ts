@@ -10,7 +10,7 @@ import type { RunningHash } from "./platform.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const leafHash = (data: Uint8Array): Bytes => sha256(Uint8Array.of(0), data);
-const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Bytes => sha256(Uint8Array.of(1), left, right);
 
 /** Root over leaf hashes; the hash of nothing where there are none. */
 export function treeRoot(leaves: readonly Uint8Array[]): Bytes {
@@ -96,16 +96,28 @@ export class GrowingTree {
     return this.#size;
   }
 
-  append(leaf: Uint8Array): void {
-    let hash = new Uint8Array(leaf);
-    let size = 1;
+  /** onSubtree: told of every subtree of two leaves or more that this leaf completes, the smallest first. */
+  append(leaf: Uint8Array, onSubtree?: (root: Uint8Array, size: number) => void): void {
+    this.#push(leaf, 1, onSubtree);
+  }
+
+  /** A whole subtree of 2^k leaves by its root; the size so far must be a multiple of it. */
+  appendSubtree(root: Uint8Array, size: number): void {
+    if (this.#size % size !== 0) throw new RangeError(`no subtree of ${size} starts at leaf ${this.#size}`);
+    this.#push(root, size);
+  }
+
+  #push(root: Uint8Array, leaves: number, onSubtree?: (root: Uint8Array, size: number) => void): void {
+    let hash = new Uint8Array(root);
+    let size = leaves;
     for (let peak = this.#peaks.at(-1); peak !== undefined && peak.size === size; peak = this.#peaks.at(-1)) {
       hash = nodeHash(peak.hash, hash);
       size *= 2;
       this.#peaks.pop();
+      onSubtree?.(hash, size);
     }
     this.#peaks.push({ hash, size });
-    this.#size += 1;
+    this.#size += leaves;
   }
 
   root(): Bytes {

@@ -1,6 +1,7 @@
 // ML-DSA over OpenSSL.
 
 import { createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import { concat } from "../core/bytes.ts";
 import { KeyObjects, rawKey } from "./key-objects.ts";
 import type { MlDsaName, MlDsaPrimitives } from "./ml-dsa-primitives.ts";
 
@@ -30,7 +31,7 @@ export class NativeMlDsa implements MlDsaPrimitives {
       this.#seeds.keep(seed, pair.privateKey);
       return { publicKey: rawKey(pair.publicKey, "raw-public"), seed };
     }
-    const seed = new Uint8Array(given);
+    const seed = concat(given);
     return { publicKey: rawKey(createPublicKey(this.#seeds.get(seed)), "raw-public"), seed };
   }
 

@@ -1,6 +1,7 @@
 // The platform of Node: node:crypto.
 
-import { createHash, createHmac, hkdfSync, randomFillSync } from "node:crypto";
+import { createHash, createHmac, hash, hkdfSync, randomFillSync } from "node:crypto";
+import { ownBytes, takeOver } from "../core/bytes.ts";
 import { openAead, sealAead } from "./aead.ts";
 import { NativeMlDsa } from "./native-ml-dsa.ts";
 import { nativeMlKem } from "./native-ml-kem.ts";
@@ -14,13 +15,14 @@ const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 function running(hash: { update(bytes: Uint8Array): unknown; digest(): Uint8Array }): RunningHash {
   return {
     update: (bytes) => void hash.update(bytes),
-    digest: () => new Uint8Array(hash.digest()),
+    digest: () => takeOver(hash.digest()),
   };
 }
 
 export const PLATFORM: Platform = {
-  randomBytes: (length) => randomFillSync(new Uint8Array(length)),
+  randomBytes: (length) => randomFillSync(ownBytes(length)),
   startHash: (name) => running(createHash(name)),
+  hash: (name, input) => new Uint8Array(hash(name, input, { outputEncoding: "buffer" })),
   startHmac: (name, key) => running(createHmac(name, key)),
   hkdf: (name, secret, salt, info, length) => new Uint8Array(hkdfSync(name, secret, salt, info, length) as ArrayBuffer),
   chunkCipher: async (key) => ({

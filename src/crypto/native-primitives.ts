@@ -2,6 +2,7 @@
 // the time of a call a row.
 
 import { createCipheriv, hash, randomFillSync } from "node:crypto";
+import { ownBytes } from "../core/bytes.ts";
 import type { FrodoPrimitives, RowGenerator, RowSource, ShakeBits } from "./frodo-primitives.ts";
 import { Keccak } from "./keccak.ts";
 
@@ -14,7 +15,7 @@ function shake(bits: ShakeBits, input: Uint8Array, length: number): Uint8Array<A
 }
 
 function randomBytes(length: number): Uint8Array<ArrayBuffer> {
-  return randomFillSync(new Uint8Array(length));
+  return randomFillSync(ownBytes(length));
 }
 
 function rows(generator: RowGenerator, n: number): RowSource {

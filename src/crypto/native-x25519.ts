@@ -1,6 +1,7 @@
 // X25519 over OpenSSL.
 
 import { createPublicKey, diffieHellman, generateKeyPairSync } from "node:crypto";
+import { concat, takeOver } from "../core/bytes.ts";
 import { KeyObjects, rawKey } from "./key-objects.ts";
 import type { X25519 } from "./platform.ts";
 
@@ -17,7 +18,7 @@ class NativeX25519 implements X25519 {
       this.#secrets.keep(secretKey, pair.privateKey);
       return { publicKey: rawKey(pair.publicKey, "raw-public"), secretKey };
     }
-    const secretKey = new Uint8Array(given);
+    const secretKey = concat(given);
     return { publicKey: rawKey(createPublicKey(this.#secrets.get(secretKey)), "raw-public"), secretKey };
   }
 
@@ -25,10 +26,7 @@ class NativeX25519 implements X25519 {
     const privateKey = this.#secrets.get(secretKey);
     const publicKey = this.#publics.get(peer);
     try {
-      const secret = diffieHellman({ privateKey, publicKey });
-      const out = new Uint8Array(secret);
-      secret.fill(0);
-      return out;
+      return takeOver(diffieHellman({ privateKey, publicKey }));
     } catch {
       // Keys of the right length fail here for one reason: OpenSSL refuses a shared point of zero.
       return undefined;

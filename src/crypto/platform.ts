@@ -34,6 +34,8 @@ export interface ChunkCipher {
 export interface Platform {
   randomBytes(length: number): Bytes;
   startHash(name: HashName): RunningHash;
+  /** At once: for short inputs. */
+  hash(name: HashName, input: Uint8Array): Bytes;
   /** FIPS 198-1. */
   startHmac(name: HashName, key: Uint8Array): RunningHash;
   /** RFC 5869, extract and expand at once. */

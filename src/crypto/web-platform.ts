@@ -50,6 +50,7 @@ let frodo: KernelPrimitives | undefined;
 export const PLATFORM: Platform = {
   randomBytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
   startHash: (name) => running(HASHES[name].create()),
+  hash: (name, input) => new Uint8Array(HASHES[name](input)),
   startHmac: (name, key) => running(hmac.create(HASHES[name], key)),
   hkdf: (name, secret, salt, info, length) => new Uint8Array(hkdf(HASHES[name], secret, salt, info, length)),
   chunkCipher,

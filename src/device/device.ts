@@ -17,17 +17,21 @@ import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { schemeOfKey, signature } from "../crypto/signature.ts";
 import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
-import { identityMessage, serverKeyOf } from "../wire/identity.ts";
+import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
+import { identityMessage } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { modelStatement, openModel, splitModel } from "../wire/model.ts";
+import { noteKey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
-import { type Receipt, receiptAnswer, receiptMessage } from "../wire/receipt.ts";
+import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
 import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { enrollDevice } from "./enroll.ts";
 import { usableSuites } from "./handshake.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
+import { LogWatch } from "./log-watch.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -47,6 +51,8 @@ export interface DeviceOptions {
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   /** Preferred first; the first one decides what keys an enrolment makes. */
+  /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
+  readonly witnessPolicy?: string;
   readonly suites?: readonly SuiteName[];
   /** Keys that device and server hold beforehand, to be mixed into each full handshake. */
   readonly psk?: DevicePsk;
@@ -69,8 +75,11 @@ export interface Round {
    * delta: local minus global parameters. Signs, seals to the enclave and submits; repeats until the server has it.
    * undefined where the round had ended before.
    */
-  submit(delta: Float32Array, examples: number): Promise<Receipt | undefined>;
+  submit(delta: Float32Array, examples: number): Promise<ProvenReceipt | undefined>;
 }
+
+/** encoded: receipt, signature and proof, which hold without the server (see verifyReceipt). */
+export type ProvenReceipt = Receipt & { readonly encoded: Uint8Array };
 
 /** What was checked about the enclave, once an epoch. */
 interface TrustedEnclave {
@@ -97,6 +106,7 @@ export class Device {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #log: LogWatch;
   #enclave: TrustedEnclave | undefined;
   #lastSequence = 0;
 
@@ -114,6 +124,11 @@ export class Device {
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
+    this.#log = new LogWatch({
+      path: `${options.keystore}.log`,
+      trust: trustOf(keystore, policyOf(options)),
+      get: async (path, bytesMax) => await this.#connection.get(path, bytesMax),
+    });
   }
 
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
@@ -252,7 +267,7 @@ export class Device {
 
   async #openRound(task: Task): Promise<Round> {
     const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
-    const model = await this.#fetchModel(task);
+    const [model] = await Promise.all([this.#fetchModel(task), this.#log.check()]);
     const { parameters } = splitModel(model);
     const enclave = this.#enclave!;
     if (parameters.length !== enclave.policy.parameters) throw new QflareError("model.malformed");
@@ -289,7 +304,7 @@ export class Device {
     enclave: TrustedEnclave,
     delta: Float32Array,
     examples: number,
-  ): Promise<Receipt | undefined> {
+  ): Promise<ProvenReceipt | undefined> {
     if (delta.length !== enclave.policy.parameters) {
       throw new RangeError(`expected a delta of ${enclave.policy.parameters} values, got ${delta.length}`);
     }
@@ -321,10 +336,10 @@ export class Device {
     return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
   }
 
-  async #send(round: number, submit: Bytes, blob: Bytes, digest: Bytes): Promise<Receipt | undefined> {
+  async #send(round: number, submit: Bytes, blob: Bytes, digest: Bytes): Promise<ProvenReceipt | undefined> {
     try {
       const answer = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
-      return this.#readReceipt(answer, digest);
+      return await this.#readReceipt(answer, digest);
     } catch (error) {
       if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
       this.#emit({ event: "late", round, reason: error.code });
@@ -332,19 +347,28 @@ export class Device {
     }
   }
 
-  /** Throws server.identity unless the pinned server signed for this blob. */
-  #readReceipt(encoded: Bytes, digest: Bytes): Receipt {
-    const { receipt, signature: signed } = receiptAnswer.decode(encoded);
-    const scheme = schemeOfKey(this.#keystore.signature_public_key)!;
-    const serverKey = serverKeyOf(identityMessage.decode(this.#keystore.identity), scheme.name);
-    const fields = receiptMessage.decode(receipt);
-    const isSigned = scheme.verify(serverKey, receipt, signed, CONTEXTS.receipt);
-    if (!isSigned || !equal(fields.blob_digest, digest))
-      throw new QflareError("server.identity", "its receipt does not hold");
-    return fields;
+  /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
+  async #readReceipt(encoded: Bytes, digest: Bytes): Promise<ProvenReceipt> {
+    // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
+    const trust = trustOf(this.#keystore, NO_WITNESSES);
+    const { receipt, checkpoint, note } = verifyReceipt(encoded, trust.logKey.publicKey, trust);
+    if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
+    await this.#log.take(checkpoint, note);
+    return { ...receipt, encoded };
   }
 
   #emit(event: DeviceEvent): void {
     this.#options.onEvent?.(event);
   }
+}
+
+/** The log of the device's own run, signed by the server that it pinned. */
+function trustOf(keystore: Keystore, policy: WitnessPolicy): LogTrust {
+  const origin = logOrigin(keystore.run_id);
+  const { log_public_key } = identityMessage.decode(keystore.identity);
+  return { origin, logKey: noteKey(origin, "ml-dsa-44", log_public_key), policy };
+}
+
+function policyOf({ witnessPolicy }: DeviceOptions): WitnessPolicy {
+  return witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(witnessPolicy);
 }

@@ -39,6 +39,7 @@ class ProcessTrainer implements Trainer {
   readonly #command: readonly string[];
   readonly #timeoutMs: number;
   #program: Program | undefined;
+  #closing: Promise<void> | undefined;
   #jobs = 0;
 
   constructor(description: ModelDescription, { command, timeoutMs = TIMEOUT_MS }: ProcessTrainerOptions) {
@@ -87,10 +88,12 @@ class ProcessTrainer implements Trainer {
     }
   }
 
+  /** Whoever calls waits until the program is gone, also where another has asked for it already. */
   async close(): Promise<void> {
     const program = this.#program;
     this.#program = undefined;
-    await program?.end();
+    if (program !== undefined) this.#closing = program.end();
+    await this.#closing;
   }
 }
 

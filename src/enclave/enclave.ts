@@ -1,7 +1,8 @@
-// The enclave as a state machine: one method an operation. Each leaves an audit record, whatever its outcome.
+// The enclave as a state machine: one method an operation. Each leaves an audit record with its outcome: also an update
+// that is rejected and an aggregation that comes to nothing. A request that is refused with an error changes nothing
+// and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
-import type { IsolationLevel } from "../attestation/simulated.ts";
 import { makeSimulatedEvidence } from "../attestation/simulated.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
@@ -10,16 +11,18 @@ import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
 import { SUITES } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
-import { reportMessage } from "../wire/report.ts";
+import { type Reputation, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
 import { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
+import { updatedReputations } from "./reputation.ts";
 import { EnclaveRound } from "./round.ts";
 
 /** Evidence lives so long; a run that lasts longer cannot go on: its devices refuse the enclave. */
@@ -72,8 +75,7 @@ export class Enclave {
       latest: progress?.latest ?? null,
       round: undefined,
     };
-    this.#run?.round?.forget();
-    if (this.#run !== undefined) wipeKeys(this.#run.keys);
+    this.#forgetRun();
     this.#run = run;
     const outcome = request.resume === null ? "new" : "resumed";
     return {
@@ -90,6 +92,13 @@ export class Enclave {
         outcome,
       }),
     };
+  }
+
+  #forgetRun(): void {
+    if (this.#run === undefined) return;
+    this.#run.round?.forget();
+    wipeKeys(this.#run.keys);
+    this.#run = undefined;
   }
 
   async #start(
@@ -151,6 +160,9 @@ export class Enclave {
         `expected ${run.policy.parameters} parameters, got ${parameters.length}`,
       );
     }
+    if (!parameters.every(Number.isFinite)) {
+      throw new QflareError("model.malformed", "expected parameters that are finite");
+    }
     const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
     return {
       ...signed.answer,
@@ -160,10 +172,10 @@ export class Enclave {
 
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
     const run = this.#openRun();
-    const digest = this.#checkBase(run, request, file);
+    const { digest, reputations } = this.#checkBase(run, request, file);
     run.round?.forget();
     const { head, parameters } = splitModel(file);
-    run.round = new EnclaveRound(request.round, { digest, head, parameters }, request.cohort);
+    run.round = new EnclaveRound(request.round, { digest, head, parameters, reputations }, request.cohort);
     return this.#trace(run, {
       at: request.at,
       operation: "begin",
@@ -174,7 +186,11 @@ export class Enclave {
   }
 
   /** The base is the model that this enclave signed last: a server cannot start a round on another or an older one. */
-  #checkBase(run: Run, request: EnclaveRequest<"begin">, file: Uint8Array): Uint8Array<ArrayBuffer> {
+  #checkBase(
+    run: Run,
+    request: EnclaveRequest<"begin">,
+    file: Uint8Array,
+  ): { digest: Uint8Array<ArrayBuffer>; reputations: readonly Reputation[] } {
     const publicKey = run.keys.signature_public_key;
     if (!signature("ML-DSA-44").verify(publicKey, request.statement, request.signature, CONTEXTS.model)) {
       throw new QflareError("model.signature");
@@ -187,7 +203,7 @@ export class Enclave {
     if (run.latest === null || !equal(run.latest.model_digest, digest) || request.round <= run.latest.round) {
       throw new QflareError("enclave.state", "expected the model that was signed last");
     }
-    return digest;
+    return { digest, reputations: reputationsOf(request.report, statement) };
   }
 
   async update(request: EnclaveRequest<"update">, blob: Uint8Array): Promise<EnclaveAnswer<"update">> {
@@ -243,15 +259,16 @@ export class Enclave {
     model: Uint8Array<ArrayBuffer>;
     digest: Uint8Array<ArrayBuffer>;
   } {
-    const { parameters, verdicts } = aggregateRound(round, run.defence);
+    const { parameters, verdicts, aggregation } = aggregateRound(round, run.defence);
     const model = joinModel(round.head, bytesFromFloats(parameters));
     const report = reportMessage.encode({
       v: 1,
       run_id: run.keys.run_id,
       round: round.number,
       base_digest: new Uint8Array(round.baseDigest),
-      aggregation: run.policy.aggregation,
+      aggregation,
       updates: verdicts,
+      reputations: updatedReputations(round.reputations, verdicts),
       missing: round.missing.map((id) => new Uint8Array(id)),
       enclave_audit_head: run.chain.head,
     });
@@ -298,6 +315,15 @@ export class Enclave {
     });
     return { progress, record };
   }
+}
+
+/** From the report that was signed with the model: a server can neither change it nor keep it back. */
+function reputationsOf(report: Uint8Array | null, statement: ModelStatement): readonly Reputation[] {
+  const digest = report === null ? NOTHING : sha256(report);
+  if (!equal(digest, statement.report_digest)) {
+    throw new QflareError("model.signature", "its report is another one than was signed");
+  }
+  return report === null ? [] : reportMessage.decode(report).reputations;
 }
 
 function openRound(run: Run): EnclaveRound {

@@ -1,7 +1,7 @@
 // Keys of a run and their sealed form. The sealed form may lie anywhere; the sealing key stays with the enclave (in a
 // TEE the platform's, in simulation a file that no other process needs).
 
-import { concat, utf8, wipe } from "../core/bytes.ts";
+import { concat, lengthPrefixed, readU32be, takeOver, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, type Of, object, oneOf, uint } from "../core/shape.ts";
@@ -12,14 +12,13 @@ import { exchangeKem, SUITE_NAMES, SUITES } from "../crypto/suite.ts";
 import { LABELS } from "../wire/labels.ts";
 import { RUN_ID_BYTES } from "../wire/policy.ts";
 
+/** What of the keys may be read. The secret parts follow as they are: a CBOR writer keeps copies of what it wrote. */
 const keysMessage = message("enclave keys", 98_304, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
   policy_hash: bytes(32),
   suite: oneOf(...SUITE_NAMES),
-  signature_secret_key: bytes(32),
   signature_public_key: bytes(1, 4096),
-  kem_secret_key: bytes(1, 65_536),
   kem_public_key: bytes(1, 32_768),
   epoch: uint(1),
   not_before: uint(),
@@ -35,7 +34,14 @@ const progressMessage = message("enclave progress", 256, {
   latest: nullable(object({ round: uint(), model_digest: bytes(32) })),
 });
 
-export type EnclaveKeys = Of<typeof keysMessage.shape>;
+type PublicKeys = Of<typeof keysMessage.shape>;
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface EnclaveKeys extends PublicKeys {
+  readonly signature_secret_key: Bytes;
+  readonly kem_secret_key: Bytes;
+}
+
 export type EnclaveProgress = Of<typeof progressMessage.shape>;
 
 export async function generateKeys(
@@ -70,8 +76,10 @@ export class Vault {
     this.#random = random;
   }
 
-  sealKeys(keys: EnclaveKeys): Uint8Array<ArrayBuffer> {
-    return this.#seal(LABELS.enclaveKeys, keysMessage.encode(keys));
+  /** LP(public part) LP(signature secret key) LP(KEM secret key), sealed. */
+  sealKeys({ signature_secret_key, kem_secret_key, ...open }: EnclaveKeys): Bytes {
+    const plaintext = lengthPrefixed(keysMessage.encode(open), signature_secret_key, kem_secret_key);
+    return this.#seal(LABELS.enclaveKeys, plaintext);
   }
 
   sealProgress(progress: EnclaveProgress): Uint8Array<ArrayBuffer> {
@@ -80,7 +88,7 @@ export class Vault {
 
   /** Throws enclave.state where it was sealed under another key, altered, or is something else. */
   openKeys(sealed: Uint8Array): EnclaveKeys {
-    return this.#open(LABELS.enclaveKeys, sealed, keysMessage.decode);
+    return this.#open(LABELS.enclaveKeys, sealed, readKeys);
   }
 
   openProgress(sealed: Uint8Array): EnclaveProgress {
@@ -110,4 +118,16 @@ export class Vault {
       wipe(plaintext);
     }
   }
+}
+
+/** The seal holds, so this enclave wrote it: the lengths are its own. */
+function readKeys(plaintext: Uint8Array): EnclaveKeys {
+  let rest = plaintext;
+  const next = (): Bytes => {
+    const end = 4 + readU32be(rest);
+    const part = takeOver(rest.subarray(4, end));
+    rest = rest.subarray(end);
+    return part;
+  };
+  return { ...keysMessage.decode(next()), signature_secret_key: next(), kem_secret_key: next() };
 }

@@ -1,41 +1,30 @@
-// Entry of the enclave process. Speaks frames on its standard input and output; its log goes to standard error. Starts
-// with the permissions that its parent gave it, reads its sealing key, then gives up the file system.
+// Entry of the enclave process. Speaks frames on its standard input and output; its log goes to standard error. Takes
+// its sealing key from file 3, or from the platform's file where one is named, and gives up whatever it could reach
+// before it hears the first message.
 //
-//   node [--permission ...] main.ts <sealing key file> <code digest, hexadecimal>
+//   node [--permission ...] main.ts <code digest, hexadecimal> [platform key file]    3<>sealing.key
 
 import { once } from "node:events";
-import { allowedNodeEnvironmentFlags, argv, permission, stderr, stdin, stdout } from "node:process";
-import type { IsolationLevel } from "../attestation/simulated.ts";
+import { argv, stderr, stdin, stdout } from "node:process";
 import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { Enclave } from "./enclave.ts";
+import { harden } from "./hardening.ts";
 import { serve } from "./host.ts";
 import { Vault } from "./keys.ts";
-import { loadSealingKey } from "./sealing-key.ts";
+import { readPlatformKey, takeSealingKey } from "./sealing-key.ts";
 
-type Permission = { has(scope: string): boolean; drop?(scope: string): void };
-
-/**
- * Gives up the file system and says what the process cannot reach any more. "none" before Node 26, whose permission
- * model knows nothing of the network: it answers false for a scope that it does not govern.
- */
-function dropFileSystem(): IsolationLevel {
-  const model = permission as Permission | undefined;
-  const governsNetwork = allowedNodeEnvironmentFlags.has("--allow-net");
-  if (model?.drop === undefined || !governsNetwork) return "none";
-  model.drop("fs.read");
-  model.drop("fs.write");
-  const isClosed = ["fs.read", "fs.write", "child", "worker", "net"].every((scope) => !model.has(scope));
-  return isClosed ? "permission" : "none";
-}
+const SEALING_KEY_FILE = 3;
 
 async function main(): Promise<void> {
-  const [keyFile, codeDigest] = argv.slice(2);
+  const [codeDigest, platformKey] = argv.slice(2);
   const digest = codeDigest === undefined ? undefined : fromHex(codeDigest);
-  if (keyFile === undefined || digest?.length !== 32) throw new TypeError("usage: main <key file> <code digest>");
-  const vault = new Vault(loadSealingKey(keyFile, systemRandom), systemRandom);
-  const enclave = new Enclave(vault, dropFileSystem(), digest);
+  if (digest?.length !== 32) throw new TypeError("usage: main <code digest> [platform key file]");
+  const key = platformKey === undefined ? takeSealingKey(SEALING_KEY_FILE, systemRandom) : readPlatformKey(platformKey);
+  const isolation = await harden();
+  const vault = new Vault(key, systemRandom);
+  const enclave = new Enclave(vault, isolation, digest);
   await serve(enclave, stdin, async (bytes) => {
     if (!stdout.write(bytes)) await once(stdout, "drain");
   });

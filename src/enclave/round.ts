@@ -9,6 +9,7 @@ import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
+import type { Reputation } from "../wire/report.ts";
 import { type Manifest, manifestMessage, openUpdate } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
@@ -28,19 +29,27 @@ export class EnclaveRound {
   readonly base: Float32Array<ArrayBuffer>;
   /** Everything of the model file before its parameters. */
   readonly head: Uint8Array;
+  /** As the round before left them. */
+  readonly reputations: readonly Reputation[];
   readonly #cohort: ReadonlyMap<string, Uint8Array>;
   readonly #updates = new Map<string, KeptUpdate>();
 
   /** Throws message.malformed where a device id is not the hash of the keys beside it: identities cannot be lent. */
   constructor(
     number: number,
-    base: { digest: Uint8Array; head: Uint8Array; parameters: Float32Array<ArrayBuffer> },
+    base: {
+      digest: Uint8Array;
+      head: Uint8Array;
+      parameters: Float32Array<ArrayBuffer>;
+      reputations: readonly Reputation[];
+    },
     cohort: Cohort,
   ) {
     this.number = number;
     this.baseDigest = base.digest;
     this.base = base.parameters;
     this.head = base.head;
+    this.reputations = base.reputations;
     const members = new Map<string, Uint8Array>();
     for (const member of cohort) {
       if (!equal(deviceId(member.kem_key_hash, member.signature_public_key), member.device_id)) {

@@ -1,10 +1,16 @@
-// Squared distances between all pairs of rows, in one pass over the data.
+// Squared distances between all pairs of rows, from one pass of products in float32 that are summed in float64.
+//
+// |x - y|^2 = |x|^2 + |y|^2 - 2 x.y loses the digits of rows that are near one another and far from the origin. Two
+// things keep them: one of the rows, of middle length, is subtracted from all of them first (exact where they are
+// near), and pairs that cancel in spite of it are taken again by their differences.
 
-import type { Reducer } from "./reducer.ts";
-import { load, padded } from "./vector.ts";
+import type { Engine } from "./engine.ts";
+import { type Rows, rowCount } from "./rows.ts";
 
-const COLUMNS = 256; // 100 rows of float64 take 200 kB of a second-level cache
-const STRIDE = 8 * COLUMNS + 64; // bytes; rows a power of two apart would share one cache set
+/** Up to so many values of all pairs, differences cost less than a tenth of a second. */
+const DIFFERENCES_MAX = 2 ** 26;
+/** Under this share of |x|^2 + |y|^2 a distance is taken again: its relative error could pass 2^-24 / 2^-7. */
+const CANCELLED = 2 ** -7;
 
 /** A symmetric matrix of count * count values, row by row, float64. */
 export interface Distances {
@@ -12,34 +18,46 @@ export interface Distances {
   readonly squared: Float64Array;
 }
 
-export function squaredDistances(reducer: Reducer, rows: readonly Float32Array[], length: number): Distances {
-  const count = rows.length;
-  const even = count + (count % 2); // the kernel works on pairs of rows; a last single row meets a row of zeros
-  const [narrow, sums, panel] = reducer.reserve(4 * COLUMNS, 8 * even * even, even * STRIDE) as [
-    number,
-    number,
-    number,
-  ];
-  reducer.f64.fill(0, sums / 8, sums / 8 + even * even);
-  reducer.f64.fill(0, panel / 8, panel / 8 + (even * STRIDE) / 8);
-  for (let start = 0; start < length; start += COLUMNS) {
-    const width = Math.min(COLUMNS, length - start);
-    for (let r = 0; r < count; r++) {
-      load(reducer, narrow, rows[r], start, width);
-      reducer.run.widen(panel + r * STRIDE, narrow, padded(width));
-    }
-    reducer.run.squaredDistances(sums, panel, even, STRIDE, padded(width));
-  }
-  return { count, squared: mirrored(reducer.f64.subarray(sums / 8, sums / 8 + even * even), even, count) };
+/** norms: of the rows, to choose the one that is subtracted. */
+export function squaredDistances(engine: Engine, rows: Rows, norms: readonly number[]): Distances {
+  const count = rowCount(rows);
+  const out = { count, squared: new Float64Array(count * count) };
+  const few = count * count * rows.length <= DIFFERENCES_MAX;
+  const doubtful = few ? everyPair(count) : fromProducts(engine, rows, middleOf(norms), out);
+  const exact = engine.sum("differences", rows, { pairs: doubtful });
+  for (const [k, value] of exact.entries()) put(out, doubtful[2 * k], doubtful[2 * k + 1], value);
+  return out;
 }
 
-function mirrored(upper: Float64Array, width: number, count: number): Float64Array {
-  const out = new Float64Array(count * count);
+/** Fills in the distances and returns the pairs whose digits cancelled. */
+function fromProducts(engine: Engine, rows: Rows, reference: number, out: Distances): number[] {
+  const { count } = out;
+  const gram = engine.sum("products", rows, { reference });
+  const cancelled: number[] = [];
   for (let i = 0; i < count; i++) {
     for (let j = i + 1; j < count; j++) {
-      out[i * count + j] = upper[i * width + j];
-      out[j * count + i] = upper[i * width + j];
+      const size = gram[i * count + i] + gram[j * count + j];
+      const value = size - 2 * gram[i * count + j];
+      put(out, i, j, value);
+      if (!(value > CANCELLED * size && Number.isFinite(value))) cancelled.push(i, j);
     }
   }
-  return out;
+  return cancelled;
+}
+
+function put({ count, squared }: Distances, i: number, j: number, value: number): void {
+  squared[i * count + j] = value;
+  squared[j * count + i] = value;
+}
+
+function everyPair(count: number): number[] {
+  const pairs: number[] = [];
+  for (let i = 0; i < count; i++) for (let j = i + 1; j < count; j++) pairs.push(i, j);
+  return pairs;
+}
+
+/** The row of the lower median norm: fewer than half of the rows cannot make it a long one. */
+function middleOf(norms: readonly number[]): number {
+  const order = norms.map((_, row) => row).sort((a, b) => norms[a] - norms[b] || a - b);
+  return order[(order.length - 1) >> 1];
 }

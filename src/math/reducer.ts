@@ -11,12 +11,14 @@ const PAGE_BYTES = 65536;
 interface Exports {
   weightedSum(out: number, rows: number, stride: number, weights: number, groups: number, length: number): void;
   narrow(out: number, x: number, length: number): void;
-  widen(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
+  squares(x: number, length: number): number;
   dotOthers(out: number, x: number, factor: number, pivot: number, below: number, above: number, length: number): void;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;
-  squaredDistances(out: number, rows: number, count: number, stride: number, length: number): void;
+  subtractRow(rows: number, count: number, stride: number, reference: number, length: number): void;
+  products(out: number, rows: number, count: number, stride: number, length: number): void;
+  squaredDistance(x: number, y: number, length: number): number;
 }
 
 type NetworkMaker = (count: number, low: number, high: number) => Comparators;

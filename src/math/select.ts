@@ -3,40 +3,33 @@
 
 import type { Comparators } from "./network.ts";
 import { selectionNetwork, sortingNetwork } from "./network.ts";
+import { openPanel } from "./panel.ts";
 import type { Reducer } from "./reducer.ts";
-import { load, padded, unload } from "./vector.ts";
+import { type Rows, rowCount, type Vector } from "./rows.ts";
+import { padded, unload } from "./vector.ts";
 
 const SLICE = 64; // columns that a network sorts at once: 100 rows of them take 26 kB of a first-level cache
 const PANEL = 512; // columns copied at once: fewer, longer copies
-export const STRIDE = 4 * PANEL + 64; // bytes; rows a power of two apart would share one cache set
+export const STRIDE = 4 * PANEL + 64; // bytes between the rows of a panel
 
-export type Rows = readonly Float32Array[];
-export type Vector = Float32Array<ArrayBuffer>;
+export type Scales = readonly number[];
 
 /** Mean of the two middle values where the number of rows is even. Row r counts as scales[r] * rows[r]. */
-export function coordinateMedian(reducer: Reducer, rows: Rows, length: number, scales?: ArrayLike<number>): Vector {
-  const low = Math.floor((rows.length - 1) / 2);
-  const high = Math.floor(rows.length / 2) + 1;
-  return rangeMean(reducer, rows, length, low, high, scales);
+export function coordinateMedian(reducer: Reducer, rows: Rows, { scales }: { readonly scales?: Scales }): Vector {
+  const count = rowCount(rows);
+  return rangeMean(reducer, rows, Math.floor((count - 1) / 2), Math.floor(count / 2) + 1, scales);
 }
 
 /** Mean of what is left of each coordinate without its f smallest and f largest values; 2f < number of rows. */
-export function trimmedMean(reducer: Reducer, rows: Rows, length: number, f: number): Vector {
-  return rangeMean(reducer, rows, length, f, rows.length - f);
+export function trimmedMean(reducer: Reducer, rows: Rows, { f }: { readonly f: number }): Vector {
+  return rangeMean(reducer, rows, f, rowCount(rows) - f);
 }
 
 /** Mean of the ranks low to high - 1 of each coordinate. */
-function rangeMean(
-  reducer: Reducer,
-  rows: Rows,
-  length: number,
-  low: number,
-  high: number,
-  scales?: ArrayLike<number>,
-): Vector {
-  const comparators = reducer.network(selectionNetwork, rows.length, low, high);
+function rangeMean(reducer: Reducer, rows: Rows, low: number, high: number, scales?: Scales): Vector {
+  const comparators = reducer.network(selectionNetwork, rowCount(rows), low, high);
   const groups = Math.ceil((high - low) / 8);
-  const out = new Float32Array(length);
+  const out = new Float32Array(rows.length);
   const areas = [32 * groups, 8 * PANEL];
   const visit = (panel: number, [weights, sum]: readonly number[], start: number, width: number): void => {
     reducer.f32.fill(0, weights / 4, weights / 4 + 8 * groups);
@@ -45,7 +38,7 @@ function rangeMean(
     reducer.run.weightedSum(sum, panel + low * STRIDE, STRIDE, weights, groups, padded(width));
     unload(reducer, sum, panel, out, start, width);
   };
-  eachPanel(reducer, { rows, length, comparators, areas, visit, scales });
+  eachPanel(reducer, { rows, comparators, areas, visit, scales });
   return out;
 }
 
@@ -53,15 +46,16 @@ function rangeMean(
  * Mean of the kept values of each coordinate that lie nearest to its median; kept <= number of rows. Of two values as
  * far on either side the lower one enters, so that the order of the rows does not matter.
  */
-export function meanAroundMedian(reducer: Reducer, rows: Rows, length: number, kept: number): Vector {
-  const comparators = reducer.network(sortingNetwork, rows.length, 0, rows.length);
-  const out = new Float32Array(length);
+export function meanAroundMedian(reducer: Reducer, rows: Rows, { kept }: { readonly kept: number }): Vector {
+  const count = rowCount(rows);
+  const comparators = reducer.network(sortingNetwork, count, 0, count);
+  const out = new Float32Array(rows.length);
   const visit = (panel: number, _areas: readonly number[], start: number, width: number): void => {
     for (let i = 0; i < width; i++) {
-      out[start + i] = windowMean(reducer.f32, panel / 4 + i, STRIDE / 4, rows.length, kept);
+      out[start + i] = windowMean(reducer.f32, panel / 4 + i, STRIDE / 4, count, kept);
     }
   };
-  eachPanel(reducer, { rows, length, comparators, areas: [], visit });
+  eachPanel(reducer, { rows, comparators, areas: [], visit });
   return out;
 }
 
@@ -81,41 +75,28 @@ function windowMean(sorted: Float32Array, at: number, stride: number, count: num
 
 export interface Walk {
   readonly rows: Rows;
-  readonly length: number;
   readonly comparators: Comparators;
   /** Byte lengths of scratch that visit wants. */
   readonly areas: readonly number[];
   readonly visit: (panel: number, areas: readonly number[], start: number, width: number) => void;
-  readonly scales?: ArrayLike<number> | undefined;
+  readonly scales?: Scales | undefined;
 }
 
 /** Copies panels of columns to the kernel, applies the comparators, and shows each to visit. */
-export function eachPanel(reducer: Reducer, { rows, length, comparators, areas, visit, scales }: Walk): void {
-  const rowsMax = rows.length + 8; // a sum over groups of eight reads past the last row, with weight 0
-  const [network, panel, ...rest] = reducer.reserve(comparators.byteLength, rowsMax * STRIDE, ...areas);
+export function eachPanel(reducer: Reducer, { rows, comparators, areas, visit, scales }: Walk): void {
+  const spareRows = 8; // a sum over groups of eight reads past the last row, with weight 0
+  const panel = openPanel(reducer, rows, { columns: PANEL, spareRows, areas: [...areas, comparators.byteLength] });
+  const network = panel.areas.at(-1)!;
   new Uint16Array(reducer.f32.buffer).set(comparators, network / 2);
-  reducer.f32.fill(0, panel / 4, panel / 4 + (rowsMax * STRIDE) / 4);
-  for (let start = 0; start < length; start += PANEL) {
-    const width = Math.min(PANEL, length - start);
-    loadRows(reducer, panel, rows, start, width, scales);
-    for (let slice = 0; slice < width; slice += SLICE) {
-      reducer.run.exchange(panel + 4 * slice, STRIDE, SLICE, network, comparators.length / 2);
+  for (let start = 0; start < rows.length; start += PANEL) {
+    const width = Math.min(PANEL, rows.length - start);
+    panel.load(start, width);
+    for (const [r, factor] of scales?.entries() ?? []) {
+      if (factor !== 1) reducer.run.scale(panel.pointer + r * STRIDE, padded(width), factor);
     }
-    visit(panel, rest, start, width);
-  }
-}
-
-function loadRows(
-  reducer: Reducer,
-  panel: number,
-  rows: Rows,
-  start: number,
-  width: number,
-  scales: ArrayLike<number> | undefined,
-): void {
-  for (let r = 0; r < rows.length; r++) {
-    const pointer = panel + STRIDE * r;
-    load(reducer, pointer, rows[r], start, width);
-    if (scales !== undefined && scales[r] !== 1) reducer.run.scale(pointer, padded(width), scales[r]);
+    for (let slice = 0; slice < width; slice += SLICE) {
+      reducer.run.exchange(panel.pointer + 4 * slice, STRIDE, SLICE, network, comparators.length / 2);
+    }
+    visit(panel.pointer, panel.areas, start, width);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Reducer } from "./reducer.ts";
 
-export const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
+const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB, inside a second-level cache
 const ROUND = 16; // the kernel's step
 
 export function padded(length: number): number {
@@ -23,13 +23,13 @@ export function dot(reducer: Reducer, x: Float32Array, y: Float32Array): number 
 }
 
 /** Sum of squares. Not finite exactly where a value is not finite: no float32 is large enough to overflow it. */
-function squaredNorm(reducer: Reducer, x: Float32Array): number {
+export function squaredNorm(reducer: Reducer, x: Float32Array): number {
   const [px] = reducer.reserve(4 * BLOCK) as [number];
   let sum = 0;
   for (let start = 0; start < x.length; start += BLOCK) {
     const length = Math.min(BLOCK, x.length - start);
     load(reducer, px, x, start, length);
-    sum += reducer.run.dot(px, px, padded(length));
+    sum += reducer.run.squares(px, padded(length));
   }
   return sum;
 }
@@ -72,40 +72,6 @@ export function weightedSum(
     unload(reducer, sum, block, out, start, width);
   }
   return out;
-}
-
-/** Several weighted sums of the same rows: out[i] = sum of weights[i][r] * rows[r]. Reads each row once. */
-export function weightedSums(
-  reducer: Reducer,
-  rows: readonly Float32Array[],
-  weights: readonly ArrayLike<number>[],
-  length: number,
-): Float32Array<ArrayBuffer>[] {
-  const columns = 512;
-  const stride = 4 * columns + 64; // rows a power of two apart would share one cache set
-  const groups = Math.ceil(rows.length / 8);
-  const areas = [32 * groups * weights.length, 8 * columns, 4 * columns, 8 * groups * stride];
-  const [pw, sum, narrow, panel] = reducer.reserve(...areas) as [number, number, number, number];
-  reducer.f32.fill(0, pw / 4, pw / 4 + 8 * groups * weights.length);
-  weights.forEach((row, i) => {
-    reducer.f32.set(row, pw / 4 + 8 * groups * i);
-  });
-  const out = weights.map(() => new Float32Array(length));
-  for (let start = 0; start < length; start += columns) {
-    const width = Math.min(columns, length - start);
-    for (let r = 0; r < 8 * groups; r++) loadOrClear(reducer, panel + r * stride, rows[r], start, width);
-    for (let i = 0; i < out.length; i++) {
-      reducer.f64.fill(0, sum / 8, sum / 8 + padded(width));
-      reducer.run.weightedSum(sum, panel, stride, pw + 32 * groups * i, groups, padded(width));
-      unload(reducer, sum, narrow, out[i], start, width);
-    }
-  }
-  return out;
-}
-
-/** x * factor, a new vector. */
-export function scaled(x: Float32Array, factor: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from(x, (value) => value * factor);
 }
 
 /** Copies length values of x from start to the kernel, padded with zeros to its step. */

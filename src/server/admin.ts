@@ -1,7 +1,7 @@
 // Administration over a Unix socket in the data folder, mode 0600: whoever can open it owns the data. One JSON object a
 // line: {"id", "method", "params"} in, {"id", "result"} or {"id", "error", "message"} out; after "watch" also events.
 
-import { chmodSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fromHex, toHex } from "../core/bytes.ts";
@@ -19,6 +19,7 @@ import type { RunState } from "./run-state.ts";
 
 export const ADMIN_SOCKET = "admin.sock";
 const SOCKET_PATH_LENGTH_MAX = 107;
+const OTHERS_AND_EXECUTE = 0o177;
 const LINE_LENGTH_MAX = 65_536;
 
 export interface AdminPorts {
@@ -88,6 +89,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     pid: process.pid,
     enclave_pid: enclave.pid ?? null,
     isolation: enclave.isAlive ? enclave.facts.isolation : null,
+    isolation_raise: enclave.isAlive ? enclave.facts.raise : null,
     round: state.current === undefined ? null : { number: state.current.round, state: state.current.state },
     finished: state.isFinished,
   }),
@@ -129,9 +131,14 @@ export async function openAdmin(path: string, ports: AdminPorts): Promise<Admin>
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(path, resolve);
+    // The socket is made within the call: there is no moment at which others could open it.
+    const umask = process.umask(OTHERS_AND_EXECUTE);
+    try {
+      server.listen(path, resolve);
+    } finally {
+      process.umask(umask);
+    }
   });
-  chmodSync(path, 0o600);
   return {
     close: () => {
       server.close();

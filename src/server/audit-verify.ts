@@ -1,16 +1,27 @@
-// Verifies the audit log of a data folder, without the server: every entry, every checkpoint, the enclave's chain, each
-// accepted update, and the line of models from the first to the newest.
+// Verifies a data folder without its server: the log as any stranger would, then what only the folder shows: the signed
+// manifests, reports and models behind the entries.
 
 import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { GrowingTree, leafHash } from "../crypto/merkle.ts";
+import { HASH_BYTES, TILE_WIDTH } from "../crypto/log-tree.ts";
+import { blobDigest } from "../crypto/merkle.ts";
 import { signature, verifyUnderKey } from "../crypto/signature.ts";
-import { type AuditEntry, auditEntry, checkpointMessage, enclaveRecord, signedCheckpoint } from "../wire/audit.ts";
+import { type AuditEntry, enclaveRecord } from "../wire/audit.ts";
+import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
 import { CONTEXTS } from "../wire/labels.ts";
-import { modelStatement } from "../wire/model.ts";
+import { replayRun } from "../wire/log-replay.ts";
+import { type LogSource, verifyLog } from "../wire/log-verify.ts";
+import { modelStatement, openModel } from "../wire/model.ts";
+import { noteKey } from "../wire/note.ts";
+import { policyHash } from "../wire/policy.ts";
 import { reportMessage } from "../wire/report.ts";
+import { encodeBundle } from "../wire/tile.ts";
 import { manifestMessage } from "../wire/update.ts";
+import { NO_WITNESSES } from "../wire/witness-policy.ts";
+import { countEntries, loadEdge, readEntries, readFullTile } from "./log-store.ts";
+import type { BlobStore } from "./store/blobs.ts";
 import type { Tables } from "./store/schema.ts";
 
 export interface AuditSummary {
@@ -20,161 +31,198 @@ export interface AuditSummary {
   readonly entries: number;
   readonly updates: number;
   readonly models: number;
-  readonly checkpoints: number;
   /** Root over all entries, hexadecimal. */
   readonly root: string;
+  /** Round that is under way. */
+  readonly open_round: number | null;
+}
+
+export interface AuditOptions {
+  /** Notes of checkpoints that the log gave before. */
+  readonly earlier?: readonly string[];
+  /** Where the models lie; without it their files are not looked at. */
+  readonly blobs?: Pick<BlobStore, "read">;
 }
 
 type Check = (holds: boolean, problem: string) => void;
 
 const NOTHING = new Uint8Array(32);
 
-/** serverPublicKeys: in the order in which they were in force. */
-export async function verifyAudit(db: Kysely<Tables>, serverPublicKeys: readonly Uint8Array[]): Promise<AuditSummary> {
+export async function verifyAudit(
+  db: Kysely<Tables>,
+  logPublicKey: Uint8Array,
+  { earlier = [], blobs }: AuditOptions = {},
+): Promise<AuditSummary> {
   const problems: string[] = [];
   const check: Check = (holds, problem) => {
     if (!holds) problems.push(problem);
   };
-  const entries = await readEntries(db, check);
-  const { root, checkpoints } = await verifyCheckpoints(db, entries.leaves, serverPublicKeys, check);
-  const enclaveKey = await verifyEnclaveChain(db, entries.list, check);
-  const updates = await verifyUpdates(db, entries.list, check);
-  const models = await verifyModels(db, entries.list, enclaveKey, check);
-  return { ok: problems.length === 0, problems, entries: entries.list.length, updates, models, checkpoints, root };
+  const run = await db.selectFrom("run").selectAll().executeTakeFirst();
+  const runId = run?.run_id ?? NOTHING;
+  const origin = logOrigin(runId);
+  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", logPublicKey), policy: NO_WITNESSES };
+  const stored = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
+  const notes = stored.slice(0, -1).map(({ note }) => note);
+  const log = await verifyLog(databaseSource(db), trust, [...notes, ...earlier]);
+  problems.push(...log.problems);
+  const count = await countEntries(db);
+  const size = log.checkpoint?.size ?? 0;
+  check(count === size, `the log holds ${count} entries, its newest checkpoint is over ${size}`);
+  const story = replayRun(log.entries, toHex(runId));
+  problems.push(...story.problems);
+  const facts = {
+    runId,
+    policyHash: policyHash(run?.policy ?? NOTHING),
+    enclaveKey: run?.enclave_public_key ?? NOTHING,
+  };
+  verifyEnclaveKey(log.entries, facts.enclaveKey, check);
+  await verifyUpdates(db, log.entries, facts, check);
+  await verifyModels(db, log.entries, facts, check);
+  if (blobs !== undefined) await verifyFiles(db, blobs, check);
+  return {
+    ok: problems.length === 0,
+    problems,
+    entries: count,
+    updates: story.updates,
+    models: story.models,
+    root: toHex(log.checkpoint?.root ?? sha256()),
+    open_round: story.openRound ?? null,
+  };
 }
 
-async function readEntries(db: Kysely<Tables>, check: Check): Promise<{ list: AuditEntry[]; leaves: Uint8Array[] }> {
-  const rows = await db.selectFrom("audit").selectAll().orderBy("position").execute();
-  const list: AuditEntry[] = [];
-  const leaves: Uint8Array[] = [];
-  for (const [i, row] of rows.entries()) {
-    check(row.position === i, `entry ${i} is missing`);
-    const leaf = leafHash(row.entry);
-    check(equal(leaf, row.leaf_hash), `entry ${i} differs from its leaf`);
-    leaves.push(leaf);
-    const entry = attempt(() => auditEntry.decode(row.entry));
-    check(entry !== undefined, `entry ${i} cannot be read`);
-    if (entry !== undefined) list.push(entry);
+/** A log as it lies in a ledger. */
+function databaseSource(db: Kysely<Tables>): LogSource {
+  return {
+    checkpoint: async () => {
+      const query = db.selectFrom("checkpoints").select("note").orderBy("size", "desc").limit(1);
+      return (await query.executeTakeFirst())?.note;
+    },
+    tile: async (row, number, width) => {
+      const full = await readFullTile(db, row, number);
+      const tile = full ?? (await loadEdge(db, await countEntries(db))).partial(row, number);
+      return tile?.slice(0, width * HASH_BYTES) ?? new Uint8Array(0);
+    },
+    bundle: async (number, width) => encodeBundle(await readEntries(db, number * TILE_WIDTH, width)),
+  };
+}
+
+interface RunFacts {
+  readonly runId: Uint8Array;
+  readonly policyHash: Uint8Array;
+  readonly enclaveKey: Uint8Array;
+}
+
+function verifyEnclaveKey(entries: readonly (AuditEntry | undefined)[], key: Uint8Array, check: Check): void {
+  for (const entry of entries) {
+    const record = entry?.type === "enclave.operation" ? attempt(() => enclaveRecord.decode(entry.data)) : undefined;
+    if (record?.operation !== "open") continue;
+    check(equal(record.subject, sha256(key)), `enclave record ${record.sequence} names another enclave key`);
   }
-  return { list, leaves };
 }
 
-async function verifyCheckpoints(
+async function verifyUpdates(
   db: Kysely<Tables>,
-  leaves: readonly Uint8Array[],
-  serverPublicKeys: readonly Uint8Array[],
+  entries: readonly (AuditEntry | undefined)[],
+  { runId, policyHash: promised }: RunFacts,
   check: Check,
-): Promise<{ root: string; checkpoints: number }> {
-  const rows = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
-  const tree = new GrowingTree();
-  let inForce = 0;
-  for (const { size, signed } of rows) {
-    const what = `checkpoint of ${size} entries`;
-    const outer = attempt(() => signedCheckpoint.decode(signed));
-    const fields = outer === undefined ? undefined : attempt(() => checkpointMessage.decode(outer.checkpoint));
-    if (outer === undefined || fields === undefined) {
-      check(false, `${what} cannot be read`);
-      continue;
-    }
-    // A key that has been replaced signs nothing any more.
-    const signer = serverPublicKeys.findIndex(
-      (key, i) => i >= inForce && verifyUnderKey(key, outer.checkpoint, outer.signature, CONTEXTS.checkpoint),
-    );
-    check(signer >= 0, `${what} is not signed by the server`);
-    inForce = Math.max(inForce, signer);
-    check(fields.size === size && size <= leaves.length, `${what}: the log holds ${leaves.length}`);
-    while (tree.size < Math.min(size, leaves.length)) tree.append(leaves[tree.size]!);
-    check(equal(tree.root(), fields.root), `${what} has another root than the log`);
-  }
-  while (tree.size < leaves.length) tree.append(leaves[tree.size]!);
-  return { root: toHex(tree.root()), checkpoints: rows.length };
-}
-
-/** Every record names the one before. Returns the key that the enclave's first record names. */
-async function verifyEnclaveChain(
-  db: Kysely<Tables>,
-  entries: readonly AuditEntry[],
-  check: Check,
-): Promise<Uint8Array> {
-  const run = await db.selectFrom("run").select("enclave_public_key").executeTakeFirst();
-  const publicKey = run?.enclave_public_key ?? NOTHING;
-  let head: Uint8Array = NOTHING;
-  let sequence = 0;
-  for (const entry of entries.filter((candidate) => candidate.type === "enclave.operation")) {
-    const record = attempt(() => enclaveRecord.decode(entry.data));
-    const follows = record !== undefined && record.sequence === sequence && equal(record.previous, head);
-    check(follows, `enclave record ${sequence} does not follow the one before it`);
-    if (record?.operation === "open") {
-      check(equal(record.subject, sha256(publicKey)), `enclave record ${sequence} names another enclave key`);
-    }
-    head = sha256(entry.data);
-    sequence += 1;
-  }
-  return publicKey;
-}
-
-async function verifyUpdates(db: Kysely<Tables>, entries: readonly AuditEntry[], check: Check): Promise<number> {
+): Promise<void> {
   const updates = await db.selectFrom("updates").selectAll().execute();
   const devices = await db.selectFrom("devices").select(["id", "signature_public_key"]).execute();
+  const rounds = await db.selectFrom("rounds").select(["round", "base_digest"]).execute();
   const former = await db.selectFrom("former_devices").select(["id", "signature_public_key"]).execute();
   const keys = new Map([...devices, ...former].map((device) => [toHex(device.id), device.signature_public_key]));
+  const bases = new Map(rounds.map(({ round, base_digest }) => [round, base_digest]));
   for (const row of updates) {
-    const what = `update of ${toHex(row.device_id)} in round ${row.round}`;
+    const id = toHex(row.device_id);
+    const what = `update of ${id} in round ${row.round}`;
     const entry = entries[row.audit_index];
     const isLogged = entry?.type === "update.accepted" && equal(entry.digest, sha256(row.manifest));
-    check(isLogged, `${what} is not in the log where its receipt says`);
-    const publicKey = keys.get(toHex(row.device_id)) ?? NOTHING;
+    check(isLogged && entry.subject === id, `${what} is not in the log where its receipt says`);
+    const publicKey = keys.get(id) ?? NOTHING;
     const isSigned = verifyUnderKey(publicKey, row.manifest, row.signature, CONTEXTS.update);
     check(isSigned, `${what} is not signed by its device`);
     const manifest = attempt(() => manifestMessage.decode(row.manifest));
     check(manifest?.round === row.round, `${what} was signed for another round`);
+    check(equal(manifest?.device_id ?? NOTHING, row.device_id), `${what} was signed by another device`);
+    check(equal(manifest?.run_id ?? NOTHING, runId), `${what} was signed for another run`);
+    check(equal(manifest?.policy_hash ?? NOTHING, promised), `${what} was signed under another policy`);
+    check(equal(manifest?.base_digest ?? NOTHING, bases.get(row.round) ?? runId), `${what} is for another base model`);
   }
-  const logged = entries.filter((entry) => entry.type === "update.accepted").length;
+  const logged = entries.filter((entry) => entry?.type === "update.accepted").length;
   check(logged === updates.length, `the log has ${logged} accepted updates, the ledger ${updates.length}`);
-  return updates.length;
 }
 
-/** Each model is signed by the enclave, stands on the one before, and its report is the one that was signed. */
+/** Each model is signed by the enclave and stands on the one before; its report judges just the accepted updates. */
 async function verifyModels(
   db: Kysely<Tables>,
-  entries: readonly AuditEntry[],
-  enclaveKey: Uint8Array,
+  entries: readonly (AuditEntry | undefined)[],
+  facts: RunFacts,
   check: Check,
-): Promise<number> {
+): Promise<void> {
   const models = await db.selectFrom("models").selectAll().orderBy("round").execute();
-  const rounds = await db.selectFrom("rounds").select(["round", "report"]).execute();
-  const reports = new Map(rounds.map((row) => [row.round, row.report]));
-  const published = new Set(entries.filter((e) => e.type === "model.published").map((e) => toHex(e.digest)));
+  // By entry, not by digest: a round that changes nothing publishes the same model again.
+  const published = entries.filter((e) => e?.type === "model.published").map((e) => e!);
   const heads = aggregateHeads(entries);
   let base: Uint8Array = NOTHING;
   for (const model of models) {
     const what = `model of round ${model.round}`;
-    const isSigned = signature("ML-DSA-44").verify(enclaveKey, model.statement, model.signature, CONTEXTS.model);
+    const isSigned = signature("ML-DSA-44").verify(facts.enclaveKey, model.statement, model.signature, CONTEXTS.model);
     check(isSigned, `${what} is not signed by the enclave`);
     const statement = attempt(() => modelStatement.decode(model.statement));
     const isAbout = statement?.round === model.round && equal(statement.model_digest, model.digest);
     check(isAbout, `${what} has a statement about another one`);
+    check(equal(statement?.run_id ?? NOTHING, facts.runId), `${what} has a statement of another run`);
+    check(equal(statement?.policy_hash ?? NOTHING, facts.policyHash), `${what} was made under another policy`);
     check(statement !== undefined && equal(statement.base_digest, base), `${what} does not stand on the one before`);
-    check(published.has(toHex(model.digest)), `${what} is not in the log`);
-    const report = reports.get(model.round);
+    const isLogged = published.some((e) => e.subject === `round ${model.round}` && equal(e.digest, model.digest));
+    check(isLogged, `${what} is not in the log`);
     if (model.round > 0) {
-      const isReported =
-        report !== null && report !== undefined && equal(sha256(report), statement?.report_digest ?? NOTHING);
-      check(isReported, `${what} has another report than the one that was signed`);
-      const decoded = isReported ? attempt(() => reportMessage.decode(report)) : undefined;
-      const head = decoded === undefined ? "" : toHex(decoded.enclave_audit_head);
-      check(heads.get(model.round) === head, `${what} was reported at another point of the enclave's chain`);
+      const digest = statement?.report_digest ?? NOTHING;
+      await verifyReport(db, model.round, { what, digest, head: heads.get(model.round) }, check);
     }
     base = model.digest;
   }
-  return models.length;
+  check(published.length === models.length, `the log has ${published.length} models, the ledger ${models.length}`);
+}
+
+async function verifyReport(
+  db: Kysely<Tables>,
+  round: number,
+  { what, digest, head }: { what: string; digest: Uint8Array; head: string | undefined },
+  check: Check,
+): Promise<void> {
+  const row = await db.selectFrom("rounds").select("report").where("round", "=", round).executeTakeFirst();
+  const stored = row?.report ?? NOTHING;
+  const isReported = equal(sha256(stored), digest);
+  check(isReported, `${what} has another report than the one that was signed`);
+  const report = isReported ? attempt(() => reportMessage.decode(stored)) : undefined;
+  if (report === undefined) return;
+  check(toHex(report.enclave_audit_head) === head, `${what} was reported at another point of the enclave's chain`);
+  const updates = await db.selectFrom("updates").select("device_id").where("round", "=", round).execute();
+  const accepted = updates.map((update) => toHex(update.device_id)).sort();
+  const judged = report.updates.map((update) => toHex(update.device_id)).sort();
+  check(accepted.join() === judged.join(), `${what}: the report does not judge exactly the accepted updates`);
+}
+
+/** The files of the models are what the digests say. */
+async function verifyFiles(db: Kysely<Tables>, blobs: Pick<BlobStore, "read">, check: Check): Promise<void> {
+  for (const model of await db.selectFrom("models").selectAll().orderBy("round").execute()) {
+    const what = `file of the model of round ${model.round}`;
+    try {
+      const file = openModel(model.content_key, model.digest, await blobs.read(model.blob_digest));
+      check(equal(blobDigest(file), model.digest), `${what} is another one`);
+    } catch (error) {
+      if (!(error instanceof QflareError)) throw error;
+      check(false, `${what}: ${error.message}`);
+    }
+  }
 }
 
 /** For each round, the head of the enclave's chain just before its aggregation. */
-function aggregateHeads(entries: readonly AuditEntry[]): Map<number, string> {
+function aggregateHeads(entries: readonly (AuditEntry | undefined)[]): Map<number, string> {
   const heads = new Map<number, string>();
   for (const entry of entries) {
-    const record = entry.type === "enclave.operation" ? attempt(() => enclaveRecord.decode(entry.data)) : undefined;
+    const record = entry?.type === "enclave.operation" ? attempt(() => enclaveRecord.decode(entry.data)) : undefined;
     if (record?.operation === "aggregate") heads.set(record.round, toHex(record.previous));
   }
   return heads;
@@ -183,7 +231,8 @@ function aggregateHeads(entries: readonly AuditEntry[]): Map<number, string> {
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof QflareError) return undefined;
+    throw error;
   }
 }

@@ -1,15 +1,31 @@
-// The server's audit log: entries are appended in the transaction that they are about; checkpoints sign the tree's
-// root.
+// The audit log: an append-only hash tree over entries, each written in the transaction that it is about. Whatever one
+// transaction appends, it also signs: its last statement stores a checkpoint over all entries, so that none is ever on
+// disk without a signature over it, and accepting an update costs one commit for the update, its entry and its proof.
 
-import type { Transaction } from "kysely";
+import type { Kysely, Transaction } from "kysely";
+import { equal } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { GrowingTree, leafHash } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
-import { type AuditType, auditEntry, checkpointMessage, signedCheckpoint } from "../wire/audit.ts";
-import { CONTEXTS } from "../wire/labels.ts";
+import {
+  HASH_BYTES,
+  proveConsistency,
+  proveInclusion,
+  type SubtreeReader,
+  subtreesOf,
+  TILE_WIDTH,
+  TileEdge,
+} from "../crypto/log-tree.ts";
+import { leafHash } from "../crypto/merkle.ts";
+import { type AuditType, auditEntry } from "../wire/audit.ts";
+import { type Checkpoint, type CheckpointSigner, checkpointNote, parseCheckpoint } from "../wire/checkpoint.ts";
+import { formatLogProof } from "../wire/log-proof.ts";
+import { type NoteKey, parseNote } from "../wire/note.ts";
+import { encodeBundle } from "../wire/tile.ts";
+import { Changes } from "./changes.ts";
+import { countEntries, insertEntries, insertTiles, loadEdge, readEntries, readFullTile } from "./log-store.ts";
 import type { Tables } from "./store/schema.ts";
-import type { Writer } from "./store/writer.ts";
+import type { CommitHook } from "./store/writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -20,76 +36,163 @@ export interface AuditFact {
   readonly data?: Bytes;
 }
 
-export class AuditLog {
-  readonly #clock: Clock;
-  readonly #runId: Bytes;
-  readonly #keys: { readonly signatureSecretKey: Bytes };
-  /** Over the entries of the newest checkpoint. */
-  #tree = new GrowingTree();
+export interface AuditPorts {
+  readonly db: Kysely<Tables>;
+  readonly clock: Clock;
+  readonly origin: string;
+  readonly signer: CheckpointSigner;
+  /** Whether only checkpoints are served that witnesses have cosigned. */
+  readonly isWitnessed: boolean;
+}
 
-  constructor(clock: Clock, runId: Bytes, keys: { readonly signatureSecretKey: Bytes }) {
-    this.#clock = clock;
-    this.#runId = runId;
-    this.#keys = keys;
+/** A checkpoint and its note. */
+export interface SignedCheckpoint extends Checkpoint {
+  readonly note: string;
+}
+
+/** What one transaction appends. */
+interface Pending {
+  readonly first: number;
+  readonly entries: Bytes[];
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class AuditLog implements CommitHook {
+  readonly #ports: AuditPorts;
+  readonly #pending = new WeakMap<Transaction<Tables>, Pending>();
+  readonly #subtrees: SubtreeReader;
+  #edge = new TileEdge();
+  #newest: SignedCheckpoint | undefined;
+  #cosigned: SignedCheckpoint | undefined;
+  /** Wakes whoever waits for a new checkpoint. */
+  readonly changes = new Changes();
+
+  constructor(ports: AuditPorts) {
+    this.#ports = ports;
+    this.#subtrees = subtreesOf((row, number) => this.#wholeTile(row, number));
   }
 
-  /** Returns the entry's position. */
-  async append(tx: Transaction<Tables>, fact: AuditFact): Promise<number> {
-    const entry = auditEntry.encode({
-      v: 1,
-      at: this.#clock.nowMs(),
-      type: fact.type,
-      subject: fact.subject,
-      digest: fact.digest,
-      data: fact.data ?? new Uint8Array(0),
-    });
-    const { last } = await tx
-      .selectFrom("audit")
-      .select((select) => select.fn.max("position").as("last"))
-      .executeTakeFirstOrThrow();
-    const position = last === null ? 0 : (last as number) + 1;
-    await tx
-      .insertInto("audit")
-      .values({ position, entry, leaf_hash: leafHash(entry) })
-      .execute();
-    return position;
+  /** Takes up what is stored. Throws store.corrupt where entries and newest checkpoint do not go together. */
+  async load(): Promise<void> {
+    const { db } = this.#ports;
+    const size = await countEntries(db);
+    const edge = await loadEdge(db, size);
+    const rows = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
+    const newest = rows.map(({ note }) => readNote(note)).at(-1);
+    const isSigned = newest === undefined ? size === 0 : newest.size === size && equal(newest.root, edge.root());
+    if (!isSigned) throw new QflareError("store.corrupt", "the audit log and its checkpoint differ");
+    this.#edge = edge;
+    this.#newest = newest;
+    this.#cosigned = rows
+      .filter(({ cosigned }) => cosigned === 1)
+      .map(({ note }) => readNote(note))
+      .at(-1);
+  }
+
+  /** Returns the entry's position and time. Only in a transaction of the Writer whose hook this log is. */
+  async append(tx: Transaction<Tables>, fact: AuditFact): Promise<{ position: number; at: number }> {
+    const pending = this.#pending.get(tx) ?? { first: await countEntries(tx), entries: [] };
+    this.#pending.set(tx, pending);
+    const at = this.#ports.clock.nowMs();
+    const { type, subject, digest, data = NOTHING } = fact;
+    pending.entries.push(auditEntry.encode({ v: 1, at, type, subject, digest, data }));
+    return { position: pending.first + pending.entries.length - 1, at };
   }
 
   async appendEnclaveRecord(tx: Transaction<Tables>, record: Bytes): Promise<void> {
     await this.append(tx, { type: "enclave.operation", subject: "enclave", digest: sha256(record), data: record });
   }
 
-  /** Signs the root over all entries that are written by then, and stores it. */
-  async checkpoint(writer: Writer): Promise<void> {
-    this.#tree = await writer.write(async (tx) => {
-      const tree = await this.#grown(tx);
-      const signed = this.#sign(tree);
-      await tx
-        .insertInto("checkpoints")
-        .values({ size: tree.size, signed })
-        .onConflict((conflict) => conflict.column("size").doUpdateSet({ signed }))
-        .execute();
-      return tree;
-    });
+  async beforeCommit(tx: Transaction<Tables>): Promise<() => void> {
+    const pending = this.#pending.get(tx);
+    if (pending === undefined) return () => undefined;
+    const { first, entries } = pending;
+    const edge = first === this.#edge.size ? this.#edge.clone() : await loadEdge(tx, first);
+    const filled = entries.flatMap((entry) => edge.append(leafHash(entry)));
+    await insertEntries(tx, first, entries);
+    await insertTiles(tx, filled);
+    const newest = this.#sign(edge);
+    await this.#storeNewest(tx, newest);
+    return () => {
+      this.#edge = edge;
+      this.#newest = newest;
+      this.changes.notify();
+    };
   }
 
-  /** A copy: the transaction may be rolled back. */
-  async #grown(tx: Transaction<Tables>): Promise<GrowingTree> {
-    const tree = this.#tree.clone();
-    const rows = await tx
-      .selectFrom("audit")
-      .select("leaf_hash")
-      .where("position", ">=", tree.size)
-      .orderBy("position")
+  #sign(edge: TileEdge): SignedCheckpoint {
+    const { origin, signer, clock } = this.#ports;
+    const checkpoint = { origin, size: edge.size, root: edge.root() };
+    return { ...checkpoint, note: checkpointNote(checkpoint, signer.sign(checkpoint, clock.nowMs())) };
+  }
+
+  async #storeNewest(tx: Transaction<Tables>, { size, note }: SignedCheckpoint): Promise<void> {
+    await tx.deleteFrom("checkpoints").where("cosigned", "=", 0).execute();
+    await tx.insertInto("checkpoints").values({ size, note, cosigned: 0 }).execute();
+  }
+
+  /** What its checkpoints are signed with. */
+  get keys(): readonly NoteKey[] {
+    return this.#ports.signer.keys;
+  }
+
+  /** The newest checkpoint, signed by the log alone. */
+  get newest(): SignedCheckpoint | undefined {
+    return this.#newest;
+  }
+
+  /** What devices and strangers get: the newest checkpoint, cosigned where witnesses are wanted. */
+  get served(): SignedCheckpoint | undefined {
+    return this.#ports.isWitnessed ? this.#cosigned : this.#newest;
+  }
+
+  /** Enough witnesses have cosigned: note carries their lines. */
+  async storeCosigned(tx: Transaction<Tables>, { size, note }: SignedCheckpoint): Promise<void> {
+    await tx.deleteFrom("checkpoints").where("cosigned", "=", 1).where("size", "<", size).execute();
+    await tx
+      .insertInto("checkpoints")
+      .values({ size, note, cosigned: 1 })
+      .onConflict((conflict) => conflict.column("size").doUpdateSet({ note, cosigned: 1 }))
       .execute();
-    for (const row of rows) tree.append(row.leaf_hash);
-    return tree;
   }
 
-  #sign(tree: GrowingTree): Bytes {
-    const fields = { v: 1, run_id: this.#runId, size: tree.size, root: tree.root(), at: this.#clock.nowMs() };
-    const checkpoint = checkpointMessage.encode(fields);
-    const signed = signature("ML-DSA-44").sign(this.#keys.signatureSecretKey, checkpoint, CONTEXTS.checkpoint);
-    return signedCheckpoint.encode({ checkpoint, signature: signed });
+  /** After storeCosigned is on disk. */
+  cosigned(checkpoint: SignedCheckpoint): void {
+    if (checkpoint.size >= (this.#cosigned?.size ?? 0)) this.#cosigned = checkpoint;
   }
+
+  /** C2SP tlog-proof of an entry that is on disk, under the newest checkpoint. */
+  async prove(index: number): Promise<string> {
+    const { size, note } = this.#newest!;
+    return formatLogProof({ index, path: await proveInclusion(this.#subtrees, index, size), checkpoint: note });
+  }
+
+  /** That the tree of oldSize entries is the beginning of the one of size. */
+  async proveConsistency(oldSize: number, size: number): Promise<Uint8Array[]> {
+    return await proveConsistency(this.#subtrees, oldSize, size);
+  }
+
+  /** Hashes of a tile, the first width of them; undefined where there are not so many. */
+  async tile(row: number, number: number, width: number): Promise<Bytes | undefined> {
+    const tile = this.#edge.partial(row, number) ?? (await readFullTile(this.#ports.db, row, number));
+    return tile === undefined || tile.length < width * HASH_BYTES ? undefined : tile.slice(0, width * HASH_BYTES);
+  }
+
+  /** The first width entries of a bundle; undefined where there are not so many. */
+  async bundle(number: number, width: number): Promise<Bytes | undefined> {
+    const first = number * TILE_WIDTH;
+    if (first + width > this.#edge.size) return undefined;
+    return encodeBundle(await readEntries(this.#ports.db, first, width));
+  }
+
+  async #wholeTile(row: number, number: number): Promise<Bytes> {
+    const tile = this.#edge.partial(row, number) ?? (await readFullTile(this.#ports.db, row, number));
+    if (tile === undefined) throw new QflareError("store.corrupt", `the audit log has no tile ${row}/${number}`);
+    return tile.slice();
+  }
+}
+
+function readNote(note: string): SignedCheckpoint {
+  return { ...parseCheckpoint(parseNote(note).text), note };
 }

@@ -1,82 +1,76 @@
-// How an enclave process is started: Node with nothing but what the enclave needs. Its own program and key folder, an
-// empty environment, no network, no child processes, no workers, no add-ons, no database, no code from strings.
+// How an enclave process is started: Node with nothing but the program and the open file of its sealing key, behind
+// the strictest walls that the host has.
 
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import { closeSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
-import { toHex, utf8 } from "../core/bytes.ts";
-import { QflareError } from "../core/error.ts";
+import { toHex } from "../core/bytes.ts";
 import { sha256 } from "../crypto/hash.ts";
+import { openSecretFile } from "../crypto/secret-file.ts";
+import { enclaveProgram, PROGRAM_NAME } from "./enclave-program.ts";
+import type { HostIsolation } from "./isolation.ts";
+import { PROGRAM_INSIDE, pidInside, spawnInSandbox } from "./sandbox.ts";
+import { SEALING_KEY_FILE } from "./sealing-key.ts";
 
 export type EnclaveChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Floors whose files make up the enclave's program. */
-const PROGRAM: readonly string[] = ["core", "crypto", "math", "wire", "attestation", "aggregation", "enclave"];
-const MODULE = /(?<!\.d)\.[jt]s$/;
-
-interface Place {
-  readonly floors: string;
-  readonly root: string;
-  readonly entry: string;
+export interface Launched {
+  readonly child: EnclaveChild;
+  /** Of the enclave itself, not of the walls around it; undefined where it did not start. */
+  readonly pid: Promise<number | undefined>;
 }
 
-/** Sources in development, compiled files in the package. */
-function locate(): Place {
-  const here = fileURLToPath(import.meta.url);
-  const floors = dirname(dirname(here));
-  const entry = join(floors, "enclave", here.endsWith(".ts") ? "main.ts" : "main.js");
-  return { floors, root: dirname(floors), entry };
-}
+const PERMISSION_FLAGS: readonly string[] = [
+  "--permission",
+  // Given up by the program itself, once it has closed its last doors.
+  "--allow-ffi",
+  "--disallow-code-generation-from-strings",
+  "--disable-proto=delete",
+  "--disable-sigusr1",
+  "--no-experimental-sqlite",
+  "--no-warnings",
+];
 
-/** The one package that the program imports. It may lie beside this package instead of in it. */
-function packageFolder(root: string): string {
-  for (let folder = root; ; folder = dirname(folder)) {
-    const found = join(folder, "node_modules", "cborg");
-    if (existsSync(found)) return found;
-    if (folder === dirname(folder)) throw new QflareError("enclave.unavailable", "the package cborg is not installed");
-  }
-}
-
-/** SHA-256 over names and contents of the program's files, hexadecimal. */
-function programDigest(): string {
-  const { floors } = locate();
-  const parts: Uint8Array[] = [];
-  for (const floor of PROGRAM) {
-    const names = readdirSync(join(floors, floor), { recursive: true, encoding: "utf8" });
-    for (const name of names.filter((file) => MODULE.test(file)).sort()) {
-      const contents = readFileSync(join(floors, floor, name));
-      parts.push(utf8(`${floor}/${name}\0${contents.length}\0`), contents);
-    }
-  }
-  return toHex(sha256(...parts));
-}
-
-/** keyFolder: where the sealing key lies; made if it is not there. */
-export function launchEnclave(keyFolder: string): EnclaveChild {
+/** keyFolder: where the sealing key lies; made if it is not there. Throws as openSecretFile does. */
+export function launchEnclave(keyFolder: string, isolation: HostIsolation): Launched {
   mkdirSync(keyFolder, { recursive: true, mode: 0o700 });
-  const { floors, root, entry } = locate();
-  const readable = [
-    ...PROGRAM.map((floor) => join(floors, floor, "*")),
-    join(root, "package.json"),
-    join(packageFolder(root), "*"),
-    join(keyFolder, "*"),
-  ];
-  const flags = [
-    "--permission",
-    ...readable.map((path) => `--allow-fs-read=${path}`),
-    `--allow-fs-write=${join(keyFolder, "*")}`,
-    // To resolve a link, Node would have to read folders outside of these.
-    "--preserve-symlinks",
-    "--disallow-code-generation-from-strings",
-    "--disable-proto=delete",
-    "--disable-sigusr1",
-    "--no-experimental-sqlite",
-    "--no-warnings",
-  ];
-  return spawn(process.execPath, [...flags, entry, join(keyFolder, "sealing.key"), programDigest()], {
+  const program = enclaveProgram();
+  const keyFile = openSecretFile(join(keyFolder, SEALING_KEY_FILE));
+  try {
+    return launch({ program, keyFile, args: [toHex(sha256(program))] }, keyFolder, isolation);
+  } finally {
+    closeSync(keyFile);
+  }
+}
+
+export interface Start {
+  /** One module, as text. */
+  readonly program: Uint8Array;
+  /** Open file that the process gets as number 3. */
+  readonly keyFile: number;
+  readonly args: readonly string[];
+}
+
+/** folder: where the program may be written for a process that shares our root. */
+export function launch(start: Start, folder: string, { sandbox }: HostIsolation): Launched {
+  if (sandbox !== undefined) {
+    const command = [...flagsFor(PROGRAM_INSIDE), PROGRAM_INSIDE, ...start.args];
+    const child = spawnInSandbox(sandbox, { program: start.program, keyFile: start.keyFile, command });
+    return { child: child as EnclaveChild, pid: pidInside(child) };
+  }
+  const path = join(folder, PROGRAM_NAME);
+  writeFileSync(path, start.program, { mode: 0o600 });
+  const child: ChildProcess = spawn(process.execPath, [...flagsFor(path), path, ...start.args], {
+    cwd: "/",
     env: {},
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", start.keyFile],
   });
+  return { child: child as EnclaveChild, pid: Promise.resolve(child.pid) };
+}
+
+/** Node before 26 knows less of them: the enclave then says itself that it is not isolated. */
+function flagsFor(path: string): string[] {
+  const known = PERMISSION_FLAGS.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split("=")[0]!));
+  return ["--permission", `--allow-fs-read=${path}`, ...known.filter((flag) => flag !== "--permission")];
 }

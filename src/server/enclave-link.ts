@@ -4,12 +4,16 @@
 import type { Kysely } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { syncFolder } from "../crypto/secret-file.ts";
+import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
+import { enclaveProgram } from "./enclave-program.ts";
+import { type HostIsolation, requireIsolation } from "./isolation.ts";
 import { requireSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
@@ -24,6 +28,9 @@ export interface EnclavePorts {
   readonly log: Log;
   readonly keyFolder: string;
   readonly policy: Bytes;
+  readonly isolation: HostIsolation;
+  /** The enclave is ended where it says that it has reached less. */
+  readonly isolationRequired: IsolationLevel;
 }
 
 /** What the enclave said when the run was opened. */
@@ -31,7 +38,9 @@ export interface EnclaveFacts {
   readonly signaturePublicKey: Bytes;
   readonly kemKeyHash: Bytes;
   readonly epoch: number;
-  readonly isolation: string;
+  readonly isolation: IsolationLevel;
+  /** What would raise it. */
+  readonly raise: string;
 }
 
 export interface EnclaveReply<K extends EnclaveOperation> {
@@ -44,9 +53,16 @@ const nothing: Write<void> = async () => undefined;
 export class EnclaveLink {
   readonly #ports: EnclavePorts;
   #process: EnclaveProcess | undefined;
+  #pid: number | undefined;
   #facts: EnclaveFacts | undefined;
   #opening: Promise<void> | undefined;
   #generation = 0;
+  /** Of the newest answer whose turn came, stored or not. */
+  #progress: Bytes | undefined;
+  /** Resolves when every earlier answer has been handed to the writer, or leaves nothing to store. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Resolves when everything handed over is stored or has failed. */
+  #settled: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(ports: EnclavePorts) {
@@ -64,7 +80,7 @@ export class EnclaveLink {
   }
 
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#pid;
   }
 
   get isAlive(): boolean {
@@ -81,41 +97,63 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy } = this.#ports;
+    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
+    // What the process before has answered belongs in front of what this one will.
+    await this.#settled;
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const keys = row.enclave_keys;
     const progress = row.enclave_progress;
     const resume = keys === null || progress === null ? null : { keys, progress };
     if (resume !== null) requireSealingKey(keyFolder);
-    const child = new EnclaveProcess(launchEnclave(keyFolder), log);
+    const launched = launchEnclave(keyFolder, isolation);
+    const child = new EnclaveProcess(launched.child, log);
     try {
       this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+      this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
       throw error;
     }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: child.pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: this.#pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
   }
 
   async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, signature_public_key, kem_public_key, epoch, isolation } = answer;
-    await this.#store(answer, (tx) =>
-      tx.updateTable("run").set({ enclave_keys: keys, enclave_public_key: signature_public_key }).execute(),
-    );
-    return { signaturePublicKey: signature_public_key, kemKeyHash: epochKeyHash(kem_public_key), epoch, isolation };
+    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
+    const isolation = this.#checkLevel(answer.isolation);
+    const kemKeyHash = epochKeyHash(kem_public_key);
+    const { audit, writer } = this.#ports;
+    await writer.write(async (tx) => {
+      const digest = sha256(enclaveProgram());
+      await audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
+      await audit.appendEnclaveRecord(tx, answer.record);
+      const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
+      await tx.updateTable("run").set(opened).execute();
+      if (request.resume !== null) return;
+      await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
+    });
+    this.#progress = progress;
+    const { raise } = this.#ports.isolation;
+    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
+  }
+
+  /** What the process found from inside counts, not what it was started with. */
+  #checkLevel(reached: string): IsolationLevel {
+    if (!isIsolationLevel(reached)) throw new QflareError("message.malformed", "expected a level of isolation");
+    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.isolation.raise);
+    return reached;
   }
 
   /**
    * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
-   * the reply; without `follow` they go to disk on their own while the next operation runs, always before any later
-   * write. Throws the enclave's coded error, or enclave.unavailable where it died: call ready() then and tell it all
-   * again.
+   * the reply; without `follow` they go to disk on their own while the next operation runs. Either way in the order of
+   * the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable where it
+   * died: call ready() then and tell it all again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,
@@ -125,11 +163,30 @@ export class EnclaveLink {
   ): Promise<EnclaveReply<K>> {
     const child = this.#process;
     if (child === undefined || !child.isAlive) throw new QflareError("enclave.unavailable");
-    const reply = await child.call(operation, request, blob);
-    const stored = this.#storeOrKill(child, reply, follow);
+    const reply = child.call(operation, request, blob);
+    const stored = this.#storeInTurn(child, reply, follow);
+    this.#settled = Promise.allSettled([this.#settled, stored]).then(() => undefined);
+    const answered = await reply;
     if (follow !== undefined) await stored;
-    else stored.catch(() => undefined);
-    return reply;
+    return answered;
+  }
+
+  /** Calls are answered in their order, so a turn is taken when the call is made. */
+  async #storeInTurn<K extends EnclaveOperation>(
+    child: EnclaveProcess,
+    reply: Promise<EnclaveReply<K>>,
+    follow: ((reply: EnclaveReply<K>) => Promise<Write<unknown>>) | undefined,
+  ): Promise<void> {
+    const before = this.#turn;
+    const own = Promise.withResolvers<void>();
+    this.#turn = before.then(() => own.promise);
+    try {
+      const answered = await reply;
+      await before;
+      await this.#storeOrKill(child, answered, follow, own.resolve);
+    } finally {
+      own.resolve();
+    }
   }
 
   /** Where storing fails the process is ahead of the ledger: resuming from stored progress puts both in step again. */
@@ -137,9 +194,15 @@ export class EnclaveLink {
     child: EnclaveProcess,
     reply: EnclaveReply<K>,
     follow: ((reply: EnclaveReply<K>) => Promise<Write<unknown>>) | undefined,
+    onHandedOver: () => void,
   ): Promise<void> {
+    const { answer } = reply;
+    const earlier = this.#progress!;
+    this.#progress = answer.progress;
     try {
-      await this.#store(reply.answer, follow === undefined ? nothing : await follow(reply));
+      const stored = this.#store(answer, earlier, follow === undefined ? nothing : await follow(reply));
+      onHandedOver();
+      await stored;
     } catch (error) {
       this.#ports.log.error({ error: String(error) }, "what the enclave answered cannot be stored");
       child.kill();
@@ -147,10 +210,13 @@ export class EnclaveLink {
     }
   }
 
-  async #store(trace: { progress: Bytes; record: Bytes }, also: Write<unknown>): Promise<void> {
+  /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
+  async #store(trace: { progress: Bytes; record: Bytes }, earlier: Bytes, also: Write<unknown>): Promise<void> {
     await this.#ports.writer.write(async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
-      await tx.updateTable("run").set({ enclave_progress: trace.progress }).execute();
+      const next = tx.updateTable("run").set({ enclave_progress: trace.progress });
+      const changed = await next.where("enclave_progress", "=", earlier).returning("id").executeTakeFirst();
+      if (changed === undefined) throw new QflareError("enclave.unavailable", "its answer before is not stored");
       await also(tx);
     });
   }
@@ -159,5 +225,6 @@ export class EnclaveLink {
     this.#isClosed = true;
     await this.#opening?.catch(() => undefined);
     await this.#process?.close();
+    await this.#settled;
   }
 }

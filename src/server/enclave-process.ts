@@ -2,6 +2,7 @@
 
 import { concat } from "../core/bytes.ts";
 import { isErrorCode, QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
 import {
   ENCLAVE_OPERATIONS,
@@ -17,7 +18,18 @@ import type { EnclaveChild } from "./enclave-launch.ts";
 const EMPTY = new Uint8Array(0);
 const LOG_LINE_LENGTH_MAX = 500;
 const CLOSE_MS = 5000;
-const PATIENCE_MS = 60_000;
+
+/** Longest that a call of each kind may take. */
+export type Patience = Readonly<Record<EnclaveOperation, number>>;
+
+const PATIENCE: Patience = {
+  open: LIMITS.enclaveCallMsMax,
+  attest: LIMITS.enclaveCallMsMax,
+  genesis: LIMITS.enclaveCallMsMax,
+  begin: LIMITS.enclaveCallMsMax,
+  update: LIMITS.enclaveCallMsMax,
+  aggregate: LIMITS.enclaveAggregateMsMax,
+};
 
 export interface Reply {
   readonly body: Uint8Array;
@@ -25,6 +37,7 @@ export interface Reply {
 }
 
 interface Waiting {
+  readonly patienceMs: number;
   resolve(reply: Reply): void;
   reject(error: unknown): void;
 }
@@ -33,33 +46,32 @@ export class EnclaveProcess {
   readonly #child: EnclaveChild;
   readonly #log: Log;
   readonly #reader = new FrameReader();
+  /** Calls without their answer, in order; the enclave works on the first. */
   readonly #waiting: Waiting[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #sent: Promise<void> = Promise.resolve();
   #reply:
     | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
     | undefined;
-  readonly #patienceMs: number;
+  readonly #patience: Patience;
   #isAlive = true;
   /** Why the enclave ended, where it said so itself. */
   #lastWords: string | undefined;
 
-  /** patienceMs: longest that one operation may take. */
-  constructor(child: EnclaveChild, log: Log, patienceMs: number = PATIENCE_MS) {
+  constructor(child: EnclaveChild, log: Log, patience: Patience = PATIENCE) {
     this.#child = child;
     this.#log = log;
-    this.#patienceMs = patienceMs;
+    this.#patience = patience;
     child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
     child.stderr.on("data", (chunk: Buffer) => this.#hear(chunk.toString().trim().slice(0, LOG_LINE_LENGTH_MAX)));
-    child.stdin.on("error", () => this.#end("its input is closed"));
+    // It may still run, but can be told nothing any more. Its end, and why, come with "close".
+    child.stdin.on("error", () => child.kill("SIGKILL"));
     child.on("error", (error) => this.#end(error.message));
     child.on("close", (code, signal) => this.#end(this.#lastWords ?? `it ended with ${signal ?? code}`));
   }
 
   get isAlive(): boolean {
     return this.#isAlive;
-  }
-
-  get pid(): number | undefined {
-    return this.#child.pid;
   }
 
   /** Throws the enclave's coded error, or enclave.unavailable where it dies before it answers. */
@@ -71,24 +83,33 @@ export class EnclaveProcess {
     const { request: requestMessage, answer: answerMessage } = ENCLAVE_OPERATIONS[operation];
     const encode = requestMessage.encode as (value: EnclaveRequest<K>) => Uint8Array<ArrayBuffer>;
     const body = encode(request);
-    const reply = await this.#exchange(enclaveCall.encode({ operation, body, blob_length: blob.length }), blob);
+    const message = enclaveCall.encode({ operation, body, blob_length: blob.length });
+    const reply = await this.#exchange(message, blob, this.#patience[operation]);
     return { answer: answerMessage.decode(reply.body) as EnclaveAnswer<K>, blob: reply.blob };
   }
 
-  #exchange(message: Uint8Array, blob: Uint8Array): Promise<Reply> {
+  #exchange(message: Uint8Array, blob: Uint8Array, patienceMs: number): Promise<Reply> {
     if (!this.#isAlive) return Promise.reject(new QflareError("enclave.unavailable"));
     return new Promise((resolve, reject) => {
-      // A process that hangs, or was stopped, holds up the round like a dead one, and is replaced like one.
-      const timer = setTimeout(() => this.kill(), this.#patienceMs);
-      const settle = <T>(settled: (value: T) => void): ((value: T) => void) => {
-        return (value) => {
-          clearTimeout(timer);
-          settled(value);
-        };
-      };
-      this.#waiting.push({ resolve: settle(resolve), reject: settle(reject) });
-      for (const frame of framesOf(message, blob)) this.#child.stdin.write(frame);
+      this.#waiting.push({ patienceMs, resolve, reject });
+      if (this.#waiting.length === 1) this.#startTimer();
+      this.#sent = this.#sent.then(() => this.#send(message, blob));
     });
+  }
+
+  /** A process that hangs, or was stopped, holds up the round like a dead one, and is replaced like one. */
+  #startTimer(): void {
+    clearTimeout(this.#timer);
+    const first = this.#waiting[0];
+    this.#timer = first === undefined ? undefined : setTimeout(() => this.kill(), first.patienceMs);
+  }
+
+  /** One frame after the other: what the pipe does not take yet is not copied into memory beside the blob. */
+  async #send(message: Uint8Array, blob: Uint8Array): Promise<void> {
+    for (const frame of framesOf(message, blob)) {
+      if (!this.#isAlive) return;
+      await new Promise<void>((resolve) => this.#child.stdin.write(frame, () => resolve()));
+    }
   }
 
   /** Ends the process: it leaves at the end of its input, or is made to. */
@@ -113,6 +134,7 @@ export class EnclaveProcess {
   }
 
   #receive(chunk: Uint8Array): void {
+    if (!this.#isAlive) return;
     try {
       this.#reader.push(chunk);
       for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
@@ -140,13 +162,16 @@ export class EnclaveProcess {
     if (got < length) return;
     this.#reply = undefined;
     const waiting = this.#waiting.shift();
-    if (failure === undefined) waiting?.resolve({ body: reply.body, blob: concat(...pieces) });
-    else waiting?.reject(failure);
+    if (waiting === undefined) throw new QflareError("message.malformed", "nothing was asked");
+    this.#startTimer();
+    if (failure === undefined) waiting.resolve({ body: reply.body, blob: concat(...pieces) });
+    else waiting.reject(failure);
   }
 
   #end(reason: string): void {
     if (!this.#isAlive) return;
     this.#isAlive = false;
+    clearTimeout(this.#timer);
     for (const waiting of this.#waiting.splice(0)) waiting.reject(new QflareError("enclave.unavailable", reason));
   }
 }

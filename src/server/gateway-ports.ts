@@ -6,6 +6,8 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
+import type { AuditLog } from "./audit.ts";
+import { clientOf } from "./client-address.ts";
 import type { Departures } from "./departures.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
@@ -15,6 +17,7 @@ import type { Registry } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 import type { Sessions } from "./sessions.ts";
 import type { BlobStore } from "./store/blobs.ts";
+import type { Uploads } from "./uploads.ts";
 import type { WorkDesk } from "./work-desk.ts";
 
 export const CBOR_TYPE = "application/cbor";
@@ -26,7 +29,9 @@ export interface GatewayPorts {
   readonly state: RunState;
   readonly desk: WorkDesk;
   readonly ledger: Ledger;
+  readonly audit: AuditLog;
   readonly blobs: BlobStore;
+  readonly uploads: Uploads;
   readonly enclave: EnclaveLink;
   readonly limiter: Limiter;
   readonly keys: ServerKeys;
@@ -53,7 +58,7 @@ export function limited(ports: GatewayPorts, name: LimitName) {
     const named = request.headers[HEADERS.session];
     const id = typeof named === "string" ? fromHex(named) : undefined;
     const device = id === undefined ? undefined : ports.sessions.deviceOf(id);
-    const client = device === undefined ? `address ${request.ip}` : `device ${toHex(device.id)}`;
+    const client = device === undefined ? `address ${clientOf(request.ip)}` : `device ${toHex(device.id)}`;
     reply.headers(await ports.limiter.take(name, client));
   };
 }

@@ -6,6 +6,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
 import { RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
 import type { TlsFiles } from "./certificate.ts";
+import { answerClientError } from "./client-error.ts";
 import { CBOR_TYPE, type GatewayPorts } from "./gateway-ports.ts";
 import { RateLimited } from "./limiter.ts";
 import { challengeRoute } from "./routes/challenge.ts";
@@ -13,6 +14,7 @@ import { enrollRoute } from "./routes/enroll.ts";
 import { globalModelRoute } from "./routes/global-model.ts";
 import { healthRoute } from "./routes/health.ts";
 import { identityRoute } from "./routes/identity.ts";
+import { logRoute } from "./routes/log.ts";
 import { modelBlobRoute } from "./routes/model-blob.ts";
 import { openapiRoute } from "./routes/openapi.ts";
 import { rekeyRoute } from "./routes/rekey.ts";
@@ -24,20 +26,27 @@ import { SuiteRefused } from "./suite-refused.ts";
 /** The only key exchange offered: X25519 and ML-KEM-768 together. A client without it is refused by TLS. */
 const TLS_GROUP = "X25519MLKEM768";
 
-const REQUEST_MS = 5 * 60_000;
-const KEEP_ALIVE_MS = 75_000;
+/** How often Node looks for requests that take too long. */
+const CHECK_MS = 5000;
 
 export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstance {
   const app = Fastify({
-    https: { cert: tls.certificate, key: tls.key, minVersion: "TLSv1.3", ecdhCurve: TLS_GROUP },
+    https: {
+      ...{ cert: tls.certificate, key: tls.key, minVersion: "TLSv1.3", ecdhCurve: TLS_GROUP },
+      handshakeTimeout: LIMITS.connectionHandshakeMsMax,
+      headersTimeout: LIMITS.requestHeadersMsMax,
+      connectionsCheckingInterval: CHECK_MS,
+    },
+    clientErrorHandler: answerClientError,
     bodyLimit: LIMITS.controlMessageBytesMax,
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: LIMITS.requestMsMax,
+    keepAliveTimeout: LIMITS.connectionIdleMsMax,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     return503OnClosing: true,
     frameworkErrors: (error, request, reply) => void sendError(error, request, reply, ports.log),
   }) as unknown as FastifyInstance;
+  app.server.maxConnections = LIMITS.connectionsMax;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(CBOR_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser(RECORD_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
@@ -56,6 +65,7 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
     globalModelRoute,
     modelBlobRoute,
     submitModelRoute,
+    logRoute,
     healthRoute,
     openapiRoute,
   ]) {

@@ -2,14 +2,19 @@
 // certificate that it made itself. One file, mode 0600, made at the first start.
 
 import { join } from "node:path";
+import { utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, list, message, nullable, type Of, object, text, uint } from "../core/shape.ts";
+import { ed25519Signer } from "../crypto/ed25519.ts";
+import { expand } from "../crypto/hkdf.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
-import { SIGNATURE_SIZES, type SignatureName, signature } from "../crypto/signature.ts";
+import { type SignatureName, signature } from "../crypto/signature.ts";
+import { type CheckpointSigner, logOrigin, logSigner } from "../wire/checkpoint.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
-import { CONTEXTS } from "../wire/labels.ts";
+import { CONTEXTS, LABELS } from "../wire/labels.ts";
+import type { NoteKey } from "../wire/note.ts";
 import { rotationAnnouncement, rotationMessage } from "../wire/rotation.ts";
 import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
 
@@ -24,9 +29,11 @@ export interface KeyPair {
 export interface ServerKeys {
   /** By which the server signs for devices whose keys are of this scheme. */
   pairOf(scheme: SignatureName): KeyPair;
-  /** Of ML-DSA-44: signs the audit log too. */
+  /** Of ML-DSA-44. */
   readonly signatureSecretKey: Bytes;
   readonly signaturePublicKey: Bytes;
+  /** By which the audit log is signed: it stays over rotations, as the log does. */
+  readonly log: KeyPair;
   readonly pepper: Bytes;
   /** PEM. */
   readonly tls: TlsFiles;
@@ -39,17 +46,15 @@ export interface ServerKeys {
 
 export const KEY_FILE = "server.key";
 const SEED_BYTES = 32;
-const FORMER_KEYS_MAX = 256;
 
 const SEEDS = object({ signature: bytes(SEED_BYTES), longterm: bytes(SEED_BYTES) });
 
-/** former_public_keys: ML-DSA-44, oldest first; by them the older part of the audit log is verified. */
 const keyFile = message("server key file", 524_288, {
   v: uint(2, 2),
   current: SEEDS,
   next: SEEDS,
   announcements: list(bytes(1, rotationAnnouncement.bytesMax), 0, LIMITS.identityRotationsMax),
-  former_public_keys: list(bytes(SIGNATURE_SIZES["ML-DSA-44"].publicKey), 0, FORMER_KEYS_MAX),
+  log_secret_key: bytes(SEED_BYTES),
   token_pepper: bytes(32),
   tls: nullable(object({ certificate: text(16_384), key: text(16_384) })),
 });
@@ -59,7 +64,7 @@ export type StoredServerKeys = Of<typeof keyFile.shape>;
 export function freshServerKeys(random: Random, tls: TlsFiles | null): StoredServerKeys {
   const pepper = random.bytes(32);
   const seeds = { current: freshSeeds(random), next: freshSeeds(random) };
-  return { v: 2, ...seeds, announcements: [], former_public_keys: [], token_pepper: pepper, tls };
+  return { v: 2, ...seeds, announcements: [], log_secret_key: random.bytes(SEED_BYTES), token_pepper: pepper, tls };
 }
 
 function freshSeeds(random: Random): Of<typeof SEEDS> {
@@ -75,6 +80,8 @@ interface Holder {
 
 export class ServerKeyring implements ServerKeys {
   readonly tls: TlsFiles;
+  /** ML-DSA-44. */
+  readonly log: KeyPair;
   readonly #certificateSha256: Bytes | null;
   #stored: StoredServerKeys;
   #current: Holder;
@@ -85,6 +92,7 @@ export class ServerKeyring implements ServerKeys {
     this.tls = tls;
     this.#certificateSha256 = certificateSha256;
     this.#stored = stored;
+    this.log = signature("ML-DSA-44").generateKeyPair(stored.log_secret_key);
     this.#current = this.#holderOf(stored.current);
     this.#next = this.#holderOf(stored.next);
   }
@@ -98,6 +106,7 @@ export class ServerKeyring implements ServerKeys {
       v: 1,
       signature_public_key: pairs["ML-DSA-44"].publicKey,
       longterm_public_key: pairs["ML-DSA-65"].publicKey,
+      log_public_key: this.log.publicKey,
       tls_certificate_sha256: this.#certificateSha256,
     });
     return { pairs, identity, fingerprint: identityFingerprint(identity) };
@@ -145,18 +154,14 @@ export class ServerKeyring implements ServerKeys {
     });
   }
 
-  /** What is to be stored for the next identity to come into force. Throws config.invalid after too many rotations. */
+  /** What is to be stored for the next identity to come into force. */
   rotated(random: Random): StoredServerKeys {
-    const { next, former_public_keys } = this.#stored;
-    if (former_public_keys.length >= FORMER_KEYS_MAX) {
-      throw new QflareError("config.invalid", `expected at most ${FORMER_KEYS_MAX} rotations in a run`);
-    }
+    const { next } = this.#stored;
     return {
       ...this.#stored,
       current: next,
       next: freshSeeds(random),
       announcements: this.announcements.slice(-LIMITS.identityRotationsMax).map((one) => new Uint8Array(one)),
-      former_public_keys: [...former_public_keys, this.signaturePublicKey],
     };
   }
 
@@ -185,14 +190,30 @@ export async function loadServerKeys(
 }
 
 /**
- * For verifying what a server signed, from its own folder: its keys in the order in which they were in force. Throws
- * config.invalid where there is no key file.
+ * What signs the checkpoints of a run's log: a key of its own, which outlives rotations, and an Ed25519 key derived
+ * from it, for verifiers that know no other. HKDF goes one way, so who breaks the one is no nearer to the other.
  */
-export function readServerPublicKeys(folder: string): Bytes[] {
+export function logSignerOf({ secretKey, publicKey }: KeyPair, runId: Uint8Array): CheckpointSigner {
+  const seed = expand(secretKey, utf8(LABELS.logKey), 32);
+  const ed25519 = ed25519Signer(seed);
+  wipe(seed);
+  return logSigner(logOrigin(runId), { ed25519, mlDsaPublicKey: publicKey, mlDsaSecretKey: secretKey });
+}
+
+/** For verifying a log, from its server's own folder. Throws config.invalid where there is no key file. */
+export function readLogPublicKey(folder: string): Bytes {
+  return readLogKey(folder).publicKey;
+}
+
+/** Verifier keys of the log of a run, from its server's folder. Throws as readLogPublicKey does. */
+export function readLogKeys(folder: string, runId: Uint8Array): readonly NoteKey[] {
+  return logSignerOf(readLogKey(folder), runId).keys;
+}
+
+function readLogKey(folder: string): KeyPair {
   const stored = readServerKeys(folder);
   if (stored === undefined) throw new QflareError("config.invalid", `data-dir: there is no ${join(folder, KEY_FILE)}`);
-  const { publicKey } = signature("ML-DSA-44").generateKeyPair(stored.current.signature);
-  return [...stored.former_public_keys, publicKey];
+  return signature("ML-DSA-44").generateKeyPair(stored.log_secret_key);
 }
 
 async function createKeyFile(

@@ -77,6 +77,18 @@ export class Ledger {
     return [...models, ...updates].map((row) => row.blob_digest);
   }
 
+  /** For one digest what blobsInUse says of all. */
+  async isBlobInUse(blobDigest: Bytes): Promise<boolean> {
+    if (await this.hasModelBlob(blobDigest)) return true;
+    const query = this.#db.selectFrom("updates").innerJoin("rounds", "rounds.round", "updates.round");
+    const row = await query
+      .select("updates.round")
+      .where("rounds.closed_at", "is", null)
+      .where("updates.blob_digest", "=", blobDigest)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   async updatesOf(round: number): Promise<UpdateRow[]> {
     return await this.#db.selectFrom("updates").selectAll().where("round", "=", round).execute();
   }
@@ -132,15 +144,28 @@ export class Ledger {
     { model, report, isLast }: { model: ModelRow; report: Bytes; isLast: boolean },
   ): Promise<RoundRow> {
     await this.addModel(tx, model);
+    const subject = `round ${row.round}`;
+    await this.#audit.append(tx, { type: "round.committed", subject, digest: sha256(report) });
     const change = { state: "published" as const, model_digest: model.digest, report, closed_at: model.published_at };
     const closed = await advance(tx, row, change);
     if (!isLast) await this.#insertRound(tx, model, row.round + 1);
     return closed;
   }
 
+  /** The report of a round that was published; null for round 0, which has none. */
+  async reportOf(round: number): Promise<Bytes | null> {
+    const query = this.#db.selectFrom("rounds").select("report").where("round", "=", round);
+    return (await query.executeTakeFirst())?.report ?? null;
+  }
+
   async addModel(tx: Transaction<Tables>, model: ModelRow): Promise<void> {
     await tx.insertInto("models").values(model).execute();
-    await this.#audit.append(tx, { type: "model.published", subject: `round ${model.round}`, digest: model.digest });
+    await this.#audit.append(tx, {
+      type: "model.published",
+      subject: `round ${model.round}`,
+      digest: model.digest,
+      data: model.statement,
+    });
   }
 
   async findUpdate(round: number, deviceId: Uint8Array): Promise<UpdateRow | undefined> {
@@ -169,7 +194,12 @@ export class Ledger {
       if (earlier !== undefined) return earlier;
       await requireCollecting(tx, manifest.round);
       await advanceSequence(tx, manifest);
-      const fact = { type: "update.accepted", subject: toHex(manifest.device_id), digest: sha256(encoded) } as const;
+      const { position, at } = await this.#audit.append(tx, {
+        type: "update.accepted",
+        subject: toHex(manifest.device_id),
+        digest: sha256(encoded),
+        data: manifest.blob_digest,
+      });
       const row: UpdateRow = {
         round: manifest.round,
         device_id: manifest.device_id,
@@ -178,8 +208,8 @@ export class Ledger {
         blob_length: manifest.blob_length,
         manifest: encoded,
         signature,
-        accepted_at: this.#clock.nowMs(),
-        audit_index: await this.#audit.append(tx, fact),
+        accepted_at: at,
+        audit_index: position,
       };
       await tx.insertInto("updates").values(row).execute();
       return row;

@@ -9,9 +9,11 @@ export interface RateLimits {
   readonly challenge: number;
   readonly submit: number;
   readonly model: number;
+  /** Files of the audit log. */
+  readonly log: number;
 }
 
-export const DEFAULT_RATE_LIMITS: RateLimits = { enroll: 5, challenge: 30, submit: 10, model: 60 };
+export const DEFAULT_RATE_LIMITS: RateLimits = { enroll: 5, challenge: 30, submit: 10, model: 60, log: 600 };
 
 export type LimitName = keyof RateLimits;
 
@@ -41,6 +43,7 @@ export class Limiter {
       challenge: bucket("challenge"),
       submit: bucket("submit"),
       model: bucket("model"),
+      log: bucket("log"),
     };
   }
 

@@ -7,7 +7,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { openModel } from "../wire/model.ts";
 import type { Task } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
-import { cohortOf, type ModelRow, type RoundRow, type UpdateRow } from "./ledger.ts";
+import { cohortOf, type Ledger, type ModelRow, type RoundRow, type UpdateRow } from "./ledger.ts";
 import type { Registry } from "./registry.ts";
 import type { BlobStore } from "./store/blobs.ts";
 
@@ -15,6 +15,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface OpenRoundPorts {
   readonly registry: Registry;
+  readonly ledger: Ledger;
   readonly blobs: BlobStore;
   readonly enclave: EnclaveLink;
   readonly clock: Clock;
@@ -100,12 +101,13 @@ export class OpenRound {
   }
 
   async #begin(): Promise<void> {
-    const { enclave, blobs, clock } = this.#ports;
+    const { enclave, blobs, clock, ledger } = this.#ports;
     const generation = enclave.generation;
     const { statement, signature, content_key, digest, blob_digest } = this.base;
     const file = openModel(content_key, digest, await blobs.read(blob_digest));
     const cohort = await Promise.all(cohortOf(this.row).map((id) => this.#member(id)));
-    const request = { round: this.row.round, statement, signature, cohort, at: clock.nowMs() };
+    const report = await ledger.reportOf(this.base.round);
+    const request = { round: this.row.round, statement, signature, report, cohort, at: clock.nowMs() };
     await enclave.call("begin", request, file);
     this.#fed.clear();
     this.#generation = generation;

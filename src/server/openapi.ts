@@ -11,6 +11,7 @@ import { HEADERS, RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
 import { rekeyAnswer, rekeyRequest } from "../wire/rekey.ts";
 import { resumeChallengeAnswer, resumeRequest } from "../wire/resume.ts";
 import { rotationsAnswer } from "../wire/rotation.ts";
+import { LOG_PREFIX } from "../wire/tile.ts";
 import { submitMessage } from "../wire/update.ts";
 import { workAnswer, workRequest } from "../wire/work.ts";
 import { CBOR_TYPE } from "./gateway-ports.ts";
@@ -30,7 +31,11 @@ const HEALTH_SCHEMA = {
   type: "object",
   properties: {
     status: { type: "string", enum: ["ok", "degraded"] },
-    enclave: nullOr({ isolation: { type: "string" }, evidence: { type: "string", enum: ["simulated"] } }),
+    enclave: nullOr({
+      isolation: { type: "string" },
+      raise: { type: "string" },
+      evidence: { type: "string", enum: ["simulated"] },
+    }),
     round: nullOr({ number: { type: "integer", minimum: 1 }, state: { type: "string" } }),
     finished: { type: "boolean" },
     sessions: { type: "integer", minimum: 0 },
@@ -167,6 +172,40 @@ function keyPaths(): JsonSchema {
   };
 }
 
+function logPaths(): JsonSchema {
+  const note = { "text/plain": { schema: { type: "string" } } };
+  const number = { type: "string", pattern: "^(x[0-9]{3}/)*[0-9]{3}([.]p/[1-9][0-9]{0,2})?$" };
+  const level = { type: "string", pattern: "^(entries|[0-9]{1,2})$" };
+  const file = { "application/octet-stream": { schema: { type: "string" } } };
+  return {
+    [`${LOG_PREFIX}/checkpoint`]: {
+      get: {
+        operationId: "readLogCheckpoint",
+        summary: "The audit log's newest checkpoint (C2SP tlog-checkpoint)",
+        responses: answers("Checkpoint", note, [429, 503]),
+      },
+    },
+    [`${LOG_PREFIX}/keys`]: {
+      get: {
+        operationId: "readLogKeys",
+        summary: "The log's verifier keys, one a line; trust those that were pinned elsewhere",
+        responses: answers("Verifier keys", note, [429]),
+      },
+    },
+    [`${LOG_PREFIX}/tile/{level}/{number}`]: {
+      get: {
+        operationId: "readLogTile",
+        summary: "A tile of hashes or a bundle of entries (C2SP tlog-tiles)",
+        parameters: [
+          { in: "path", name: "level", required: true, schema: level },
+          { in: "path", name: "number", required: true, schema: number },
+        ],
+        responses: answers("Tile", file, [404, 429]),
+      },
+    },
+  };
+}
+
 function servicePaths(): JsonSchema {
   return {
     "/api/health": {
@@ -193,7 +232,7 @@ export function openapiDocument(): JsonSchema {
   return {
     openapi: "3.1.0",
     info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
-    paths: { ...joiningPaths(), ...roundPaths(), ...keyPaths(), ...servicePaths() },
+    paths: { ...joiningPaths(), ...roundPaths(), ...keyPaths(), ...logPaths(), ...servicePaths() },
     components: { schemas: { Error: ERROR_SCHEMA } },
   };
 }

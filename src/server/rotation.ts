@@ -39,7 +39,6 @@ export class Rotation {
   async #rotate(): Promise<void> {
     const { dataDir, keys, writer, audit, sessions, random } = this.#ports;
     const stored = keys.rotated(random);
-    await audit.checkpoint(writer);
     await writer.write(async (tx) => {
       await audit.append(tx, { type: "server.rotated", subject: "server", digest: keys.nextFingerprint });
       // Last, and whole or not at all: a crash before it leaves the old identity, one after it the new.
@@ -47,6 +46,5 @@ export class Rotation {
     });
     keys.use(stored);
     sessions.close();
-    await audit.checkpoint(writer);
   }
 }

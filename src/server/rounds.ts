@@ -8,7 +8,6 @@ import type { Clock, Log, Random } from "../core/ports.ts";
 import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
 import type { Outcome } from "../wire/work.ts";
-import type { AuditLog } from "./audit.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Events } from "./events.ts";
 import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
@@ -38,7 +37,6 @@ export interface RoundsPorts {
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly blobs: BlobStore;
-  readonly audit: AuditLog;
   readonly enclave: EnclaveLink;
   readonly models: ModelVault;
   readonly events: Events;
@@ -67,7 +65,10 @@ export class Rounds {
     this.#state = ports.state;
   }
 
-  /** Runs until the planned rounds are published or stop() is called. A full disk is waited out. */
+  /**
+   * Runs until the planned rounds are published or stop() is called. A disk that is full or does not answer is waited
+   * out.
+   */
   async run(): Promise<void> {
     this.#publishedCount = await this.#ports.ledger.countPublished();
     for (let waitMs = RETRY_MS; !this.#state.isStopped; ) {
@@ -76,7 +77,7 @@ export class Rounds {
         await this.#carry(await this.#nextRow());
         waitMs = RETRY_MS;
       } catch (error) {
-        if (!(error instanceof QflareError) || error.code !== "store.full") throw error;
+        if (!isPassing(error)) throw error;
         this.#ports.log.warn({ wait_ms: waitMs }, error.message);
         await this.#pause(waitMs);
         waitMs = Math.min(2 * waitMs, PAUSE_MS_MAX);
@@ -91,7 +92,6 @@ export class Rounds {
   }
 
   async #finish(): Promise<void> {
-    await this.#ports.audit.checkpoint(this.#ports.writer);
     this.#state.isFinished = true;
     this.#state.open = undefined;
     this.#state.forDevices.notify();
@@ -223,10 +223,6 @@ export class Rounds {
     this.#failuresInARow = 0;
     this.#settle(open, report);
     await this.#removeBlobs();
-    // On its way while the next round runs; one that fails is made up for by the next.
-    this.#ports.audit.checkpoint(this.#ports.writer).catch((error: unknown) => {
-      this.#ports.log.warn({ round, error: String(error) }, "the checkpoint of this round cannot be stored");
-    });
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
     const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));
@@ -264,8 +260,13 @@ export class Rounds {
 
   /** Sealed updates are of no use once the round is closed, also those that came too late to be accepted. */
   async #removeBlobs(): Promise<void> {
-    const { blobs, ledger } = this.#ports;
-    await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+    const { blobs, ledger, log } = this.#ports;
+    try {
+      await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+    } catch (error) {
+      // The next round's sweep takes what this one left.
+      log.warn({ error: String(error) }, "blobs that are of no use any more cannot be removed");
+    }
   }
 
   #settle(open: OpenRound, report: Report | undefined): void {
@@ -299,4 +300,8 @@ export class Rounds {
   async #names(ids: readonly string[]): Promise<string[]> {
     return await Promise.all(ids.map(async (id) => (await this.#ports.registry.findDevice(fromHex(id)!))?.name ?? id));
   }
+}
+
+function isPassing(error: unknown): error is QflareError {
+  return error instanceof QflareError && (error.code === "store.full" || error.code === "store.unavailable");
 }

@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
 
-const SEALING_KEY_FILE = "sealing.key";
+export const SEALING_KEY_FILE = "sealing.key";
 
 /**
  * Throws enclave.state where sealed keys wait for a sealing key that is gone. A new one in its place would open nothing

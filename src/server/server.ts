@@ -3,14 +3,20 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, toHex, utf8 } from "../core/bytes.ts";
+import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
+import type { IsolationLevel } from "../isolation/level.ts";
+import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
+import { formatVkey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
+import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
@@ -19,7 +25,8 @@ import { EnclaveLink } from "./enclave-link.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
-import { KEY_FILE, loadServerKeys } from "./keys.ts";
+import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
+import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { ModelVault } from "./models.ts";
@@ -33,6 +40,8 @@ import { openDatabase, storeError } from "./store/database.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
+import { Uploads } from "./uploads.ts";
+import { Witnesses } from "./witnesses.ts";
 import { WorkDesk } from "./work-desk.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -58,6 +67,10 @@ export interface ServerOptions {
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
   readonly rateLimits: RateLimits;
+  /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
+  readonly witnesses?: WitnessPolicy;
+  /** No enclave below it is started; by default none is required. */
+  readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -79,22 +92,25 @@ export const LEDGER_FILE = "ledger.sqlite";
 /** How long the keys of an expired session may stay in memory. */
 const SWEEP_MS = 60_000;
 const LOCK_FILE = "server.lock";
-const BLOB_FOLDER = "blobs";
+export const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  checkCounts(options);
+  const isolation = await examineHost();
+  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
     checkWhole(options.dataDir);
-    return await start(options, lock);
+    return await start(options, isolation, lock);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-async function start(options: ServerOptions, lock: FolderLock): Promise<RunningServer> {
-  const parts = await assemble(options);
+async function start(options: ServerOptions, isolation: HostIsolation, lock: FolderLock): Promise<RunningServer> {
+  const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
   let finished: Promise<void> = Promise.resolve();
@@ -122,20 +138,27 @@ async function start(options: ServerOptions, lock: FolderLock): Promise<RunningS
 type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
-async function assemble(options: ServerOptions) {
-  const { dataDir, clock, random, log } = options;
+async function assemble(options: ServerOptions, isolation: HostIsolation) {
+  const { dataDir, clock, random, log, isolationRequired = "none" } = options;
   const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
   const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);
   const policy = policyMessage.decode(policyBytes);
   const hash = policyHash(policyBytes);
   const runId = policy.run_id;
-  const writer = new Writer(db);
-  const audit = new AuditLog(clock, runId, keys);
+  const audit = new AuditLog({
+    db,
+    clock,
+    origin: logOrigin(runId),
+    signer: logSignerOf(keys.log, runId),
+    isWitnessed: options.witnesses?.quorum !== undefined,
+  });
+  const writer = new Writer(db, audit);
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const enclave = new EnclaveLink({ ...base, keyFolder: join(dataDir, "enclave"), policy: policyBytes });
+  const keyFolder = join(dataDir, "enclave");
+  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
   const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
@@ -151,16 +174,21 @@ async function assemble(options: ServerOptions) {
   const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
   const rotation = new Rotation({ ...base, dataDir, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
-  const gateway = createGateway({ ...shared, limiter, keys, policy, policyHash: hash }, keys.tls);
-  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, gateway, leaves };
+  const uploads = new Uploads(shared);
+  const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
+  const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
+  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
-  const { blobs, ledger, enclave, gateway } = parts;
+  const { blobs, ledger, audit, enclave, gateway } = parts;
   await blobs.prepare();
   await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+  await audit.load();
+  parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
+  await logStart(options, parts);
   const port = await listen(gateway, options);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
@@ -174,9 +202,25 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await finished.catch(() => undefined);
   await parts.enclave.close();
   await parts.writer.drained();
+  await logStop(parts);
+  await parts.witnesses.close();
   parts.sessions.close();
   await parts.leaves.close();
   await parts.db.destroy();
+}
+
+/** A run whose rounds could never end with a model is refused before there is anything of it. */
+function checkCounts({ run, rounds }: ServerOptions): void {
+  const { target, quorum } = rounds;
+  if (quorum > target) {
+    throw new QflareError("config.invalid", `quorum: expected at most the target of ${target}, got ${quorum}`);
+  }
+  if (run.updates_min > quorum) {
+    throw new QflareError(
+      "config.invalid",
+      `updates_min: expected at most the quorum of ${quorum}, got ${run.updates_min}`,
+    );
+  }
 }
 
 function prepareFolder(dataDir: string): void {
@@ -184,7 +228,7 @@ function prepareFolder(dataDir: string): void {
   try {
     if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    const cause = storeError(error);
+    const cause = storeError(error, dataDir);
     if (cause instanceof QflareError) throw cause;
     throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
   }
@@ -248,6 +292,35 @@ async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<vo
       await ledger.addModel(tx, row);
     };
   });
+}
+
+/** Who signs the log, and the rules of sessions where they differ from those that it names last. */
+async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Parts): Promise<void> {
+  const { writer, audit } = parts;
+  const keys = audit.keys.map((key) => key.keyId);
+  const rules = encodeCbor({ suites, rate_limits: rateLimits, quorum: rounds.quorum, target: rounds.target, keys });
+  const digest = sha256(rules);
+  await writer.write(async (tx) => {
+    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.keys.fingerprint });
+    const { session_policy } = await tx.selectFrom("run").select("session_policy").executeTakeFirstOrThrow();
+    if (session_policy !== null && equal(session_policy, digest)) return;
+    await tx.updateTable("run").set({ session_policy: digest }).execute();
+    await audit.append(tx, { type: "session.policy", subject: "server", digest, data: rules });
+    for (const key of audit.keys) {
+      const vkey = utf8(formatVkey(key));
+      await audit.append(tx, { type: "key.published", subject: `log ${key.type}`, digest: sha256(vkey), data: vkey });
+    }
+  });
+}
+
+/** A full disk must not keep a server from stopping. */
+async function logStop({ writer, audit, log, keys: { fingerprint } }: Parts): Promise<void> {
+  if (audit.newest === undefined) return;
+  try {
+    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest: fingerprint }));
+  } catch (error) {
+    log.warn({ error: String(error) }, "the stop cannot be logged");
+  }
 }
 
 async function listen(gateway: ReturnType<typeof createGateway>, { host, port }: ServerOptions): Promise<number> {

@@ -164,8 +164,11 @@ export class Run {
     }
   }
 
-  #aggregate(sent: readonly Trained[], _root: Float32Array | undefined): ReturnType<typeof defend> {
-    return defend(this.#plan.rule.policy, sent, this.#parameters.length, this.#reducer);
+  #aggregate(sent: readonly Trained[], root: Float32Array | undefined): ReturnType<typeof defend> {
+    return defend(this.#plan.rule.policy, sent, this.#parameters.length, {
+      reducer: this.#reducer,
+      ...(root === undefined ? {} : { root }),
+    });
   }
 
   async #evaluate(round: number): Promise<Pick<RoundRecord, "accuracy" | "loss" | "backdoor">> {

@@ -1,18 +1,24 @@
-// Audit log: one entry an operation, in a hash tree (RFC 6962) whose root the server signs.
+// Audit log: one entry an operation, in a hash tree (RFC 6962) whose root the server signs. Anybody may read it, so
+// nothing in it says who a person is, or tells a secret.
 
+import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
-import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { RUN_ID_BYTES } from "./policy.ts";
 
 /**
- * subject: a device id, a round or a token id in text, never a person. digest: SHA-256 or tree root of what the entry
- * is about. data: the enclave's own audit record for type "enclave.operation", else nothing.
+ * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
+ * root of what the entry is about. data: what is needed to follow the run by the log alone: the enclave's record for
+ * "enclave.operation", the blob's digest for "update.accepted", the statement for "model.published", the verifier key
+ * for "key.published".
  */
-export const auditEntry = message("audit entry", 4096, {
+export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
   v: uint(1, 1),
   at: uint(),
   type: oneOf(
     "run.opened",
+    "server.started",
+    "server.stopped",
+    "session.policy",
+    "key.published",
     "token.created",
     "token.revoked",
     "token.removed",
@@ -23,26 +29,15 @@ export const auditEntry = message("audit entry", 4096, {
     "server.rotated",
     "round.opened",
     "round.failed",
+    "round.committed",
     "update.accepted",
     "model.published",
+    "enclave.started",
     "enclave.operation",
   ),
   subject: text(128),
   digest: bytes(32),
-  data: bytes(0, 1024),
-});
-
-export const checkpointMessage = message("checkpoint", 512, {
-  v: uint(1, 1),
-  run_id: bytes(RUN_ID_BYTES),
-  size: uint(),
-  root: bytes(32),
-  at: uint(),
-});
-
-export const signedCheckpoint = message("signed checkpoint", 4096, {
-  checkpoint: bytes(1, checkpointMessage.bytesMax),
-  signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
+  data: bytes(0, 2048),
 });
 
 /** The enclave's chain: previous is SHA-256 of the record before it, zeros at the start. */

@@ -9,6 +9,7 @@ import { enclaveRecord } from "./audit.ts";
 import { anySignature, DEVICE_ID_BYTES, signaturePublicKey } from "./enroll.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
+import { reportMessage } from "./report.ts";
 import { manifestMessage } from "./update.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
@@ -62,11 +63,12 @@ const genesisAnswer = message("genesis answer", BYTES_MAX, {
   record,
 });
 
-/** Opens a round on a model (blob) that this enclave has signed. */
+/** Opens a round on a model (blob) that this enclave has signed. report: of the round that made it, if one did. */
 const beginRequest = message("begin request", BYTES_MAX, {
   round: uint(1, LIMITS.roundsMax),
   statement,
   signature: statementSignature,
+  report: nullable(bytes(1, reportMessage.bytesMax)),
   cohort: list(
     object({
       device_id: bytes(DEVICE_ID_BYTES),

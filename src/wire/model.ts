@@ -1,12 +1,12 @@
 // Models: the file (safetensors, 32-bit floats without gaps), the enclave's signed statement about it, and the sealed
 // form in which it is stored and distributed.
 
-import { concat, lengthPrefixed, utf8 } from "../core/bytes.ts";
+import { concat, fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
-import { bytes, message, type Of, uint } from "../core/shape.ts";
+import { bytes, list, message, type Of, uint } from "../core/shape.ts";
 import { open, seal } from "../crypto/chunked-seal.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { LABELS } from "./labels.ts";
@@ -44,6 +44,21 @@ export function splitModel(file: Uint8Array): { head: Uint8Array; parameters: Fl
   const dataStart = LENGTH_BYTES + Number(headerLength);
   if ((file.length - dataStart) % 4 !== 0) throw new QflareError("model.malformed", "expected whole 32-bit floats");
   return { head: file.subarray(0, dataStart), parameters: floatsFromBytes(file.subarray(dataStart)) };
+}
+
+const tensorSpan = list(uint(0, LIMITS.modelBytesMax), 2, 2);
+
+/** Values of each tensor in the order of the file, from its head. Throws model.malformed. */
+export function layersOfModel(head: Uint8Array): number[] {
+  try {
+    const header = JSON.parse(fromUtf8(head.subarray(LENGTH_BYTES))) as Record<string, { data_offsets?: unknown }>;
+    const tensors = Object.entries(header).filter(([name]) => name !== "__metadata__");
+    const spans = tensors.map(([name, tensor]) => tensorSpan.read(tensor.data_offsets, name) as [number, number]);
+    spans.sort(([a], [b]) => a - b);
+    return spans.flatMap(([start, end]) => (end === start ? [] : [(end - start) / 4]));
+  } catch (cause) {
+    throw new QflareError("model.malformed", "its header does not name its layers", { cause });
+  }
 }
 
 export function joinModel(head: Uint8Array, parameters: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -7,13 +7,14 @@ import { sha256 } from "../crypto/hash.ts";
 import { SUITE_NAMES } from "../crypto/suite.ts";
 
 export const RUN_ID_BYTES = 32;
+export const AGGREGATION_LENGTH_MAX = 8192;
 
 /** aggregation: JSON text of the rule and what runs before it. updates_min: fewer are never aggregated. */
 export const policyMessage = message("policy", 32_768, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
   suite: oneOf(...SUITE_NAMES),
-  aggregation: text(8192),
+  aggregation: text(AGGREGATION_LENGTH_MAX),
   updates_min: uint(1, LIMITS.devicesPerRoundMax),
   parameters: uint(1, LIMITS.parametersMax),
   encoding: oneOf("f32"),

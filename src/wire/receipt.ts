@@ -1,10 +1,18 @@
 // Receipt: the server's signed word that an update is stored and will be counted or judged. Given once a round and
-// device; sending the same update again gives the same receipt.
+// device; sending the same update again gives the same receipt. Beside it stands the proof that the audit log holds the
+// update's entry, so that the receipt holds against anybody who has the log's key, without the server.
 
+import { fromUtf8, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, uint } from "../core/shape.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
-import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
+import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
+import { auditEntry } from "./audit.ts";
+import { type Checkpoint, type LogTrust, logOrigin } from "./checkpoint.ts";
+import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { CONTEXTS } from "./labels.ts";
+import { parseLogProof, verifyLogProof } from "./log-proof.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /** manifest_digest: SHA-256 of the manifest's bytes. audit_index: position of the update's entry in the audit log. */
@@ -19,9 +27,54 @@ export const receiptMessage = message("receipt", 1024, {
   audit_index: uint(),
 });
 
-export const receiptAnswer = message("receipt answer", 5120, {
+const LOG_PROOF_BYTES_MAX = LIMITS.noteBytesMax + 64 * LIMITS.logProofHashesMax;
+
+/** log_proof: C2SP tlog-proof of the entry at audit_index, UTF-8. */
+export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 4096, {
   receipt: bytes(1, receiptMessage.bytesMax),
-  signature: anySignature,
+  signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
+  log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
 });
 
 export type Receipt = Of<typeof receiptMessage.shape>;
+
+/** The log's entry about the update of a receipt. */
+function receiptEntry(receipt: Receipt): Uint8Array<ArrayBuffer> {
+  return auditEntry.encode({
+    v: 1,
+    at: receipt.accepted_at,
+    type: "update.accepted",
+    subject: toHex(receipt.device_id),
+    digest: receipt.manifest_digest,
+    data: receipt.blob_digest,
+  });
+}
+
+/**
+ * logPublicKey: signs receipts too, since a receipt must hold as long as the log, over rotations of the server's
+ * identity. Throws server.identity where the receipt is not signed by it or is of another
+ * run than the log, and what verifyLogProof throws.
+ */
+export function verifyReceipt(
+  encoded: Uint8Array,
+  logPublicKey: Uint8Array,
+  trust: LogTrust,
+): { receipt: Receipt; checkpoint: Checkpoint; note: string } {
+  const answer = receiptAnswer.decode(encoded);
+  const receipt = receiptMessage.decode(answer.receipt);
+  const isSigned = signature("ML-DSA-44").verify(logPublicKey, answer.receipt, answer.signature, CONTEXTS.receipt);
+  if (!isSigned || logOrigin(receipt.run_id) !== trust.origin) {
+    throw new QflareError("server.identity", "its receipt does not hold");
+  }
+  const proof = proofText(answer.log_proof);
+  const checkpoint = verifyLogProof(trust, receiptEntry(receipt), receipt.audit_index, proof);
+  return { receipt, checkpoint, note: parseLogProof(proof).checkpoint };
+}
+
+function proofText(encoded: Uint8Array): string {
+  try {
+    return fromUtf8(encoded);
+  } catch (cause) {
+    throw new QflareError("log.malformed", "the proof is no text", { cause });
+  }
+}

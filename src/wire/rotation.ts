@@ -13,13 +13,13 @@ import { CONTEXTS } from "./labels.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** fingerprint: of the identity that signs. next: the encoded identity that follows it. */
-export const rotationMessage = message("rotation", 4608, {
+export const rotationMessage = message("rotation", 5632, {
   v: uint(1, 1),
   fingerprint: bytes(32),
   next: bytes(1, identityMessage.bytesMax),
 });
 
-export const rotationAnnouncement = message("rotation announcement", 10_752, {
+export const rotationAnnouncement = message("rotation announcement", 11_776, {
   message: bytes(1, rotationMessage.bytesMax),
   signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
   longterm_signature: bytes(SIGNATURE_SIZES["ML-DSA-65"].signature),

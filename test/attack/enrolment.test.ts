@@ -22,7 +22,7 @@ before(async () => {
   server = await TestServer.start();
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 interface DeviceKeys {
   readonly kemPublicKey: Uint8Array;

@@ -32,7 +32,7 @@ before(async () => {
   keystore = await enrollDevice(await server.token("handshake"));
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 type Changes = Parameters<typeof draftHello>[2];
 

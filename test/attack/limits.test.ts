@@ -21,7 +21,7 @@ before(async () => {
   other = await TestClient.enroll(server, "other");
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 function assertLimited(answer: HttpAnswer, name: LimitName): void {
   assertCode(answer, "request.rate_limited");
@@ -49,7 +49,7 @@ async function flood(name: LimitName, call: RawCall): Promise<void> {
 }
 
 test("the limits are those of the specification", () => {
-  assert.deepEqual(DEFAULT_RATE_LIMITS, { enroll: 5, challenge: 30, submit: 10, model: 60 });
+  assert.deepEqual(DEFAULT_RATE_LIMITS, { enroll: 5, challenge: 30, submit: 10, model: 60, log: 600 });
 });
 
 test("a sixth enrolment within a minute is answered with 429", async () => {

@@ -36,7 +36,7 @@ beforeEach(async () => {
   session = await HandSession.open(server, client.keystore);
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 function seal(sealedAs: Partial<RecordPlace> = {}): SealedRequest {
   return session.seal("GET", PATH, WORK, { sealedAs });

@@ -44,7 +44,7 @@ before(async () => {
   await late.work(0, 0);
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 async function assertUpdateRefused(
   code: Parameters<typeof assertRefused>[1],

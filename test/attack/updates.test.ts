@@ -115,7 +115,7 @@ before(async () => {
   for (const verdict of (await server.report(1)).updates) verdicts.set(toHex(verdict.device_id), verdict);
 });
 
-after(async () => await server.close());
+after(TestServer.closeAll);
 
 function verdictOf(client: TestClient): Pick<Verdict, "verdict" | "reason"> | undefined {
   const found = verdicts.get(toHex(client.keystore.device_id));

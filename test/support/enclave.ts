@@ -58,6 +58,8 @@ export function deviceOf(random: Random): TestDevice {
 export interface SignedModel {
   readonly statement: Bytes;
   readonly signature: Bytes;
+  /** None for the first. */
+  readonly report?: Bytes;
 }
 
 /** An open run: what a server knows of its enclave. */
@@ -87,8 +89,8 @@ export class TestRun {
 
   begin(round: number, signed: SignedModel, file: Uint8Array, devices: readonly TestDevice[]) {
     const cohort = devices.map(({ member }) => member);
-    const { statement, signature } = signed;
-    return this.enclave.begin({ round, statement, signature, cohort, at: AT }, file);
+    const { statement, signature, report = null } = signed;
+    return this.enclave.begin({ round, statement, signature, report, cohort, at: AT }, file);
   }
 
   manifest(device: TestDevice, round: number, file: Uint8Array): Omit<Manifest, "blob_digest" | "blob_length"> {

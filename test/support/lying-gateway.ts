@@ -18,9 +18,10 @@ import { initialParameters } from "../../src/learning/model.ts";
 import { encodeModel } from "../../src/learning/model-file.ts";
 import { createGateway } from "../../src/server/gateway.ts";
 import type { GatewayPorts } from "../../src/server/gateway-ports.ts";
-import { loadServerKeys, type ServerKeys } from "../../src/server/keys.ts";
+import { loadServerKeys, logSignerOf, type ServerKeys } from "../../src/server/keys.ts";
 import { Limiter } from "../../src/server/limiter.ts";
 import { Sessions } from "../../src/server/sessions.ts";
+import { checkpointNote, logOrigin } from "../../src/wire/checkpoint.ts";
 import {
   deviceId,
   enrollAnswer,
@@ -61,7 +62,7 @@ export interface Run {
 /** What a gateway says when it is tired of lying. */
 export const FINISHED: WorkAnswer = { state: "finished", task: null, evidence: null, outcome: null };
 
-const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
+const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
 
 /** openedAtMs: from when on the enclave's evidence is valid. */
@@ -140,6 +141,7 @@ export class LyingGateway {
       state: { isFinished: false },
       desk: { ask: async (_device: unknown, request: WorkRequest) => this.#answer(request, hash) },
       ledger: { hasModelBlob: async () => true },
+      audit: { served: this.#emptyLog() },
       blobs: { stream },
       limiter: new Limiter(RATE),
       keys: this.#keys,
@@ -153,6 +155,12 @@ export class LyingGateway {
     await this.#app.listen({ host: "127.0.0.1", port: 0 });
     const address = this.#app.server.address() as { port: number };
     this.#url = `https://127.0.0.1:${address.port}`;
+  }
+
+  /** Signed as it should be: the log is not what is attacked here. */
+  #emptyLog(): { note: string } {
+    const checkpoint = { origin: logOrigin(this.run.runId), size: 0, root: sha256() };
+    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys.log, this.run.runId).sign(checkpoint, 0)) };
   }
 
   /** Takes every token: what is attacked here comes after enrolment. */

@@ -9,13 +9,14 @@ import { schemeOfKey, signature } from "../../src/crypto/signature.ts";
 import { SUITES, type SuiteName } from "../../src/crypto/suite.ts";
 import { namedKeys } from "../../src/device/enroll.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
-import { AuditLog } from "../../src/server/audit.ts";
-import { freshServerKeys, ServerKeyring } from "../../src/server/keys.ts";
+import { AuditLog, type AuditPorts } from "../../src/server/audit.ts";
+import { freshServerKeys, logSignerOf, ServerKeyring } from "../../src/server/keys.ts";
 import { Ledger } from "../../src/server/ledger.ts";
 import { Registry } from "../../src/server/registry.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
 import type { Tables } from "../../src/server/store/schema.ts";
 import { Writer } from "../../src/server/store/writer.ts";
+import { logOrigin } from "../../src/wire/checkpoint.ts";
 import { deviceId, enrollMac, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
 import { parseToken, type Token } from "../../src/wire/token.ts";
@@ -86,10 +87,15 @@ export class TestServer {
   constructor(folder: string, db: Kysely<Tables>) {
     this.folder = folder;
     this.db = db;
-    this.writer = new Writer(db);
-    this.audit = new AuditLog(this.clock, this.runId, this.keys);
+    this.audit = new AuditLog(this.auditPorts());
+    this.writer = new Writer(db, this.audit);
     this.ledger = new Ledger(db, this.writer, this.audit, this.clock);
     this.registry = new Registry(this);
+  }
+
+  auditPorts(): AuditPorts {
+    const { db, clock, runId, keys } = this;
+    return { db, clock, origin: logOrigin(runId), signer: logSignerOf(keys.log, runId), isWitnessed: false };
   }
 
   static async start(context: TestContext): Promise<TestServer> {

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { AdminClient } from "../../src/cli/admin-client.ts";
-import { Device, type DeviceEvent } from "../../src/device/device.ts";
+import { Device, type DeviceEvent, type DeviceOptions } from "../../src/device/device.ts";
 import { Cli, isRunning, type JsonLine, temporaryFolder } from "./cli.ts";
 import { gaussian, uniform } from "./rows.ts";
 
@@ -16,7 +16,10 @@ export const CLASSES = 3;
 export const PARTS = 3;
 
 /** All devices share one address here. */
-const NO_LIMITS = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, "100000"]);
+const NO_LIMITS = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [
+  `--${name}-per-minute`,
+  "100000",
+]);
 
 const SMALL = [
   ...["--rule", "mean", "--model", "softmax", "--inputs", String(INPUTS), "--classes", String(CLASSES)],
@@ -116,10 +119,14 @@ export class TestRun {
   }
 
   /** A device in this process: the test decides when it submits what. */
-  async heldDevice(name: string, onEvent: (event: DeviceEvent) => void = () => undefined): Promise<Device> {
+  async heldDevice(
+    name: string,
+    onEvent: (event: DeviceEvent) => void = () => undefined,
+    more: Partial<DeviceOptions> = {},
+  ): Promise<Device> {
     const keystore = this.keystoreOf(name);
     const link = await this.token(name);
-    const device = await Device.enroll({ link, keystore, allowSimulatedEnclave: true, onEvent });
+    const device = await Device.enroll({ link, keystore, allowSimulatedEnclave: true, onEvent, ...more });
     this.#devices.push(device);
     return device;
   }

@@ -14,7 +14,7 @@ import type { SuiteName } from "../../src/crypto/suite.ts";
 import { initialParameters, type ModelDescription, parameterCount } from "../../src/learning/model.ts";
 import { decodeModel, encodeModel } from "../../src/learning/model-file.ts";
 import { verifyAudit } from "../../src/server/audit-verify.ts";
-import { readServerPublicKeys } from "../../src/server/keys.ts";
+import { readLogPublicKey } from "../../src/server/keys.ts";
 import type { RateLimits } from "../../src/server/limiter.ts";
 import type { RoundSettings } from "../../src/server/rounds.ts";
 import { type RunDefinition, type RunningServer, startServer } from "../../src/server/server.ts";
@@ -24,7 +24,7 @@ import { exchange } from "./http.ts";
 
 export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
-const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6 };
+const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const QUIET_MS_MAX = 10_000;
 
 /** Runs with the system's time, unless it is held or moved. */
@@ -65,6 +65,11 @@ export class TestServer {
   readonly admin: AdminClient;
   readonly #running: RunningServer;
   readonly #faults: readonly string[];
+  #isClosed = false;
+
+  /** For hooks: a filter by name may end a file while its server is still starting, or before. */
+  static readonly #started = new Set<Promise<TestServer>>();
+  static #isOver = false;
 
   private constructor(
     running: RunningServer,
@@ -81,6 +86,20 @@ export class TestServer {
 
   /** One round of three updates under the mean, unless the options say otherwise. */
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
+    if (TestServer.#isOver) throw new Error("no test is left that needs a server");
+    const starting = TestServer.#start(options);
+    TestServer.#started.add(starting);
+    return await starting;
+  }
+
+  /** Hook after all tests of a file: closes what is not closed yet, also what is still starting. */
+  static async closeAll(): Promise<void> {
+    TestServer.#isOver = true;
+    const results = await Promise.allSettled([...TestServer.#started].map(async (server) => (await server).close()));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  static async #start(options: TestServerOptions): Promise<TestServer> {
     const dataDir = mkdtempSync(join(tmpdir(), "qflare-attack-"));
     const clock = new TestClock();
     const faults: string[] = [];
@@ -158,7 +177,8 @@ export class TestServer {
       const models = await db.selectFrom("models").select("digest").orderBy("round").execute();
       const audit = await db.selectFrom("audit").select("entry").orderBy("position").execute();
       const entries = audit.map((row) => auditEntry.decode(row.entry));
-      const records = entries.filter((entry) => entry.data.length > 0).map((entry) => enclaveRecord.decode(entry.data));
+      const traces = entries.filter((entry) => entry.type === "enclave.operation");
+      const records = traces.map((entry) => enclaveRecord.decode(entry.data));
       const newest = rounds.at(-1);
       const accepted = updates.filter((row) => row.round === newest?.round).length;
       const isCollecting = newest?.state === "collecting";
@@ -176,10 +196,12 @@ export class TestServer {
 
   /** Throws where the server met an error of its own, or where the audit log does not hold. */
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.admin.close();
     await this.#running.close();
     try {
-      const key = readServerPublicKeys(this.dataDir);
+      const key = readLogPublicKey(this.dataDir);
       const { problems } = await readLedger(this.dataDir, (db) => verifyAudit(db, key));
       assert.deepEqual(problems, []);
       assert.deepEqual(this.#faults, []);

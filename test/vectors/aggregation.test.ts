@@ -16,6 +16,8 @@ interface Expected {
   s: number;
   neighbours: number;
   threshold: number;
+  theta: number;
+  server_update: number[];
   tau: number;
   iters: number;
   v0: number[] | "zero";
@@ -36,7 +38,7 @@ interface Vector {
 interface Check {
   /** Member of expected. */
   name: string;
-  specification: (expected: Expected, n: number) => Specification;
+  specification: (expected: Expected, n: number, inputs: number[][]) => Specification;
   selected?: string;
   scores?: [step: string, member: string];
   /** Least number of cases that must hold it; 8 where absent. */
@@ -112,6 +114,22 @@ const CHECKS: Check[] = [
     name: "bucketing_s2_median",
     specification: (e) => ({ rule: "median", before: [{ rule: "bucketing", s: e.s, permutation: e.permutation }] }),
   },
+  {
+    name: "fltrust",
+    specification: (e) => ({ rule: "fltrust", root: Float32Array.from(e.server_update) }),
+    scores: ["fltrust", "trust_scores"],
+  },
+  {
+    name: "foolsgold",
+    specification: (_e, _n, inputs) => ({ rule: "foolsgold", history: toRows(inputs) }),
+    scores: ["foolsgold", "weights"],
+  },
+  {
+    name: "dnc_all_coordinates_c1",
+    specification: (e) => ({ rule: "dnc", f: e.f, c: 1, coordinates: "all" }),
+    selected: "kept",
+  },
+  { name: "rlr", specification: (e) => ({ rule: "rlr", theta: e.theta }) },
   { name: "mda", specification: (e) => ({ rule: "mda", f: e.f }), selected: "selected", cases: 5 }, // small n only
 ];
 
@@ -137,7 +155,7 @@ function compare(result: Aggregate, check: Check, expected: Expected): void {
   }
   if (check.scores !== undefined) {
     const [step, member] = check.scores;
-    assertClose(result.scores[step] as number[], expected[member] as number[], 1e-6);
+    assertClose(result.scores[step] as number[], expected[member] as number[], (expected.tolerance as number) ?? 1e-6);
   }
 }
 
@@ -150,7 +168,7 @@ describe("aggregation vectors", () => {
         const vector = read<Vector>(file);
         for (const member of membersOf(check, vector.expected)) {
           const expected = vector.expected[member];
-          const specification = check.specification(expected, vector.n);
+          const specification = check.specification(expected, vector.n, vector.inputs);
           const options = expected.weights === undefined ? {} : { weights: expected.weights };
           compare(aggregate(specification, toRows(vector.inputs), options), check, expected);
           count++;

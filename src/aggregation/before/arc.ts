@@ -1,7 +1,6 @@
 // Adaptive robust clipping. Shortens the longest updates to the norm of the longest one that is left alone.
 
-import { scaled } from "../../math/vector.ts";
-import { clipFactors } from "../batch.ts";
+import { clipFactors, scaled } from "../batch.ts";
 import { atLeast, liars } from "../parameter.ts";
 import type { PreAggregator } from "../rule.ts";
 
@@ -18,12 +17,11 @@ export const arc: PreAggregator<ArcParameters> = {
   complexity: "n D",
   limits: "Sign flips, backdoors. Hides boosted backdoors from the distance rule behind it.",
   requirement: ({ f }) => atLeast(2 * f + 1, "n > 2f"),
-  prepare: (_reducer, batch, { f }) => {
-    const n = batch.rows.length;
+  prepare: (engine, batch, { f }) => {
+    const n = batch.members.length;
     const clipped = Math.floor((2 * f * (n - f)) / n);
     const c = batch.norms.toSorted((a, b) => b - a)[clipped];
     const scores = clipFactors(batch.norms, c);
-    const rows = batch.rows.map((row, i) => (scores[i] === 1 ? row : scaled(row, scores[i])));
-    return { batch: { ...batch, rows, norms: batch.norms.map((size, i) => size * scores[i]) }, rejected: [], scores };
+    return { batch: scaled(engine, batch, scores), rejected: [], scores };
   },
 };

@@ -2,10 +2,9 @@
 // updates, each clipped to the median norm, so that neither length nor a minority of liars turns it.
 
 import { float, oneOf } from "../../core/shape.ts";
-import { dotOthers, othersMedian } from "../../math/others.ts";
-import type { Reducer } from "../../math/reducer.ts";
-import { coordinateMedian } from "../../math/select.ts";
-import { cosine as angle, dot, norm } from "../../math/vector.ts";
+import type { Engine } from "../../math/engine.ts";
+import { withRow } from "../../math/rows.ts";
+import { cosine as angle } from "../../math/vector.ts";
 import { clipFactors, filtered, median } from "../batch.ts";
 import { atLeast } from "../parameter.ts";
 import type { Batch, PreAggregator } from "../rule.ts";
@@ -32,27 +31,25 @@ export const cosine: PreAggregator<CosineParameters> = {
   complexity: "n log(n)^2 D",
   limits: "Shifts within the honest spread (ALIE), backdoors, copies of honest updates. Half the devices lying.",
   requirement: () => atLeast(3, "n >= 3; robust against f < n / 2"),
-  prepare: (reducer, batch, { threshold, reference = "all" }) => {
-    const factors = clipFactors(batch.norms, median(batch.norms));
-    const scores = reference === "all" ? withAll(reducer, batch, factors) : withOthers(reducer, batch, factors);
-    return { ...filtered(batch, (row) => scores[row] >= threshold, "update.cosine"), scores };
+  prepare: (engine, batch, { threshold, reference = "all" }) => {
+    const scales = clipFactors(batch.norms, median(batch.norms));
+    const scores = reference === "all" ? withAll(engine, batch, scales) : withOthers(engine, batch, scales);
+    return { ...filtered(engine, batch, (row) => scores[row] >= threshold, "update.cosine"), scores };
   },
 };
 
-function withAll(reducer: Reducer, { rows, norms, length }: Batch, factors: readonly number[]): number[] {
-  const reference = coordinateMedian(reducer, rows, length, factors);
-  const size = norm(reducer, reference);
-  return rows.map((row, i) => angle(dot(reducer, row, reference), norms[i], size));
+function withAll(engine: Engine, { rows, norms }: Batch, scales: readonly number[]): number[] {
+  const both = withRow(rows, engine.map("coordinateMedian", rows, { scales }));
+  const products = engine.sum("dots", both, {});
+  const size = Math.sqrt(products.at(-1)!);
+  return norms.map((own, row) => angle(products[row], own, size));
 }
 
 /**
  * With few updates of many values, each one's own say in the median is most of its cosine: of ten updates pure noise
  * reaches 0.2 and sign-flipped ones as much.
  */
-function withOthers(reducer: Reducer, { rows, norms, length }: Batch, factors: readonly number[]): number[] {
-  const others = othersMedian(reducer, rows, length, factors);
-  return rows.map((row, i) => {
-    const { product, squaredNorm } = dotOthers(reducer, row, factors[i], others);
-    return angle(product, norms[i], Math.sqrt(squaredNorm));
-  });
+function withOthers(engine: Engine, { rows, norms }: Batch, scales: readonly number[]): number[] {
+  const products = engine.sum("otherProducts", rows, { scales });
+  return norms.map((own, row) => angle(products[2 * row], own, Math.sqrt(products[2 * row + 1])));
 }

@@ -2,8 +2,7 @@
 // ones move together, and a liar is mixed with honest ones.
 
 import { squaredDistances } from "../../math/pairs.ts";
-import { weightedSums } from "../../math/vector.ts";
-import { everyRow, replaced } from "../batch.ts";
+import { blended, everyRow } from "../batch.ts";
 import { nearest } from "../neighbours.ts";
 import { atLeastPaired, liars } from "../parameter.ts";
 import type { PreAggregator } from "../rule.ts";
@@ -18,17 +17,15 @@ export const nnm: PreAggregator<NnmParameters> = {
   source: "Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity, AISTATS 2023",
   parameters: { f: liars() },
   weights: "ignored",
+  layerwise: true,
   complexity: "n^2 D",
   limits: "By itself everything: it needs a robust rule behind it. Loses classes that only f devices hold.",
   requirement: ({ f }) => atLeastPaired(2 * f + 1, "n > 2f"),
-  prepare: (reducer, batch, { f }) => {
-    const distances = squaredDistances(reducer, batch.rows, batch.length);
-    const size = batch.rows.length - f;
-    const weights = everyRow(batch).map((row) => {
-      const shares = new Float32Array(batch.rows.length);
-      for (const near of nearest(distances, row, size)) shares[near] = 1 / size;
-      return shares;
-    });
-    return { batch: replaced(reducer, batch, weightedSums(reducer, batch.rows, weights, batch.length)), rejected: [] };
+  prepare: (engine, batch, { f }) => {
+    const distances = squaredDistances(engine, batch.rows, batch.norms);
+    const size = distances.count - f;
+    const weights = new Array<number>(size).fill(1 / size);
+    const blends = everyRow(batch).map((row) => ({ of: nearest(distances, row, size), weights }));
+    return { batch: blended(engine, batch, blends), rejected: [] };
   },
 };

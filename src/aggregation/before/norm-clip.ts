@@ -1,8 +1,7 @@
 // Shortens long updates. Bounds what one update can do to a mean; before a distance rule it hides outliers instead.
 
 import { float } from "../../core/shape.ts";
-import { scaled } from "../../math/vector.ts";
-import { clipFactors, median } from "../batch.ts";
+import { clipFactors, median, scaled } from "../batch.ts";
 import { atLeast, orNamed } from "../parameter.ts";
 import type { PreAggregator } from "../rule.ts";
 import { required } from "../rule.ts";
@@ -20,11 +19,9 @@ export const normClip: PreAggregator<NormClipParameters> = {
   complexity: "n D",
   limits: "Sign flips, backdoors of ordinary length. Do not put it before krum, multi-krum, bulyan, nnm or mda.",
   requirement: () => atLeast(1, "n >= 1"),
-  prepare: (_reducer, batch, parameters) => {
+  prepare: (engine, batch, parameters) => {
     const c = parameters.c === "median" ? median(batch.norms) : parameters.c;
     const scores = clipFactors(batch.norms, c);
-    const rows = batch.rows.map((row, i) => (scores[i] === 1 ? row : scaled(row, scores[i])));
-    const norms = batch.norms.map((size, i) => size * scores[i]);
-    return { batch: { ...batch, rows, norms }, rejected: [], scores };
+    return { batch: scaled(engine, batch, scores), rejected: [], scores };
   },
 };

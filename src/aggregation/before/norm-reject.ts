@@ -19,8 +19,8 @@ export const normReject: PreAggregator<NormRejectParameters> = {
   complexity: "n",
   limits: "Anything of an ordinary length. Half the devices lying.",
   requirement: () => atLeast(1, "n >= 1; robust against f < n / 2"),
-  prepare: (_reducer, batch, { factor }) => {
+  prepare: (engine, batch, { factor }) => {
     const bound = factor * median(batch.norms);
-    return filtered(batch, (row) => batch.norms[row] <= bound, "update.norm");
+    return filtered(engine, batch, (row) => batch.norms[row] <= bound, "update.norm");
   },
 };

@@ -3,15 +3,15 @@
 import { QflareError } from "../../core/error.ts";
 import { float, uint } from "../../core/shape.ts";
 import { squaredDistances } from "../../math/pairs.ts";
-import { weightedSum } from "../../math/vector.ts";
+import { withRow } from "../../math/rows.ts";
 import { distancesFrom } from "../affine.ts";
-import { clipFactors, everyRow } from "../batch.ts";
+import { clipFactors, everyRow, median } from "../batch.ts";
 import { atLeastPaired, orNamed, vector } from "../parameter.ts";
 import type { Batch, Rule } from "../rule.ts";
 import { required } from "../rule.ts";
 
 export interface CenteredClippingParameters {
-  readonly tau: number;
+  readonly tau: number | "median";
   readonly iterations: number;
   readonly start: "zero" | Float32Array;
 }
@@ -21,24 +21,29 @@ export const centeredClipping: Rule<CenteredClippingParameters> = {
   summary: "v + mean of (x - v) min(1, tau / |x - v|), repeated; the delta is the last v.",
   source: "Karimireddy et al., Learning from History for Byzantine Robust Optimization, ICML 2021",
   parameters: {
-    tau: required(float(0, 1e18), "largest difference that counts in full, about the honest spread"),
+    tau: required(
+      orNamed(float(0, 1e18), "median"),
+      "largest difference that counts in full, about the honest spread; or at each step the median of the differences",
+    ),
     iterations: required(uint(1, 1000), "number of steps"),
     start: required(orNamed(vector(), "zero"), "first v: zero, or the delta of the last round"),
   },
   weights: "ignored",
+  layerwise: true,
   complexity: "n^2 D",
   limits: "f > 0.15 n. Alone, without momentum on the devices: attacks that repeat over rounds.",
   requirement: () => atLeastPaired(1, "n >= 1; proved for f <= n / 10"),
-  combine: (reducer, batch, { tau, iterations, start }) => {
-    const rows = [...batch.rows, startVector(batch, start)];
-    const distances = squaredDistances(reducer, rows, batch.length);
-    const n = batch.rows.length;
+  combine: (engine, batch, { tau, iterations, start }) => {
+    const first = startVector(batch, start);
+    const rows = withRow(batch.rows, first);
+    const distances = squaredDistances(engine, rows, [...batch.norms, Math.sqrt(squares(first))]);
+    const n = batch.members.length;
     let v = new Float64Array(n + 1).fill(1, n);
     for (let i = 0; i < iterations; i++) {
-      const factors = clipFactors([...distancesFrom(distances, v).subarray(0, n)], tau);
-      v = moved(v, factors);
+      const from = [...distancesFrom(distances, v).subarray(0, n)];
+      v = moved(v, clipFactors(from, tau === "median" ? median(from) : tau));
     }
-    return { delta: weightedSum(reducer, rows, v, batch.length), selected: everyRow(batch) };
+    return { delta: engine.map("rowsSum", rows, { weights: v }), selected: everyRow(batch) };
   },
 };
 
@@ -50,7 +55,11 @@ function moved(v: Float64Array, factors: readonly number[]): Float64Array<ArrayB
 }
 
 function startVector(batch: Batch, start: "zero" | Float32Array): Float32Array {
-  if (start === "zero") return new Float32Array(batch.length);
-  if (start.length === batch.length) return start;
-  throw new QflareError("aggregation.input", `expected a start of ${batch.length} values, got ${start.length}`);
+  if (start === "zero") return new Float32Array(batch.rows.length);
+  if (start.length === batch.rows.length) return start;
+  throw new QflareError("aggregation.input", `expected a start of ${batch.rows.length} values, got ${start.length}`);
+}
+
+function squares(x: Float32Array): number {
+  return x.reduce((sum, value) => sum + value * value, 0);
 }

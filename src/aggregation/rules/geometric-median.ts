@@ -4,11 +4,10 @@
 import { float, oneOf, uint } from "../../core/shape.ts";
 import type { Distances } from "../../math/pairs.ts";
 import { squaredDistances } from "../../math/pairs.ts";
-import { weightedSum } from "../../math/vector.ts";
 import { distancesFrom, shares } from "../affine.ts";
 import { everyRow } from "../batch.ts";
 import { atLeastPaired } from "../parameter.ts";
-import type { Batch, Rule } from "../rule.ts";
+import type { Rule, Weighted } from "../rule.ts";
 import { optional } from "../rule.ts";
 
 export interface GeometricMedianParameters {
@@ -29,21 +28,22 @@ export const geometricMedian: Rule<GeometricMedianParameters> = {
     start: optional(oneOf("zero", "mean"), "where to start; the weighted mean where absent"),
   },
   weights: "used",
+  layerwise: true,
   complexity: "n^2 D",
   limits: "Sign flips of ordinary length and IPM where the devices' data differ; backdoors.",
   requirement: () => atLeastPaired(1, "n >= 1; robust against f < n / 2"),
-  combine: (reducer, batch, { smoothing = 0, iterations, start = "mean" }) => {
-    const distances = squaredDistances(reducer, batch.rows, batch.length);
+  combine: (engine, batch, { smoothing = 0, iterations, start = "mean" }) => {
+    const distances = squaredDistances(engine, batch.rows, batch.norms);
     const first = start === "zero" ? Float64Array.from(batch.norms) : meanDistances(distances, batch);
     const a =
       iterations === undefined
         ? settled(distances, batch.weights)
         : steps(distances, batch, first, smoothing, iterations);
-    return { delta: weightedSum(reducer, batch.rows, a, batch.length), selected: everyRow(batch) };
+    return { delta: engine.map("rowsSum", batch.rows, { weights: a }), selected: everyRow(batch) };
   },
 };
 
-function meanDistances(distances: Distances, batch: Batch): Float64Array {
+function meanDistances(distances: Distances, batch: Weighted): Float64Array {
   return distancesFrom(distances, shares(batch.weights));
 }
 
@@ -54,7 +54,7 @@ function step(weights: readonly number[], from: Float64Array, smoothing: number)
 
 function steps(
   distances: Distances,
-  { weights }: Batch,
+  { weights }: Weighted,
   first: Float64Array,
   smoothing: number,
   iterations: number,

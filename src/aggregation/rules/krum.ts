@@ -2,7 +2,7 @@
 // other devices is thrown away.
 
 import { squaredDistances } from "../../math/pairs.ts";
-import { ascending, everyRow } from "../batch.ts";
+import { ascending, everyRow, meanOf } from "../batch.ts";
 import { krumScores } from "../neighbours.ts";
 import { atLeastPaired, liars, updatesCount } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -19,13 +19,14 @@ export const krum: Rule<KrumParameters> = {
   source: "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent, NeurIPS 2017",
   parameters: { f: liars(), neighbours: optional(updatesCount(1), "how many count; n - f - 2 where absent") },
   weights: "ignored",
+  layerwise: true,
   complexity: "n^2 D",
   limits: "Lies hidden in few coordinates of a large model. Collapses where devices hold different classes.",
   requirement: ({ f, neighbours = 0 }) => atLeastPaired(Math.max(2 * f + 3, neighbours + 1), "n >= 2f + 3"),
-  combine: (reducer, batch, { f, neighbours = batch.rows.length - f - 2 }) => {
-    const distances = squaredDistances(reducer, batch.rows, batch.length);
+  combine: (engine, batch, { f, neighbours = batch.members.length - f - 2 }) => {
+    const distances = squaredDistances(engine, batch.rows, batch.norms);
     const scores = krumScores(distances, everyRow(batch), neighbours);
     const [best] = ascending(scores);
-    return { delta: batch.rows[best].slice(), selected: [best], scores };
+    return { delta: meanOf(engine, batch, [best]), selected: [best], scores };
   },
 };

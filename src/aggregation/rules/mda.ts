@@ -2,7 +2,7 @@
 
 import type { Distances } from "../../math/pairs.ts";
 import { squaredDistances } from "../../math/pairs.ts";
-import { weightedSum } from "../../math/vector.ts";
+import { meanOf } from "../batch.ts";
 import { liars } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
 
@@ -16,21 +16,14 @@ export const mda: Rule<MdaParameters> = {
   source: "El Mhamdi et al., Genuinely Distributed Byzantine Machine Learning, PODC 2020",
   parameters: { f: liars() },
   weights: "ignored",
+  layerwise: true,
   complexity: "n^2 D + n choose f",
   limits: "Shifts within the honest spread (ALIE).",
   requirement: ({ f }) => ({ updatesMin: 2 * f + 1, updatesMax: 25, words: "2f < n <= 25" }),
-  combine: (reducer, batch, { f }) => {
-    const selected = closest(squaredDistances(reducer, batch.rows, batch.length), batch.rows.length - f);
-    const rows = selected.map((row) => batch.rows[row]);
-    return {
-      delta: weightedSum(
-        reducer,
-        rows,
-        rows.map(() => 1 / rows.length),
-        batch.length,
-      ),
-      selected,
-    };
+  combine: (engine, batch, { f }) => {
+    const distances = squaredDistances(engine, batch.rows, batch.norms);
+    const selected = closest(distances, distances.count - f);
+    return { delta: meanOf(engine, batch, selected), selected };
   },
 };
 

@@ -1,6 +1,5 @@
 // Mean around the median. Keeps the n - f values of each coordinate that lie nearest to its median.
 
-import { meanAroundMedian } from "../../math/select.ts";
 import { everyRow } from "../batch.ts";
 import { atLeast, liars } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -18,8 +17,8 @@ export const meamed: Rule<MeamedParameters> = {
   complexity: "n log(n)^2 D",
   limits: "Shifts within the honest spread (ALIE).",
   requirement: ({ f }) => atLeast(2 * f + 1, "n > 2f"),
-  combine: (reducer, batch, { f }) => ({
-    delta: meanAroundMedian(reducer, batch.rows, batch.length, batch.rows.length - f),
+  combine: (engine, batch, { f }) => ({
+    delta: engine.map("meanAroundMedian", batch.rows, { kept: batch.members.length - f }),
     selected: everyRow(batch),
   }),
 };

@@ -1,6 +1,6 @@
 // Weighted mean (FedAvg). Exact for honest devices; a single update moves it anywhere.
 
-import { weightedSum } from "../../math/vector.ts";
+import { shares } from "../affine.ts";
 import { everyRow } from "../batch.ts";
 import { atLeast } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -16,9 +16,8 @@ export const mean: Rule<MeanParameters> = {
   complexity: "n D",
   limits: "Everything: no defence by itself. Put filters before it.",
   requirement: () => atLeast(1, "n >= 1"),
-  combine: (reducer, batch) => {
-    const sum = batch.weights.reduce((a, b) => a + b, 0);
-    const shares = batch.weights.map((weight) => weight / sum);
-    return { delta: weightedSum(reducer, batch.rows, shares, batch.length), selected: everyRow(batch) };
+  combine: (engine, batch) => {
+    const delta = engine.map("rowsSum", batch.rows, { weights: shares(batch.weights) });
+    return { delta, selected: everyRow(batch) };
   },
 };

@@ -1,6 +1,5 @@
 // Coordinate median. Each coordinate stays within the honest range while liars are fewer than half.
 
-import { coordinateMedian } from "../../math/select.ts";
 import { everyRow } from "../batch.ts";
 import { atLeast } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -16,8 +15,8 @@ export const median: Rule<MedianParameters> = {
   complexity: "n log(n)^2 D",
   limits: "Shifts within the honest spread (ALIE). Loses accuracy where the devices' data differ much.",
   requirement: () => atLeast(1, "n >= 1; robust against f < n / 2"),
-  combine: (reducer, batch) => ({
-    delta: coordinateMedian(reducer, batch.rows, batch.length),
+  combine: (engine, batch) => ({
+    delta: engine.map("coordinateMedian", batch.rows, {}),
     selected: everyRow(batch),
   }),
 };

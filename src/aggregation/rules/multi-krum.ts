@@ -1,8 +1,7 @@
 // Multi-Krum. Mean of the m updates with the best Krum scores of one pass.
 
 import { squaredDistances } from "../../math/pairs.ts";
-import { weightedSum } from "../../math/vector.ts";
-import { ascending, everyRow } from "../batch.ts";
+import { ascending, everyRow, meanOf } from "../batch.ts";
 import { krumScores } from "../neighbours.ts";
 import { atLeastPaired, liars, updatesCount } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -24,24 +23,15 @@ export const multiKrum: Rule<MultiKrumParameters> = {
     neighbours: optional(updatesCount(1), "how many count for a score; n - f - 2 where absent"),
   },
   weights: "ignored",
+  layerwise: true,
   complexity: "n^2 D",
   limits: "Lies hidden in few coordinates of a large model. More than n - f averaged lets liars in.",
   requirement: ({ f, m = 0, neighbours = 0 }) =>
     atLeastPaired(Math.max(2 * f + 3, m, neighbours + 1), "n >= 2f + 3 and n >= m"),
-  combine: (reducer, batch, { f, m = batch.rows.length - f, neighbours = batch.rows.length - f - 2 }) => {
-    const distances = squaredDistances(reducer, batch.rows, batch.length);
+  combine: (engine, batch, { f, m = batch.members.length - f, neighbours = batch.members.length - f - 2 }) => {
+    const distances = squaredDistances(engine, batch.rows, batch.norms);
     const scores = krumScores(distances, everyRow(batch), neighbours);
     const selected = ascending(scores).slice(0, m);
-    const rows = selected.map((row) => batch.rows[row]);
-    return {
-      delta: weightedSum(
-        reducer,
-        rows,
-        rows.map(() => 1 / m),
-        batch.length,
-      ),
-      selected,
-      scores,
-    };
+    return { delta: meanOf(engine, batch, selected), selected, scores };
   },
 };

@@ -1,6 +1,5 @@
 // Trimmed mean. Drops the f smallest and the f largest values of each coordinate.
 
-import { trimmedMean as trim } from "../../math/select.ts";
 import { everyRow } from "../batch.ts";
 import { atLeast, liars } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
@@ -18,8 +17,8 @@ export const trimmedMean: Rule<TrimmedMeanParameters> = {
   complexity: "n log(n)^2 D",
   limits: "Shifts within the honest spread (ALIE). Put nnm before it where the devices' data differ.",
   requirement: ({ f }) => atLeast(2 * f + 1, "n > 2f"),
-  combine: (reducer, batch, { f }) => ({
-    delta: trim(reducer, batch.rows, batch.length, f),
+  combine: (engine, batch, { f }) => ({
+    delta: engine.map("trimmedMean", batch.rows, { f }),
     selected: everyRow(batch),
   }),
 };

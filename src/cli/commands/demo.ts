@@ -2,6 +2,7 @@
 // their own, some of them lying.
 
 import { mkdirSync, mkdtempSync } from "node:fs";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
@@ -19,6 +20,7 @@ import type { RunEvent } from "../../server/events.ts";
 import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
+import { RULE_WORDS } from "../defence.ts";
 import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
@@ -59,6 +61,8 @@ const DEADLINE_MS_MIN = 100;
 /** A longer timer would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const START_MS = 60_000;
+/** The demonstration is the same in every folder. */
+const NO_CONFIG = devNull;
 /** All devices of the demonstration share one address, and rounds follow one another within a second. */
 const RAISED_LIMIT = "100000";
 
@@ -71,7 +75,7 @@ export function addDemoCommand(program: Command): void {
     .option("--rounds <n>", "rounds to publish", "10")
     .option("--malicious <n>", "how many of the devices lie (default: 1, below 3 devices none)")
     .option("--attack <name>", "how they lie: sign-flip, label-flip, noise or scale", "sign-flip")
-    .option("--rule <rule>", "defence: cosine, mean, or a JSON specification (default: cosine, below 3 devices mean)")
+    .option("--rule <rule>", `${RULE_WORDS} (default: default, below 3 devices mean)`)
     .option("--suite <name>", `suite of the sessions: ${SUITE_NAMES.join(" or ")}`, SUITE_NAMES[0])
     .option("--partition <how>", "how the data is shared out: iid, dirichlet:<alpha>, shards:<n>", "iid")
     .option("--model <model>", "softmax, mlp, such as mlp:128,64, cnn, or a .json or .safetensors file", DEFAULT_NAME)
@@ -81,14 +85,14 @@ export function addDemoCommand(program: Command): void {
     .option("--data-dir <folder>", "where to put the run (default: a new folder below .qflare)")
     .option("--json", "one JSON object a line")
     .addHelpText("after", `\nTraining: ${epochs} passes a round, batches of ${batch_size}, step ${learning_rate}.`)
-    .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule cosine")
+    .addHelpText("after", "\nExample:\n  qflare demo --devices 10 --malicious 2 --attack scale --rule krum:f=2")
     .action(async (flags: Flags) => await new Demo(flags).run());
 }
 
 function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
   const malicious = whole(flags.malicious ?? (devices < 3 ? "0" : "1"), "--malicious", 0, devices);
-  const rule = flags.rule ?? (devices < 3 ? "mean" : "cosine");
+  const rule = flags.rule ?? (devices < 3 ? "mean" : "default");
   if (!isSuiteName(flags.suite)) {
     throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
   }
@@ -101,7 +105,7 @@ function readPlan(flags: Flags): Plan {
   }
   // The server would refuse them too, but only once there is a folder for it.
   const counts = { target: String(devices), quorum: String(quorumOf(devices)), updatesMin: String(updatesMin) };
-  const { firstModel } = runDefinition(readSettings({ rule, model: flags.model, ...counts }, process.env));
+  const { firstModel } = runDefinition(readSettings({ config: NO_CONFIG, rule, model: flags.model, ...counts }, {}));
   return {
     devices,
     rounds: whole(flags.rounds, "--rounds", 1, 100_000),
@@ -145,7 +149,7 @@ class Demo {
     const folder = runFolder(this.#flags.dataDir);
     let admin: AdminClient | undefined;
     try {
-      const server = await this.#startServer(folder);
+      const server = await this.#startServer(folder, stop.signal);
       admin = await AdminClient.connect(folder);
       await this.#train(admin, server, folder, stop.signal);
       await this.#conclude(folder);
@@ -155,13 +159,17 @@ class Demo {
     }
   }
 
-  async #startServer(folder: string): Promise<Child> {
+  async #startServer(folder: string, stop: AbortSignal): Promise<Child> {
     const { devices, rounds, seed, rule, updatesMin } = this.#plan;
     const listening = Promise.withResolvers<JsonLine>();
-    const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, RAISED_LIMIT]);
+    const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [
+      `--${name}-per-minute`,
+      RAISED_LIMIT,
+    ]);
     const server = new Child(
       [
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],
+        ...["--config", NO_CONFIG, "--end-with-input"],
         ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(quorumOf(devices))],
         ...["--updates-min", String(updatesMin)],
         ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", rule],
@@ -172,6 +180,7 @@ class Demo {
       },
     );
     this.#children.push(server);
+    stop.addEventListener("abort", () => listening.reject(new QflareError("server.unavailable", "stopped")));
     const ended = server.exited.then(() => {
       throw new QflareError("server.unavailable", `the server did not start: ${server.ending}`);
     });
@@ -221,7 +230,8 @@ class Demo {
       const isLiar = i >= devices - malicious;
       const child = new Child(
         [
-          ...["device", "run", "--json", "--token", token, "--keystore", join(folder, `${name}.key`)],
+          ...["device", "run", "--json", "--end-with-input", "--token", "-"],
+          ...["--keystore", join(folder, `${name}.key`)],
           ...["--allow-simulated-enclave", "--suites", suite, "--partition", partition],
           ...["--updates-min", String(updatesMin)],
           ...["--part", `${i + 1}/${devices}`, "--seed", String(seed)],
@@ -229,6 +239,7 @@ class Demo {
           ...(isLiar ? ["--attack", attack] : []),
         ],
         () => undefined,
+        `${token}\n`,
       );
       this.#children.push(child);
       void child.exited.then(() => this.#tally.end(name, child.ending));

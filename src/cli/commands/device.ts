@@ -1,11 +1,12 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
-import { Device, type DeviceEvent, type Round } from "../../device/device.ts";
+import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
 import { createProcessTrainer } from "../../device/process-trainer.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
 import type { ModelDescription } from "../../learning/model.ts";
@@ -16,20 +17,23 @@ import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
-import { interrupted } from "../system.ts";
+import { endWithInput, interrupted } from "../system.ts";
+import { readToken, type TokenFlags } from "../token-input.ts";
 import { addDeviceAdminCommands } from "./device-admin.ts";
 
-interface Flags extends DataOptions {
-  readonly token?: string;
+interface Flags extends DataOptions, TokenFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
   readonly suite?: string;
+  readonly witnessPolicy?: string;
+  readonly receipts?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
   readonly attack?: string;
+  readonly endWithInput?: boolean;
   readonly trainer?: string;
   readonly trainerTime: string;
   readonly json?: boolean;
@@ -41,14 +45,20 @@ const STATUS_MS = 10_000;
 export function addDeviceCommand(program: Command): void {
   const device = program.command("device").description("a device that trains and keeps its data");
   common(device.command("enroll").description("make keys and enrol them under a token"))
-    .requiredOption("--token <token>", "what qflare token create printed")
+    .option("--token-file <file>", "file whose first line is what qflare token create printed")
+    .option("--token <token>", "the token itself, for others on this machine to see, or - for standard input")
     .addHelpText(
       "after",
-      "\nExample:\n  qflare device enroll --token qflare1_... --keystore device.key --allow-simulated-enclave",
+      "\nExample:\n  qflare device enroll --token-file ward-3.token --keystore device.key --allow-simulated-enclave",
     )
     .action(async (flags: Flags) => await enroll(flags));
   training(common(device.command("run").description("take part in rounds until the run is finished")))
-    .option("--token <token>", "enrol first, where there is no key file yet")
+    .option("--token-file <file>", "where there is no key file yet, enrol first with the token in this file")
+    .option(
+      "--token <token>",
+      "the same with the token itself, for others on this machine to see, or - for standard input",
+    )
+    .addOption(endWithInput())
     .addHelpText(
       "after",
       "\nExample:\n  qflare device run --keystore device.key --data ./my-idx-folder --allow-simulated-enclave",
@@ -71,6 +81,7 @@ function common(command: Command): Command {
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
+    .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
       "--suites <names>",
       `suites to use, preferred first; the first decides the keys (default: ${SUITE_NAMES.join(",")})`,
@@ -87,6 +98,7 @@ function training(command: Command): Command {
     .option("--partition <how>", "iid, dirichlet:<alpha> or shards:<n>, for --part", "iid")
     .option("--part <i/n>", "train on this share of the data", "1/1")
     .option("--seed <n>", "seed of partition and batches", "1")
+    .option("--receipts <folder>", "keep each round's receipt there, for qflare audit receipt")
     .option("--attack <name>", "lie, to try a defence: sign-flip, label-flip, noise or scale")
     .option("--trainer <command>", "program that trains instead, on data of its own; words are split at spaces")
     .option("--trainer-time <time>", "how long that program may take for a round", "1h");
@@ -102,6 +114,7 @@ function deviceOptions(
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
+    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),
     onEvent: (event) => {
       onEvent(event);
       output.emit(event, describe(event));
@@ -117,9 +130,12 @@ function suitesOf(text: string): SuiteName[] {
   );
 }
 
-async function enroll(flags: Flags & { token?: string }): Promise<void> {
+async function enroll(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
-  const device = await Device.enroll({ ...deviceOptions(flags, output), link: flags.token! });
+  const options = deviceOptions(flags, output);
+  const link = await readToken(flags);
+  if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
+  const device = await Device.enroll({ ...options, link });
   const { name, id, url } = device;
   device.close();
   output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
@@ -205,7 +221,7 @@ async function run(flags: Flags): Promise<void> {
   });
   let trainer: Trainer | undefined;
   let isStopped = false;
-  void interrupted().then(async () => {
+  void interrupted(flags.endWithInput).then(async () => {
     isStopped = true;
     device.close();
     await trainer?.close?.();
@@ -221,7 +237,8 @@ async function run(flags: Flags): Promise<void> {
     for await (const round of device.rounds()) {
       showProgress(`training for round ${round.number}`);
       trainer = training.trainerFor(decodeModel(round.model).description);
-      await takePart(round, trainer, training, output);
+      const receipt = await takePart(round, trainer, training, output);
+      if (receipt !== undefined && flags.receipts !== undefined) keepReceipt(flags.receipts, receipt);
       showProgress(`waiting after round ${round.number}`);
     }
   } catch (error) {
@@ -237,18 +254,24 @@ async function run(flags: Flags): Promise<void> {
 
 async function openOrEnroll(flags: Flags, output: Output, onEvent: (event: DeviceEvent) => void): Promise<Device> {
   const options = deviceOptions(flags, output, onEvent);
-  if (flags.token === undefined || existsSync(flags.keystore)) return Device.open(options);
-  return await Device.enroll({ ...options, link: flags.token });
+  // The token of an enrolled device is used up, and its file may be gone.
+  const link = existsSync(flags.keystore) ? undefined : await readToken(flags);
+  return link === undefined ? Device.open(options) : await Device.enroll({ ...options, link });
 }
 
-async function takePart(round: Round, trainer: Trainer, { attack, seed }: Training, output: Output): Promise<void> {
+async function takePart(
+  round: Round,
+  trainer: Trainer,
+  { attack, seed }: Training,
+  output: Output,
+): Promise<ProvenReceipt | undefined> {
   const started = performance.now();
   const job = { parameters: round.parameters, plan: readPlan(round.plan), seed: seed + round.number };
   const trained = await trainer.train(job);
   const honest = trained.parameters.map((value, i) => value - round.parameters[i]!);
   const delta = attack === undefined ? honest : poisonDelta(attack, honest, seed + round.number);
   const receipt = await round.submit(delta, trained.examples);
-  if (receipt === undefined) return;
+  if (receipt === undefined) return undefined;
   const seconds = (performance.now() - started) / 1000;
   const { examples, loss } = trained;
   output.emit(
@@ -256,6 +279,12 @@ async function takePart(round: Round, trainer: Trainer, { attack, seed }: Traini
     `round ${round.number}: loss ${loss.toFixed(4)}, submitted in ${seconds.toFixed(2)} s, ` +
       `receipt at entry ${receipt.audit_index}`,
   );
+  return receipt;
+}
+
+function keepReceipt(folder: string, { round, encoded }: ProvenReceipt): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `round-${round}.receipt`), encoded);
 }
 
 function readPlan(json: string): TrainingPlan {

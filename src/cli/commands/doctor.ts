@@ -1,12 +1,13 @@
 // qflare doctor: what this machine offers and what it lacks.
 
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import { kem } from "../../crypto/kem-table.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { signature } from "../../crypto/signature.ts";
+import { type IsolationLevel, isAtLeast } from "../../isolation/level.ts";
+import { examineHost, type HostIsolation } from "../../server/isolation.ts";
 import { AdminClient } from "../admin-client.ts";
 import { createOutput, paint } from "../output.ts";
 
@@ -22,8 +23,6 @@ interface Finding {
   readonly found: string;
 }
 
-const NODE_WITH_NETWORK_PERMISSION = 26;
-
 export function addDoctorCommand(program: Command): void {
   program
     .command("doctor")
@@ -36,13 +35,14 @@ export function addDoctorCommand(program: Command): void {
 
 async function examine({ dataDir, json }: Flags): Promise<void> {
   const output = createOutput(json ?? false);
+  const host = await examineHost();
   const findings = [
     nodeVersion(),
     await frodo(),
     mlDsa(),
     tlsGroup(),
-    permissionModel(),
-    bubblewrap(),
+    enclaveIsolation(host),
+    ...hardware(),
     await runningServer(dataDir),
   ];
   for (const { name, level, found } of findings) {
@@ -50,9 +50,10 @@ async function examine({ dataDir, json }: Flags): Promise<void> {
       level === "ok" ? paint("green", "ok     ") : paint(level === "needed" ? "red" : "yellow", level.padEnd(7));
     output.emit({ event: "finding", name, level, found }, `${mark} ${name}: ${found}`);
   }
-  const isolation = permissionModel().level === "ok" ? "permission" : "none";
+  const { level: isolation, raise } = host;
   const ok = findings.every((finding) => finding.level !== "needed");
-  output.emit({ event: "doctor", ok, isolation }, `\nenclave isolation that the server will reach here: ${isolation}`);
+  const closing = `\nenclave isolation that the server will reach here: ${isolation}\nwhat would raise it: ${raise}`;
+  output.emit({ event: "doctor", ok, isolation, raise }, closing);
   if (!ok) process.exitCode = 1;
 }
 
@@ -100,20 +101,37 @@ function tlsGroup(): Finding {
   }
 }
 
-function permissionModel(): Finding {
-  const major = Number(process.versions.node.split(".")[0]);
-  const name = "Node permission model with network";
-  return major >= NODE_WITH_NETWORK_PERMISSION
-    ? { name, level: "ok", found: "files, network, processes, workers and add-ons are denied to the enclave" }
-    : { name, level: "missing", found: `Node ${NODE_WITH_NETWORK_PERMISSION} would deny the enclave its network` };
+const WALLS: Readonly<Record<IsolationLevel, string>> = {
+  none: "a process of its own, no more",
+  permission: "no files, network, processes, workers or add-ons by Node's word; no core dumps",
+  sandbox: "an empty root, no network and few system calls, kept by the kernel",
+  tee: "as sandbox, in memory that the host cannot read",
+};
+
+function enclaveIsolation({ level, sandbox, raise }: HostIsolation): Finding {
+  const user = sandbox === undefined || sandbox.owner === undefined ? "" : `, as user ${sandbox.owner}`;
+  const isWalled = isAtLeast(level, "sandbox");
+  const found = `${level}: ${WALLS[level]}${user}`;
+  return {
+    name: "enclave isolation",
+    level: isWalled ? "ok" : "missing",
+    found: isWalled ? found : `${found}; to raise it: ${raise}`,
+  };
 }
 
-function bubblewrap(): Finding {
-  const run = spawnSync("bwrap", ["--version"], { encoding: "utf8" });
-  const name = "bubblewrap";
-  return run.status === 0
-    ? { name, level: "ok", found: run.stdout.trim() }
-    : { name, level: "missing", found: "not installed; it could give the enclave a root and network of its own" };
+/** Where the producers of hardware evidence have their files. */
+const HARDWARE: Readonly<Record<string, string>> = {
+  "SEV-SNP or TDX": "/sys/kernel/config/tsm/report",
+  SGX: "/dev/attestation",
+  Nitro: "/dev/nsm",
+};
+
+function hardware(): Finding[] {
+  return Object.entries(HARDWARE).map(([name, path]) => ({
+    name: `hardware evidence of ${name}`,
+    level: existsSync(path) ? "ok" : "missing",
+    found: `${path} is ${existsSync(path) ? "" : "not "}there`,
+  }));
 }
 
 async function runningServer(dataDir: string): Promise<Finding> {

@@ -2,24 +2,29 @@
 
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
+import type { Policy } from "../../aggregation/policy.ts";
+import { choiceText } from "../../aggregation/specification.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RunDefinition, startServer } from "../../server/server.ts";
+import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
+import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
 import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
-import { interrupted, systemClock } from "../system.ts";
+import { endWithInput, interrupted, systemClock } from "../system.ts";
 import { type AdminFlags, withAdmin } from "../with-admin.ts";
 
 interface Flags {
   readonly dataDir: string;
   readonly logLevel: string;
   readonly exitWhenFinished?: boolean;
+  readonly endWithInput?: boolean;
   readonly json?: boolean;
 }
 
@@ -30,6 +35,7 @@ export function addServerCommand(program: Command): void {
     .option("--data-dir <folder>", "where keys, ledger and blobs lie", ".qflare")
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info")
     .option("--exit-when-finished", "end when the planned rounds are published")
+    .addOption(endWithInput())
     .option("--json", "one JSON object a line")
     .addHelpText(
       "after",
@@ -66,7 +72,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   const output = createOutput(flags.json ?? false);
   // Before anybody can know that there is a server to stop.
-  const stopped = interrupted();
+  const stopped = interrupted(flags.endWithInput);
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -81,7 +87,10 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
       challenge: settings.challenge_per_minute,
       submit: settings.submit_per_minute,
       model: settings.model_per_minute,
+      log: settings.log_per_minute,
     },
+    witnesses: witnessPolicy(settings),
+    isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
     log: createLog(flags.logLevel),
@@ -123,6 +132,15 @@ function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
   return files;
 }
 
+function witnessPolicy({ witness_policy }: Settings): WitnessPolicy {
+  if (witness_policy === undefined) return NO_WITNESSES;
+  const policy = parseWitnessPolicy(readText(witness_policy, "--witness-policy"));
+  for (const { name, url } of policy.witnesses) {
+    if (url === undefined || !URL.canParse(url)) throw new UsageError(`--witness-policy: witness ${name} has no URL`);
+  }
+  return policy;
+}
+
 function readText(path: string, flag: string): string {
   return readBytes(path, flag).toString("utf8");
 }
@@ -145,13 +163,19 @@ export function runDefinition(settings: Settings): RunDefinition {
   const defence = readDefence(settings);
   return {
     suite: settings.suites.split(",")[0] as SuiteName,
-    aggregation: JSON.stringify(defence.aggregation),
+    aggregation: aggregationText(defence),
     updates_min: defence.updates_min,
     norm_max: defence.norm_max,
     weight_cap: defence.weight_cap,
     plan: JSON.stringify(trainingPlan(settings)),
     firstModel: firstModel(settings),
   };
+}
+
+function aggregationText({ aggregation }: Policy): string {
+  const text = choiceText(aggregation);
+  if (text.length <= AGGREGATION_LENGTH_MAX) return text;
+  throw new UsageError(`--rule: expected a policy of ${AGGREGATION_LENGTH_MAX} characters at most, got ${text.length}`);
 }
 
 function describe(event: RunEvent): string {

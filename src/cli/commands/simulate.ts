@@ -138,7 +138,7 @@ function gridOf(flags: Flags, training: Dataset): Grid {
   const updates = Math.max(1, Math.round(setting.sample * setting.devices));
   const rules = split(flags.compare ?? flags.rule).map((text) => ({
     text,
-    policy: ruleNamed(text, updates, Math.ceil(setting.byzantine * updates)),
+    policy: ruleNamed(text, Math.ceil(setting.byzantine * updates)),
   }));
   const first = whole(flags.seed, "--seed", 0, 2 ** 31);
   const seeds = Array.from({ length: whole(flags.seeds, "--seeds", 1, SEEDS_MAX) }, (_, i) => first + i);

@@ -5,11 +5,11 @@
 // one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { equal, readU32be } from "../../core/bytes.ts";
+import { equal, readU32be, utf8 } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
-import { schemeOfKey, signature, verifyUnderKey } from "../../crypto/signature.ts";
+import { signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
@@ -18,7 +18,6 @@ import { BodyReader } from "../body.ts";
 import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
-import type { Device } from "../registry.ts";
 
 const LENGTH_BYTES = 4;
 const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
@@ -32,7 +31,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, signedReceipt(ports, opened.session.device, row));
+    return sendProtected(reply, opened, await signedReceipt(ports, row));
   });
 }
 
@@ -93,15 +92,14 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.ledger.requireNewer(manifest);
-  await ports.blobs.put(manifest.blob_digest, manifest.blob_length, body.rest());
-  const row = await ports.ledger.accept(signed);
+  const row = await ports.uploads.accept(signed, body.rest());
   ports.state.accepted(row);
   return row;
 }
 
-function signedReceipt({ policy, keys }: GatewayPorts, device: Device, row: UpdateRow): Uint8Array {
+async function signedReceipt({ policy, keys, audit }: GatewayPorts, row: UpdateRow): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
-  const { name } = schemeOfKey(device.signature_public_key)!;
-  const signed = signature(name).sign(keys.pairOf(name).secretKey, receipt, CONTEXTS.receipt);
-  return receiptAnswer.encode({ receipt, signature: signed });
+  const signed = signature("ML-DSA-44").sign(keys.log.secretKey, receipt, CONTEXTS.receipt);
+  const proof = utf8(await audit.prove(row.audit_index));
+  return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
 }

@@ -1,7 +1,7 @@
 // Blobs as files named by their digest: the same content has the same place, so storing twice changes nothing.
 
-import { createReadStream, type ReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import type { ReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { equal, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
@@ -26,7 +26,7 @@ export class BlobStore {
   /** Makes the folder and removes what an interrupted write left behind. */
   async prepare(): Promise<void> {
     await rm(this.#incoming(), { recursive: true, force: true });
-    await mkdir(this.#incoming(), { recursive: true });
+    await makeFolder(this.#incoming());
   }
 
   /**
@@ -34,11 +34,25 @@ export class BlobStore {
    * another, store.full where there is no space; nothing stays behind then. On return the blob is on disk.
    */
   async put(digest: Uint8Array, length: number, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.place(await this.receive(digest, length, pieces), digest);
+  }
+
+  /** The first half of put: a path for place. */
+  async receive(digest: Uint8Array, length: number, pieces: AsyncIterable<Uint8Array>): Promise<string> {
     const temporary = join(this.#incoming(), toHex(this.#random.bytes(16)));
     try {
-      await this.#receive(temporary, digest, length, pieces);
+      await this.#write(temporary, digest, length, pieces);
+      return temporary;
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw storeError(error);
+    }
+  }
+
+  async place(temporary: string, digest: Uint8Array): Promise<void> {
+    try {
       const place = this.#place(digest);
-      await mkdir(dirname(place), { recursive: true });
+      await makeFolder(dirname(place));
       await rename(temporary, place);
       await syncFolder(dirname(place));
     } catch (error) {
@@ -47,7 +61,7 @@ export class BlobStore {
     }
   }
 
-  async #receive(
+  async #write(
     temporary: string,
     digest: Uint8Array,
     length: number,
@@ -72,27 +86,46 @@ export class BlobStore {
   }
 
   #hasher(length: number): BlobHasher | PooledBlobHasher {
-    const isLarge = length >= LIMITS.threadedBlobBytesMin;
+    const isLarge = length >= LIMITS.threadedBlobBytes;
     return isLarge && this.#leaves !== undefined ? new PooledBlobHasher(this.#leaves) : new BlobHasher();
   }
 
-  /** Throws store.corrupt where the blob is missing. */
+  /** Throws store.corrupt where the blob is missing or another, store.unavailable where it cannot be read now. */
   async read(digest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const file = await this.#open(digest);
+    if (file === undefined) throw new QflareError("store.corrupt", `blob ${toHex(digest)} is missing`);
     try {
-      return new Uint8Array(await readFile(this.#place(digest)));
-    } catch (cause) {
-      throw new QflareError("store.corrupt", `blob ${toHex(digest)} cannot be read`, { cause });
+      const blob = new Uint8Array(await readFile(file));
+      const hasher = this.#hasher(blob.length);
+      await hasher.update(blob);
+      if (equal(await hasher.digest(), digest)) return blob;
+    } catch (error) {
+      throw storeError(error);
+    } finally {
+      await file.close();
+    }
+    throw new QflareError("store.corrupt", `blob ${toHex(digest)} has other bytes than its name says`);
+  }
+
+  /** undefined where there is no such blob. Whoever gets the stream ends it. */
+  async stream(digest: Uint8Array): Promise<{ length: number; body: ReadStream } | undefined> {
+    const file = await this.#open(digest);
+    if (file === undefined) return undefined;
+    const { size } = await file.stat();
+    return { length: size, body: file.createReadStream() };
+  }
+
+  async #open(digest: Uint8Array): Promise<FileHandle | undefined> {
+    try {
+      return await open(this.#place(digest), "r");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw storeError(error);
     }
   }
 
-  /** undefined where there is no such blob. */
-  async stream(digest: Uint8Array): Promise<{ length: number; body: ReadStream } | undefined> {
-    try {
-      const { size } = await stat(this.#place(digest));
-      return { length: size, body: createReadStream(this.#place(digest)) };
-    } catch {
-      return undefined;
-    }
+  async remove(digest: Uint8Array): Promise<void> {
+    await rm(this.#place(digest), { force: true });
   }
 
   /**
@@ -113,6 +146,13 @@ export class BlobStore {
   #incoming(): string {
     return join(this.#root, "incoming");
   }
+}
+
+/** A new folder is durable once the one above it is. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder));
 }
 
 /** A rename is durable once its folder is. */

@@ -3,7 +3,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { QflareError } from "../../core/error.ts";
-import { createTables, type Tables } from "./schema.ts";
+import { createTables, SCHEMA_VERSION, type Tables } from "./schema.ts";
 
 const BUSY_MS = 5000;
 
@@ -69,7 +69,7 @@ export interface DatabaseOptions {
 
 /**
  * Opens or creates the ledger. Every commit is on disk before it is acknowledged (WAL with synchronous=FULL). Throws
- * store.corrupt for a file that is no whole database.
+ * store.corrupt for a file that is no whole database, store.version for one of another version of the program.
  */
 export async function openDatabase(path: string, options: DatabaseOptions = {}): Promise<Kysely<Tables>> {
   const readOnly = options.readOnly ?? false;
@@ -79,13 +79,22 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
     if (!readOnly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     const check = database.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
     if (check.quick_check !== "ok") throw new QflareError("store.corrupt", `${path}: ${oneLine(check.quick_check)}`);
+    const version = readVersion(database, path);
     const connection = new SqliteConnection(database);
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
     if (!readOnly) await createTables(db);
+    if (!readOnly && version === 0) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     return db;
   } catch (error) {
     throw storeError(error, path);
   }
+}
+
+/** 0 for a ledger that is new, or older than its numbering, which began with the same tables. */
+function readVersion(database: DatabaseSync, path: string): number {
+  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version === 0 || version === SCHEMA_VERSION) return version;
+  throw new QflareError("store.version", `${path}: expected ${SCHEMA_VERSION}, got ${version}`);
 }
 
 function oneLine(text: string): string {
@@ -95,9 +104,13 @@ function oneLine(text: string): string {
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
-const SQLITE_IOERR = 10;
 /** No space on the disk, over a quota, over the process's limit of file size. */
 const NO_SPACE: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN. SQLite does not tell which answer of the file system it met. */
+const SQLITE_REFUSED: readonly number[] = [8, 10, 14];
+/** What a file system answers that is no damage, and may be over a moment later. */
+const REFUSED: readonly string[] = ["EACCES", "EBUSY", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EPERM", "EROFS"];
 
 /** The coded form of what SQLite or the file system threw; anything else comes back as it is. */
 export function storeError(error: unknown, path?: string): unknown {
@@ -109,8 +122,12 @@ export function storeError(error: unknown, path?: string): unknown {
       cause: error,
     });
   }
-  if (primary === SQLITE_FULL || primary === SQLITE_IOERR || NO_SPACE.includes(code ?? "")) {
+  if (primary === SQLITE_FULL || NO_SPACE.includes(code ?? "")) {
     return new QflareError("store.full", undefined, { cause: error });
   }
-  return error;
+  const isRefused = primary === undefined ? REFUSED.includes(code ?? "") : SQLITE_REFUSED.includes(primary);
+  if (!isRefused) return error;
+  // A path is for the operator alone: other callers give none.
+  const what = primary === undefined ? code : error.message;
+  return new QflareError("store.unavailable", path === undefined ? what : `${path}: ${what}`, { cause: error });
 }

@@ -3,6 +3,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { QflareError } from "../../core/error.ts";
+import { storeError } from "./database.ts";
 
 const SQLITE_BUSY = 5;
 
@@ -13,17 +14,25 @@ export interface FolderLock {
 
 /** Throws store.locked where another server holds it. */
 export function lockFolder(path: string): FolderLock {
-  const database = new DatabaseSync(path);
+  const database = openFile(path);
   try {
     database.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (cause) {
     database.close();
     const isHeld = ((cause as { errcode?: number }).errcode ?? 0) === SQLITE_BUSY;
-    throw isHeld ? new QflareError("store.locked", path, { cause }) : cause;
+    throw isHeld ? new QflareError("store.locked", path, { cause }) : storeError(cause, path);
   }
   return {
     release: () => {
       if (database.isOpen) database.close();
     },
   };
+}
+
+function openFile(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path);
+  } catch (error) {
+    throw storeError(error, path);
+  }
 }

@@ -14,6 +14,8 @@ export interface Tables {
     enclave_keys: Blob | null;
     enclave_progress: Blob | null;
     enclave_public_key: Blob | null;
+    /** SHA-256 of the session policy that the log names last. */
+    session_policy: Blob | null;
   };
   tokens: {
     id: Blob;
@@ -84,9 +86,15 @@ export interface Tables {
     signature: Blob;
     published_at: number;
   };
-  audit: { position: number; entry: Blob; leaf_hash: Blob };
-  checkpoints: { size: number; signed: Blob };
+  audit: { position: number; entry: Blob };
+  /** Full tiles of the log's tree, 256 hashes each. */
+  tiles: { row: number; number: number; hashes: Blob };
+  /** The newest checkpoint, and the newest that enough witnesses have cosigned; one row where they are the same. */
+  checkpoints: { size: number; note: string; cosigned: number };
 }
+
+/** Grows with every change of the tables; a ledger of another one is refused. */
+export const SCHEMA_VERSION = 1;
 
 const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
 export type RoundState = (typeof ROUND_STATES)[number];
@@ -111,6 +119,7 @@ async function createRegistry(table: NewTable): Promise<void> {
     .addColumn("enclave_keys", "blob")
     .addColumn("enclave_progress", "blob")
     .addColumn("enclave_public_key", "blob")
+    .addColumn("session_policy", "blob")
     .execute();
   await table("tokens")
     .addColumn("id", "blob", (c) => c.primaryKey())
@@ -189,10 +198,16 @@ async function createAudit(table: NewTable): Promise<void> {
   await table("audit")
     .addColumn("position", "integer", (c) => c.primaryKey())
     .addColumn("entry", "blob", (c) => c.notNull())
-    .addColumn("leaf_hash", "blob", (c) => c.notNull())
+    .execute();
+  await table("tiles")
+    .addColumn("row", "integer", (c) => c.notNull())
+    .addColumn("number", "integer", (c) => c.notNull())
+    .addColumn("hashes", "blob", (c) => c.notNull())
+    .addPrimaryKeyConstraint("tiles_key", ["row", "number"])
     .execute();
   await table("checkpoints")
     .addColumn("size", "integer", (c) => c.primaryKey())
-    .addColumn("signed", "blob", (c) => c.notNull())
+    .addColumn("note", "text", (c) => c.notNull())
+    .addColumn("cosigned", "integer", (c) => c.notNull())
     .execute();
 }

@@ -8,6 +8,12 @@ import type { Tables } from "./schema.ts";
 /** May run twice (see flush): reads and writes through the transaction alone and touches no memory of others. */
 export type Write<T> = (tx: Transaction<Tables>) => Promise<T>;
 
+/** Has the last word in every transaction. */
+export interface CommitHook {
+  /** Returns what is to be done once the transaction is on disk; where it fails, nothing of it has happened. */
+  beforeCommit(tx: Transaction<Tables>): Promise<() => void>;
+}
+
 interface Pending {
   readonly write: Write<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -16,11 +22,13 @@ interface Pending {
 
 export class Writer {
   readonly #db: Kysely<Tables>;
+  readonly #hook: CommitHook;
   #queue: Pending[] = [];
   #flushing: Promise<void> | undefined;
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, hook: CommitHook) {
     this.#db = db;
+    this.#hook = hook;
   }
 
   /** Resolves when the write is on disk. Writes happen in the order of the calls. */
@@ -49,11 +57,12 @@ export class Writer {
   /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */
   async #flush(batch: readonly Pending[]): Promise<void> {
     try {
-      const values = await this.#db.transaction().execute(async (tx) => {
+      const { values, committed } = await this.#db.transaction().execute(async (tx) => {
         const out: unknown[] = [];
         for (const { write } of batch) out.push(await write(tx));
-        return out;
+        return { values: out, committed: await this.#hook.beforeCommit(tx) };
       });
+      committed();
       for (const [i, pending] of batch.entries()) pending.resolve(values[i]);
     } catch (error) {
       if (batch.length === 1) batch[0]!.reject(storeError(error));

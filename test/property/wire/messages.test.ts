@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { QflareError } from "../../../src/core/error.ts";
 import type { Message } from "../../../src/core/shape.ts";
-import { auditEntry, checkpointMessage, enclaveRecord, signedCheckpoint } from "../../../src/wire/audit.ts";
+import { auditEntry, enclaveRecord } from "../../../src/wire/audit.ts";
 import { answerMessage, challengeAnswer, challengeRequest, helloMessage } from "../../../src/wire/challenge.ts";
 import { ENCLAVE_OPERATIONS, enclaveCall, enclaveReply } from "../../../src/wire/enclave.ts";
 import { enrollAnswer, enrolledMessage, enrollMessage, enrollRequest } from "../../../src/wire/enroll.ts";
@@ -19,7 +19,7 @@ import { longestEncoding, valuesOf } from "../../support/from-schema.ts";
 type AnyMessage = Message<unknown>;
 
 const MESSAGES = [
-  ...[auditEntry, checkpointMessage, enclaveRecord, signedCheckpoint],
+  ...[auditEntry, enclaveRecord],
   ...[helloMessage, challengeRequest, answerMessage, challengeAnswer],
   ...[enrollMessage, enrollRequest, enrolledMessage, enrollAnswer],
   ...[identityMessage, modelStatement, policyMessage, receiptMessage, receiptAnswer, reportMessage],

@@ -41,6 +41,14 @@ function everySpecification(n: number): Specification[] {
     { rule: "geometric-median", smoothing: 0.1, iterations: 8, start: "zero" },
     { rule: "centered-clipping", tau: 1, iterations: 3, start: "zero" },
     { rule: "mda", f: 1 },
+    { rule: "caf", f: 1 },
+    { rule: "dnc", f: 1 },
+    { rule: "dnc", f: 1, iterations: 2, coordinates: 1 },
+    { rule: "rlr", theta: 3 },
+    { rule: "flame", lambda: 0 },
+    { rule: "signguard" },
+    { rule: "krum", f: 1, layerwise: true },
+    { rule: "median", before: [{ rule: "nnm", f: 1, layerwise: true }] },
     { rule: "mean", before: [{ rule: "norm-clip", c: "median" }] },
     { rule: "mean", before: [{ rule: "norm-reject", factor: 5 }] },
     { rule: "mean", before: [{ rule: "cosine", threshold: -1, reference: "others" }] },
@@ -78,7 +86,11 @@ describe("aggregate", () => {
   it("keeps zero updates zero under every rule", () => {
     for (const specification of everySpecification(7)) {
       const zeros = Array.from({ length: 7 }, () => new Float32Array(2));
-      assert.deepEqual([...aggregate(specification, zeros).delta], [0, 0], JSON.stringify(specification));
+      assert.deepEqual(
+        [...aggregate(specification, zeros, { layers: [1, 1] }).delta],
+        [0, 0],
+        JSON.stringify(specification),
+      );
     }
   });
 
@@ -137,7 +149,7 @@ describe("aggregate", () => {
     for (const specification of everySpecification(7)) {
       if (specification.rule === "centered-clipping") continue; // still on its way from zero
       const same = Array.from({ length: 7 }, () => Float32Array.of(0.5, -0.25, 0.125));
-      const { delta } = aggregate(specification, same);
+      const { delta } = aggregate(specification, same, { layers: [2, 1] });
       if (specification.rule === "geometric-median" && specification.start === "zero")
         assertClose(delta, same[0], 1e-6);
       else assertClose(delta, [0.5, -0.25, 0.125], 1e-7);
@@ -148,8 +160,8 @@ describe("aggregate", () => {
     const deltas = gaussianRows(5, 9, 700);
     const before = deltas.map((row) => row.slice());
     for (const specification of everySpecification(9)) {
-      const first = aggregate(specification, deltas);
-      const second = aggregate(specification, deltas);
+      const first = aggregate(specification, deltas, { layers: [300, 400] });
+      const second = aggregate(specification, deltas, { layers: [300, 400] });
       assert.deepEqual(second, first);
       assert.deepEqual(deltas, before);
       assert.ok(deltas.every((delta) => delta.buffer !== first.delta.buffer));

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PRESETS, readPolicy } from "../../../src/aggregation/policy.ts";
-import { readSpecification } from "../../../src/aggregation/specification.ts";
+import { parseChain } from "../../../src/aggregation/chain.ts";
+import { DEFAULT_BOUNDS, readPolicy } from "../../../src/aggregation/policy.ts";
+import { assumedLiars, PRESETS } from "../../../src/aggregation/presets.ts";
+import { readChoice, readSpecification, specificationFor } from "../../../src/aggregation/specification.ts";
+import { unmetNeed } from "../../../src/aggregation/table.ts";
 import { coded } from "../../support/errors.ts";
 
 describe("specifications", () => {
@@ -61,6 +64,17 @@ describe("specifications", () => {
       { rule: "mean", before: [{ rule: "norm-clip", c: -1 }] },
       { rule: "mean", before: [{ rule: "norm-reject", factor: 0.5 }] },
       { rule: "mean", before: Array.from({ length: 9 }, () => ({ rule: "norm-clip", c: 1 })) },
+      { rule: "mean", layerwise: true },
+      { rule: "krum", f: 1, layerwise: 1 },
+      { rule: "fltrust" },
+      { rule: "rlr" },
+      { rule: "dnc", f: 1, coordinates: 0 },
+      { rule: "dnc", f: 1, coordinates: "some" },
+      { rule: "foolsgold", history: [1] },
+      { rule: "flame", lambda: -1 },
+      { rule: "signguard", low: 2 },
+      { rule: "caf" },
+      { rule: "mean", before: [{ rule: "bucketing", s: 2, permutation: "random" }] },
       { rule: "centered-clipping", tau: 1, iterations: 0, start: "zero" },
       { rule: "centered-clipping", tau: 1, iterations: 1, start: [Number.NaN] },
       { rule: "centered-clipping", tau: 1, iterations: 1, start: Float32Array.of(Number.NaN) },
@@ -80,32 +94,93 @@ describe("specifications", () => {
   });
 });
 
+describe("presets", () => {
+  it("stand where a rule stands, and mean a specification for each number of updates", () => {
+    for (const name of Object.keys(PRESETS)) {
+      const choice = readChoice({ rule: name });
+      for (const updates of [1, 4, 5, 10, 100]) {
+        const specification = specificationFor(choice, updates);
+        assert.deepEqual(readSpecification(specification), specification);
+      }
+    }
+    assert.equal(unmetNeed(specificationFor(readChoice({ rule: "default" }), 3), 3), undefined);
+  });
+
+  it("take a fifth of the updates for liars where f is absent, and what is given where not", () => {
+    assert.deepEqual([1, 4, 5, 9, 10, 100].map(assumedLiars), [0, 0, 1, 1, 2, 20]);
+    const given = specificationFor(readChoice({ rule: "default", f: 3 }), 10);
+    assert.ok("f" in given && given.f === 3);
+  });
+
+  it("are refused with parameters that they do not have", () => {
+    const hostile = [
+      { rule: "default", g: 1 },
+      { rule: "default", f: -1 },
+      { rule: "default", before: [] },
+      { rule: "streaming-mean", f: 1 },
+      { rule: "defaults" },
+    ];
+    for (const value of hostile) assert.throws(() => readChoice(value), coded("config.invalid"), JSON.stringify(value));
+    assert.throws(() => readSpecification({ rule: "default" }), coded("config.invalid"));
+  });
+});
+
+describe("chains", () => {
+  it("say a specification in one word of a shell", () => {
+    assert.deepEqual(parseChain("default"), { rule: "default" });
+    assert.deepEqual(parseChain("norm-reject:factor=5/nnm:f=2:layerwise=true/trimmed-mean:f=2"), {
+      rule: "trimmed-mean",
+      f: 2,
+      before: [
+        { rule: "norm-reject", factor: 5 },
+        { rule: "nnm", f: 2, layerwise: true },
+      ],
+    });
+    assert.deepEqual(parseChain("cosine:threshold=-0.06:reference=others/mean"), {
+      rule: "mean",
+      before: [{ rule: "cosine", threshold: -0.06, reference: "others" }],
+    });
+    assert.deepEqual(parseChain('{"rule":"krum","f":1}'), { rule: "krum", f: 1 });
+    assert.deepEqual(parseChain("norm-clip:c=1e-3/mean"), { rule: "mean", before: [{ rule: "norm-clip", c: 1e-3 }] });
+  });
+
+  it("are refused where they have no such form", () => {
+    for (const text of [
+      "",
+      "/",
+      "mean/",
+      "krum:f",
+      "krum:f=",
+      "krum:f=1:f=2",
+      "krum f=1",
+      "Krum",
+      "krum:rule=mean",
+      "{",
+    ]) {
+      assert.throws(() => parseChain(text), coded("config.invalid"), text);
+    }
+  });
+});
+
 describe("policies", () => {
-  it("come from a preset, with bounds beside it", () => {
-    assert.deepEqual(readPolicy({ preset: "cosine" }), PRESETS.cosine);
-    assert.deepEqual(readPolicy({ preset: "mean", norm_max: 10 }), { ...PRESETS.mean, norm_max: 10 });
+  it("have bounds of their own where none are given", () => {
+    const aggregation = { rule: "default" };
+    assert.deepEqual(readPolicy({ aggregation }), { aggregation, ...DEFAULT_BOUNDS });
+    assert.equal(readPolicy({ aggregation, norm_max: 10 }).norm_max, 10);
   });
 
-  it("name their own aggregation with every bound", () => {
-    const policy = { aggregation: { rule: "median" }, norm_max: 1, weight_cap: 1, updates_min: 3 };
-    assert.deepEqual(readPolicy(policy), policy);
-    for (const { aggregation } of Object.values(PRESETS)) assert.deepEqual(readSpecification(aggregation), aggregation);
-  });
-
-  it("are refused where they are incomplete, double or unknown", () => {
-    const bounds = { norm_max: 1, weight_cap: 1, updates_min: 3 };
+  it("are refused where they are incomplete or unknown", () => {
+    const aggregation = { rule: "mean" };
     const hostile: unknown[] = [
       null,
       {},
-      { preset: "none" },
-      { preset: "constructor" },
-      { preset: "mean", aggregation: { rule: "mean" } },
-      { preset: "mean", normMax: 1 },
-      { preset: "mean", norm_max: Number.POSITIVE_INFINITY },
-      { preset: "mean", weight_cap: 0.5 },
-      { preset: "mean", updates_min: 0 },
-      { aggregation: { rule: "mean" } },
-      { aggregation: { rule: "meen" }, ...bounds },
+      { aggregation: "mean" },
+      { aggregation: { rule: "meen" } },
+      { aggregation, preset: "default" },
+      { aggregation, normMax: 1 },
+      { aggregation, norm_max: Number.POSITIVE_INFINITY },
+      { aggregation, weight_cap: 0.5 },
+      { aggregation, updates_min: 0 },
     ];
     for (const value of hostile) {
       assert.throws(() => readPolicy(value), coded("config.invalid"), JSON.stringify(value));

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { openSecretFile } from "../../../src/crypto/secret-file.ts";
 import { type Keystore, loadKeystore, saveKeystore } from "../../../src/device/keystore.ts";
-import { loadSealingKey } from "../../../src/enclave/sealing-key.ts";
+import { readPlatformKey, takeSealingKey } from "../../../src/enclave/sealing-key.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
@@ -46,11 +47,36 @@ test("a key file that others may read is refused, as is one that is cut, altered
 
 test("the sealing key of an enclave is made once, and refused in any other length", (context) => {
   const path = join(folderOf(context), "sealing.key");
-  const key = loadSealingKey(path, random);
+  const take = (): Uint8Array => takeSealingKey(openSecretFile(path), random);
+  const key = take();
   assert.equal(key.length, 32);
-  assert.equal(hex(loadSealingKey(path, random)), hex(key));
-  for (const length of [0, 31, 33]) {
+  assert.equal(hex(take()), hex(key));
+  for (const length of [31, 33]) {
     writeFileSync(path, new Uint8Array(length));
-    assert.throws(() => loadSealingKey(path, random), coded("keystore.malformed", /expected 32 bytes/));
+    assert.throws(take, coded("keystore.malformed", /expected 32 bytes/));
   }
+});
+
+test("a platform's key gives a key of its own, the same each time, and is refused in any other length", (context) => {
+  const path = join(folderOf(context), "_sgx_mrenclave");
+  writeFileSync(path, new Uint8Array(16).fill(3));
+  const key = readPlatformKey(path);
+  assert.equal(key.length, 32);
+  assert.equal(hex(readPlatformKey(path)), hex(key));
+  writeFileSync(path, new Uint8Array(16).fill(4));
+  assert.notEqual(hex(readPlatformKey(path)), hex(key));
+  for (const length of [0, 15, 17]) {
+    writeFileSync(path, new Uint8Array(length));
+    assert.throws(() => readPlatformKey(path), coded("keystore.malformed", /expected 16 bytes/));
+  }
+});
+
+test("a sealing key that others may read, or that is no file, is refused before it is handed over", (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, "sealing.key");
+  takeSealingKey(openSecretFile(path), random);
+  chmodSync(path, 0o640);
+  assert.throws(() => openSecretFile(path), coded("keystore.permissions", /expected mode 0600 on .*, got 0640/));
+  symlinkSync(path, join(folder, "link.key"));
+  assert.throws(() => openSecretFile(join(folder, "link.key")), coded("keystore.malformed"));
 });

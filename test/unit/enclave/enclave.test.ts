@@ -10,7 +10,16 @@ import { modelStatement, splitModel } from "../../../src/wire/model.ts";
 import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
 import { seededRandom } from "../../support/clock.ts";
-import { AT, enclaveOf, FIRST_MODEL, modelOf, policyOf, type SignedModel, TestRun } from "../../support/enclave.ts";
+import {
+  AT,
+  enclaveOf,
+  FIRST_MODEL,
+  modelOf,
+  policyOf,
+  type SignedModel,
+  type TestDevice,
+  TestRun,
+} from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
 import { hex } from "../crypto/hex.ts";
 
@@ -99,7 +108,7 @@ describe("an enclave that opens a run", () => {
     );
     assert.throws(() => enclave.genesis({ at: AT }, FIRST_MODEL), coded("enclave.unavailable", /no run is open$/));
     assert.throws(() => enclave.aggregate({ round: 1, at: AT }), coded("enclave.unavailable", /no run is open$/));
-    const begin = { round: 1, statement: nothing, signature: new Uint8Array(2420), cohort: [], at: AT };
+    const begin = { round: 1, statement: nothing, signature: new Uint8Array(2420), report: null, cohort: [], at: AT };
     assert.throws(() => enclave.begin(begin, FIRST_MODEL), coded("enclave.unavailable", /no run is open$/));
   });
 });
@@ -134,6 +143,15 @@ describe("the first model", () => {
     const fields = modelStatement.decode(statement);
     assert.equal(hex(fields.model_digest), hex(blobDigest(FIRST_MODEL)));
     assert.deepEqual([fields.round, hex(fields.base_digest)], [0, "0".repeat(64)]);
+  });
+
+  it("is refused with a parameter that is not finite", async () => {
+    const run = await TestRun.open(random);
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const file = modelOf([0, 1, bad, 3, 4, 5]);
+      assert.throws(() => run.enclave.genesis({ at: AT }, file), coded("model.malformed", /finite/));
+    }
+    assert.doesNotThrow(() => run.enclave.genesis({ at: AT }, FIRST_MODEL));
   });
 
   it("is given once, and in the size of the policy", async () => {
@@ -261,6 +279,112 @@ describe("a round", () => {
       assert.equal(answer.failure, null, `${value}`);
       assert.equal(reportMessage.decode(answer.result!.report).updates.length, 3);
     }
+  });
+});
+
+describe("the report", () => {
+  /** One round of the devices with these updates: the signed model, its file and the report. */
+  async function roundOf(
+    run: TestRun,
+    number: number,
+    base: SignedModel & { file: Uint8Array },
+    deltas: Map<TestDevice, number[]>,
+  ) {
+    run.begin(number, base, base.file, [...deltas.keys()]);
+    for (const [device, delta] of deltas) await run.send(device, number, base.file, delta);
+    const { answer, model } = run.enclave.aggregate({ round: number, at: AT });
+    const { statement, signature, report } = answer.result!;
+    return { statement, signature, report, file: model };
+  }
+
+  it("carries reputations from round to round, by which nobody is judged", async () => {
+    const aggregation = JSON.stringify({ rule: "mean", before: [{ rule: "norm-reject", factor: 2 }] });
+    const run = await TestRun.open(random, { aggregation });
+    const [a, b, c, liar] = run.devices(4);
+    const first = { ...run.enclave.genesis({ at: AT }, FIRST_MODEL), file: FIRST_MODEL };
+    const one = [1, 0, 0, 0, 0, 0];
+    const lie = one.map((value) => 50 * value);
+    const round1 = await roundOf(
+      run,
+      1,
+      first,
+      new Map([
+        [a, one],
+        [b, one],
+        [c, one],
+        [liar, lie],
+      ]),
+    );
+    const round2 = await roundOf(
+      run,
+      2,
+      round1,
+      new Map([
+        [a, one],
+        [b, one],
+        [liar, one],
+      ]),
+    );
+    const { reputations, updates } = reportMessage.decode(round2.report);
+    const of = ({ member }: TestDevice): number =>
+      reputations.find(({ device_id }) => hex(device_id) === hex(member.device_id))!.reputation;
+    const [known, missing, lied] = [a, c, liar].map(of);
+    assert.deepEqual(
+      [known, missing, lied].map((value) => value.toFixed(3)),
+      ["0.595", "0.550", "0.505"],
+    );
+    assert.ok(updates.every(({ verdict }) => verdict === "accepted"));
+  });
+
+  it("must come back with the model that it was signed with", async () => {
+    const { run, first, devices } = await collecting();
+    const [x, y] = devices;
+    for (const device of [x, y]) await run.send(device, 1, FIRST_MODEL, [1, 0, 0, 0, 0, 0]);
+    const { answer, model } = run.enclave.aggregate({ round: 1, at: AT });
+    const { statement, signature: signed, report } = answer.result!;
+    const other = coded("model.signature", /report/);
+    const altered = report.slice();
+    altered[altered.length - 1] ^= 1;
+    assert.throws(() => run.begin(2, { statement, signature: signed }, model, devices), other);
+    assert.throws(() => run.begin(2, { statement, signature: signed, report: altered }, model, devices), other);
+    assert.doesNotThrow(() => run.begin(2, { statement, signature: signed, report }, model, devices));
+    assert.notEqual(hex(first.statement), hex(statement));
+  });
+
+  it("says what a preset stood for, and what the rule made of each update", async () => {
+    const { run, devices } = await collecting({ aggregation: JSON.stringify({ rule: "backdoor" }) });
+    for (const device of devices) await run.send(device, 1, FIRST_MODEL, [1, 0, 0, 0, 0, 0]);
+    const { answer } = run.enclave.aggregate({ round: 1, at: AT });
+    const { aggregation, updates } = reportMessage.decode(answer.result!.report);
+    const expected = { rule: "dnc", f: 0, before: [{ rule: "norm-reject", factor: 5 }] };
+    assert.deepEqual(JSON.parse(aggregation), expected);
+    assert.deepEqual(
+      updates.map(({ score }) => score),
+      [0, 0, 0],
+    );
+  });
+
+  it("comes of each layer by itself where the policy says so", async () => {
+    const spans = {
+      a: { dtype: "F32", shape: [2], data_offsets: [0, 8] },
+      b: { dtype: "F32", shape: [4], data_offsets: [8, 24] },
+    };
+    const file = modelOf([0, 0, 0, 0, 0, 0], JSON.stringify(spans).padEnd(160));
+    const aggregation = JSON.stringify({ rule: "krum", f: 0, layerwise: true });
+    const run = await TestRun.open(random, { aggregation });
+    const devices = run.devices(3);
+    run.begin(1, run.enclave.genesis({ at: AT }, file), file, devices);
+    const deltas = [
+      [1, 1, 9, 0, 0, 0],
+      [1, 2, 1, 1, 1, 1],
+      [9, 9, 1, 1, 1, 2],
+    ];
+    for (const [i, device] of devices.entries()) await run.send(device, 1, file, deltas[i]);
+    const { answer, model } = run.enclave.aggregate({ round: 1, at: AT });
+    assert.equal(answer.failure, null);
+    const [a, b] = [splitModel(model).parameters.slice(0, 2), splitModel(model).parameters.slice(2)];
+    assert.ok(a[0] === 1 && a[1] <= 2);
+    assert.ok(b[0] === 1 && b[3] <= 2);
   });
 });
 

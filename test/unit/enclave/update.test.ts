@@ -134,7 +134,12 @@ describe("a round that is over", () => {
     const run = await TestRun.open(random);
     const device = deviceOf(random);
     const secretKeys = await exchangeKem("X25519+FrodoKEM-640-AES").generateKeyPair();
-    const base = { digest: new Uint8Array(32), head: new Uint8Array(0), parameters: new Float32Array(6) };
+    const base = {
+      digest: new Uint8Array(32),
+      head: new Uint8Array(0),
+      parameters: new Float32Array(6),
+      reputations: [],
+    };
     const round = new EnclaveRound(1, base, [device.member]);
     const manifest = { ...run.manifest(device, 1, FIRST_MODEL), blob_digest: new Uint8Array(32), blob_length: 1 };
     const delta = new Uint8Array(24).fill(1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LocalEngine, PIECE } from "../../../src/math/engine.ts";
 import { selectionNetwork, sortingNetwork } from "../../../src/math/network.ts";
-import { dotOthers, othersMedian } from "../../../src/math/others.ts";
 import { squaredDistances } from "../../../src/math/pairs.ts";
 import { Reducer } from "../../../src/math/reducer.ts";
 import {
@@ -14,12 +14,29 @@ import {
   referenceTrimmedMean,
   referenceWeightedSum,
 } from "../../../src/math/reference.ts";
-import { coordinateMedian, meanAroundMedian, trimmedMean } from "../../../src/math/select.ts";
-import { allFinite, cosine, dot, norm, weightedSum, weightedSums } from "../../../src/math/vector.ts";
+import { blendRows, plainRows, type Rows, scaleRows, withRow } from "../../../src/math/rows.ts";
+import { allFinite, cosine, dot, norm, weightedSum } from "../../../src/math/vector.ts";
 import { assertClose, gaussianRows } from "../../support/rows.ts";
 
 const LENGTHS = [1, 2, 15, 16, 17, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 9001];
 const reducer = new Reducer();
+const engine = new LocalEngine(reducer);
+
+const all = (rows: readonly Float32Array[]): Rows => plainRows(rows, rows[0].length);
+const median = (rows: readonly Float32Array[]) => engine.map("coordinateMedian", all(rows), {});
+const trimmed = (rows: readonly Float32Array[], f: number) => engine.map("trimmedMean", all(rows), { f });
+const distances = (rows: readonly Float32Array[]) =>
+  squaredDistances(
+    engine,
+    all(rows),
+    rows.map((row) => norm(reducer, row)),
+  ).squared;
+
+/** Blends written out in float64. */
+const written = ({ given, blends, length }: Rows): number[][] =>
+  blends!.map(({ of, weights }) =>
+    Array.from({ length }, (_, i) => of.reduce((sum, row, k) => sum + weights[k] * given[row][i], 0)),
+  );
 
 describe("reductions", () => {
   it("give what the slow twin gives at every length around a block", () => {
@@ -29,17 +46,17 @@ describe("reductions", () => {
       assertClose(weightedSum(reducer, rows, weights, length), referenceWeightedSum(rows, weights), 1e-6);
       assertClose([norm(reducer, rows[0])], [referenceNorm(rows[0])], 1e-12);
       assertClose([dot(reducer, rows[0], rows[1])], [referenceDot(rows[0], rows[1])], 1e-12);
-      assertClose(coordinateMedian(reducer, rows, length), referenceMedian(rows), 1e-6);
-      assertClose(trimmedMean(reducer, rows, length, 2), referenceTrimmedMean(rows, 2), 1e-6);
+      assertClose(median(rows), referenceMedian(rows), 1e-6);
+      assertClose(trimmed(rows, 2), referenceTrimmedMean(rows, 2), 1e-6);
     }
   });
 
   it("give what the slow twin gives for every number of rows up to 40", () => {
     for (let n = 1; n <= 40; n++) {
       const rows = gaussianRows(n, n, 70);
-      assertClose(coordinateMedian(reducer, rows, 70), referenceMedian(rows), 1e-6);
+      assertClose(median(rows), referenceMedian(rows), 1e-6);
       for (let f = 0; 2 * f < n; f++) {
-        assertClose(trimmedMean(reducer, rows, 70, f), referenceTrimmedMean(rows, f), 1e-6);
+        assertClose(trimmed(rows, f), referenceTrimmedMean(rows, f), 1e-6);
       }
     }
   });
@@ -49,7 +66,7 @@ describe("reductions", () => {
     const before = rows.map((row) => row.slice());
     const scales = [1, 0.5, 2, 1, 0, 3];
     const expected = referenceMedian(rows.map((row, r) => row.map((value) => value * scales[r])));
-    assertClose(coordinateMedian(reducer, rows, 100, scales), expected, 1e-6);
+    assertClose(engine.map("coordinateMedian", all(rows), { scales }), expected, 1e-6);
     assert.deepEqual(rows, before);
   });
 
@@ -60,12 +77,11 @@ describe("reductions", () => {
       for (const rows of [wide, tied]) {
         const scales = rows.map((_, r) => (r % 2 === 0 ? 1 : 0.5));
         const scaled = rows.map((row, r) => row.map((value) => value * scales[r]));
-        const others = othersMedian(reducer, rows, 600, scales);
+        const products = engine.sum("otherProducts", all(rows), { scales });
         for (const [r, row] of rows.entries()) {
           const expected = referenceOthersMedian(scaled, r);
-          const { product, squaredNorm } = dotOthers(reducer, row, scales[r], others);
-          assertClose([product], [referenceDot(row, expected)], 1e-5);
-          assertClose([squaredNorm], [referenceDot(expected, expected)], 1e-5);
+          assertClose([products[2 * r]], [referenceDot(row, expected)], 1e-5);
+          assertClose([products[2 * r + 1]], [referenceDot(expected, expected)], 1e-5);
         }
       }
     }
@@ -76,8 +92,8 @@ describe("reductions", () => {
       const rows = gaussianRows(n, n, 520);
       const tied = rows.map((row) => row.map((value) => Math.round(value)));
       for (let kept = 1; kept <= n; kept++) {
-        assertClose(meanAroundMedian(reducer, rows, 520, kept), referenceMeanAroundMedian(rows, kept), 1e-6);
-        assertClose(meanAroundMedian(reducer, tied, 520, kept), referenceMeanAroundMedian(tied, kept), 1e-6);
+        assertClose(engine.map("meanAroundMedian", all(rows), { kept }), referenceMeanAroundMedian(rows, kept), 1e-6);
+        assertClose(engine.map("meanAroundMedian", all(tied), { kept }), referenceMeanAroundMedian(tied, kept), 1e-6);
       }
     }
   });
@@ -86,7 +102,7 @@ describe("reductions", () => {
     for (const n of [1, 2, 5, 8]) {
       const rows = gaussianRows(n, n, 300);
       rows[0].fill(1e30);
-      const { squared } = squaredDistances(reducer, rows, 300);
+      const squared = distances(rows);
       const expected = rows.flatMap((x) => rows.map((y) => referenceSquaredDistance(x, y)));
       for (const [i, value] of expected.entries()) {
         assert.ok(Math.abs(squared[i] - value) <= 1e-12 * value, `${squared[i]} and ${value}`);
@@ -94,11 +110,67 @@ describe("reductions", () => {
     }
   });
 
-  it("sum the same rows in several ways at once", () => {
-    const rows = gaussianRows(3, 11, 1100);
-    const ways = [0, 1, 2].map((way) => rows.map((_, r) => (r + way) / 55));
-    const sums = weightedSums(reducer, rows, ways, 1100);
-    for (const [i, sum] of sums.entries()) assertClose(sum, referenceWeightedSum(rows, ways[i]), 1e-6);
+  it("take squared distances of many values from products, and from differences where products cancel", () => {
+    const length = 5000;
+    const count = 120; // too many values for differences alone
+    const weights = gaussianRows(1, 1, length)[0];
+    const rows = gaussianRows(2, count, length).map((row, r) => {
+      if (r === 0) return row.fill(1e30);
+      if (r < 4) return row.map((value) => 1e4 + 1e-2 * value); // near one another, far from the rest
+      return row.map((value, i) => weights[i] + 1e-4 * value); // as whole models lie
+    });
+    const squared = distances(rows);
+    for (let i = 0; i < count; i += 3) {
+      for (let j = 0; j < count; j++) {
+        const expected = referenceSquaredDistance(rows[i], rows[j]);
+        const got = squared[i * count + j];
+        assert.ok(Math.abs(got - expected) <= 2e-6 * expected, `${i} ${j}: ${got} and ${expected}`);
+      }
+    }
+  });
+
+  it("work on blends as if they were written out", () => {
+    const given = all(gaussianRows(3, 11, 1100));
+    const once = blendRows(given, [
+      { of: [0, 9, 10], weights: [0.5, 0.25, 0.25] },
+      { of: [3], weights: [1] },
+      { of: [1, 2, 3, 4, 5, 6, 7, 8], weights: new Array(8).fill(1 / 8) },
+      { of: [10, 0], weights: [2, -1] },
+      { of: [7, 4], weights: [1, 1] },
+    ]);
+    const twice = scaleRows(once, [1, 2, 1, 0.5, 1]);
+    const plain = written(twice);
+    assertClose(engine.map("coordinateMedian", twice, {}), referenceMedian(plain), 1e-6);
+    assertClose(engine.map("trimmedMean", twice, { f: 1 }), referenceTrimmedMean(plain, 1), 1e-6);
+    assertClose(engine.map("meanAroundMedian", twice, { kept: 3 }), referenceMeanAroundMedian(plain, 3), 1e-6);
+    const weights = [0.1, 0.2, 0.3, 0.2, 0.2];
+    assertClose(engine.map("rowsSum", twice, { weights }), referenceWeightedSum(plain, weights), 1e-6);
+    const squares = plain.map((row) => referenceDot(row, row));
+    assertClose(engine.sum("squaredNorms", twice, {}), squares, 1e-6);
+    const more = withRow(twice, given.given[5]);
+    const expected = [...plain, [...given.given[5]]].map((row) => referenceDot(row, given.given[5]));
+    assertClose(engine.sum("dots", more, {}), expected, 1e-6);
+    const { squared } = squaredDistances(engine, twice, squares.map(Math.sqrt));
+    const pairs = plain.flatMap((x) => plain.map((y) => referenceSquaredDistance(x, y)));
+    assertClose(squared, pairs, 1e-6);
+  });
+
+  it("count signs by coordinate and by row", () => {
+    const rows = gaussianRows(4, 5, 700).map((row, r) => row.map((value, i) => (i % 7 === r ? 0 : value)));
+    const sums = rows[0].map((_, i) => rows.reduce((sum, row) => sum + Math.sign(row[i]), 0));
+    assert.deepEqual(engine.map("signSums", all(rows), {}), sums);
+    const counts = rows.flatMap((row) => [
+      row.filter((value) => value > 0).length,
+      row.filter((value) => value < 0).length,
+    ]);
+    assert.deepEqual([...engine.sum("signCounts", all(rows), {})], counts);
+  });
+
+  it("join pieces of columns without a seam", () => {
+    const rows = gaussianRows(5, 4, PIECE + 100);
+    assertClose(median(rows), referenceMedian(rows), 1e-6);
+    const squares = rows.map((row) => referenceDot(row, row));
+    assertClose(engine.sum("squaredNorms", all(rows), {}), squares, 1e-9);
   });
 
   it("keep digits that float32 would lose", () => {
@@ -129,7 +201,7 @@ describe("reductions", () => {
   it("forget a vector that was not finite", () => {
     allFinite(reducer, new Float32Array(5000).fill(Number.NaN));
     const rows = gaussianRows(3, 5, 10);
-    assertClose(coordinateMedian(reducer, rows, 10), referenceMedian(rows), 1e-6);
+    assertClose(median(rows), referenceMedian(rows), 1e-6);
     assertClose(weightedSum(reducer, rows, [1, 1, 1, 1, 1], 10), referenceWeightedSum(rows, [1, 1, 1, 1, 1]), 1e-6);
   });
 

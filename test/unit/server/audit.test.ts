@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { toHex } from "../../../src/core/bytes.ts";
-import { sha256 } from "../../../src/crypto/hash.ts";
-import { leafHash } from "../../../src/crypto/merkle.ts";
 import { signature } from "../../../src/crypto/signature.ts";
+import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
+import { countEntries } from "../../../src/server/log-store.ts";
 import { ModelVault } from "../../../src/server/models.ts";
 import { BlobStore } from "../../../src/server/store/blobs.ts";
-import { auditEntry, checkpointMessage, signedCheckpoint } from "../../../src/wire/audit.ts";
+import { Writer } from "../../../src/server/store/writer.ts";
+import { auditEntry, type EnclaveRecord, enclaveRecord } from "../../../src/wire/audit.ts";
+import { logOrigin } from "../../../src/wire/checkpoint.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
-import { CONTEXTS } from "../../../src/wire/labels.ts";
+import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
 import { manifestMessage } from "../../../src/wire/update.ts";
 import { AT, FIRST_MODEL, TestRun } from "../../support/enclave.ts";
+import { coded } from "../../support/errors.ts";
+import { entryAt, putEntry, rewrite, signAnew } from "../../support/forger.ts";
 import { TestServer } from "../../support/parts.ts";
 
 /** A whole run over two rounds in one process, as its log and ledger hold it. */
@@ -23,7 +27,8 @@ async function finishedRun(context: TestContext): Promise<TestServer> {
   const vault = new ModelVault(blobs, server.random, server.clock);
   const record = (answer: { record: Uint8Array<ArrayBuffer> }) =>
     server.writer.write((tx) => server.audit.appendEnclaveRecord(tx, answer.record));
-  const stored = { id: 1, run_id: server.runId, policy: new Uint8Array(1), plan: "", enclave_keys: null };
+  const policy = policyMessage.encode(run.policy);
+  const stored = { id: 1, run_id: server.runId, policy, plan: "", enclave_keys: null };
   const enclave = { enclave_progress: null, enclave_public_key: run.opened.signature_public_key };
   await server.db
     .insertInto("run")
@@ -33,7 +38,10 @@ async function finishedRun(context: TestContext): Promise<TestServer> {
   const first = run.enclave.genesis({ at: AT }, FIRST_MODEL);
   await record(first);
   let base = await vault.store(first, 0, FIRST_MODEL);
-  await server.writer.write((tx) => server.ledger.addModel(tx, base));
+  await server.writer.write(async (tx) => {
+    await server.audit.append(tx, { type: "run.opened", subject: "run", digest: policyHash(policy) });
+    await server.ledger.addModel(tx, base);
+  });
   const members = run.devices(2);
   for (const [i, { member }] of members.entries()) await addDevice(server, `d${i}`, member);
   let [signed, file]: [EnclaveAnswer<"genesis">, Uint8Array] = [first, FIRST_MODEL];
@@ -59,7 +67,6 @@ async function finishedRun(context: TestContext): Promise<TestServer> {
     await server.writer.write((tx) =>
       server.ledger.publish(tx, row, { model: base, report: answer.result!.report, isLast: true }),
     );
-    await server.audit.checkpoint(server.writer);
     [signed, file] = [{ ...answer, ...answer.result! }, model];
   }
   return server;
@@ -80,120 +87,153 @@ async function addDevice(
     .execute();
 }
 
-const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, [keys.signaturePublicKey]);
+const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, keys.log.publicKey);
 
 const altered = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(bytes, (byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
 
 type Tampering = (server: TestServer) => Promise<unknown>;
 
-async function rewriteEntry(
-  { db }: TestServer,
-  position: number,
-  change: (entry: Uint8Array) => Uint8Array<ArrayBuffer>,
-) {
-  const { entry } = await db
-    .selectFrom("audit")
-    .select("entry")
-    .where("position", "=", position)
-    .executeTakeFirstOrThrow();
-  const changed = change(entry);
-  await db
-    .updateTable("audit")
-    .set({ entry: changed, leaf_hash: leafHash(changed) })
-    .where("position", "=", position)
-    .execute();
+async function positionOf({ db }: TestServer, type: string, nth = 0): Promise<number> {
+  const rows = await db.selectFrom("audit").selectAll().orderBy("position").execute();
+  return rows.filter(({ entry }) => auditEntry.decode(entry).type === type)[nth]!.position;
 }
 
-async function positionOf({ db }: TestServer, type: string): Promise<number> {
-  const rows = await db.selectFrom("audit").selectAll().orderBy("position").execute();
-  return rows.find(({ entry }) => auditEntry.decode(entry).type === type)!.position;
+/** Of the enclave's records. */
+async function recordAt(server: TestServer, operation: EnclaveRecord["operation"]): Promise<number> {
+  const rows = await server.db.selectFrom("audit").selectAll().orderBy("position").execute();
+  const isIt = (data: Uint8Array): boolean => data.length > 0 && enclaveRecord.decode(data).operation === operation;
+  return rows.find(({ entry }) => {
+    const { type, data } = auditEntry.decode(entry);
+    return type === "enclave.operation" && isIt(data);
+  })!.position;
 }
 
 const TAMPERINGS: Readonly<Record<string, readonly [Tampering, RegExp]>> = {
   "an entry was altered": [
-    async ({ db }) => {
-      const { entry } = await db
-        .selectFrom("audit")
-        .select("entry")
-        .where("position", "=", 3)
-        .executeTakeFirstOrThrow();
-      await db
-        .updateTable("audit")
-        .set({ entry: altered(entry) })
-        .where("position", "=", 3)
-        .execute();
+    async (server) => putEntry(server, 3, altered(await entryAt(server, 3))),
+    /^newest checkpoint of \d+ entries has another root than the log$/,
+  ],
+  "an entry is no entry": [
+    async (server) => {
+      await putEntry(server, 3, Uint8Array.of(0));
+      await signAnew(server);
     },
-    /^entry 3 differs from its leaf$/,
+    /^entry 3 cannot be read$/,
   ],
-  "an entry was altered with its leaf": [
-    (server) => rewriteEntry(server, 3, (entry) => auditEntry.encode({ ...auditEntry.decode(entry), at: 1 })),
-    /has another root than the log$/,
-  ],
-  "an entry is no entry": [(server) => rewriteEntry(server, 3, () => Uint8Array.of(0)), /^entry 3 cannot be read$/],
   "an entry in the middle is gone": [
     ({ db }) => db.deleteFrom("audit").where("position", "=", 4).execute(),
-    /^entry 4 is missing$/,
+    /the audit log has no entry 4$/,
   ],
   "the newest entries are gone": [
     ({ db }) => db.deleteFrom("audit").where("position", ">", 10).execute(),
-    /the log holds 11$/,
+    /^the log holds 11 entries, its newest checkpoint is over \d+$/,
+  ],
+  "entries stand behind the newest checkpoint": [
+    async (server) => {
+      const entry = await entryAt(server, 3);
+      const position = await countEntries(server.db);
+      await server.db.insertInto("audit").values({ position, entry }).execute();
+    },
+    /^the log holds \d+ entries, its newest checkpoint is over \d+$/,
   ],
   "two entries were exchanged": [
-    async ({ db }) => {
-      const rows = await db
-        .selectFrom("audit")
-        .selectAll()
-        .where("position", "in", [3, 4])
-        .orderBy("position")
-        .execute();
-      for (const [i, row] of rows.reverse().entries()) {
-        const { entry, leaf_hash } = row;
-        await db
-          .updateTable("audit")
-          .set({ entry, leaf_hash })
-          .where("position", "=", 3 + i)
-          .execute();
-      }
+    async (server) => {
+      const [third, fourth] = [await entryAt(server, 3), await entryAt(server, 4)];
+      await putEntry(server, 3, fourth);
+      await putEntry(server, 4, third);
     },
     /has another root than the log$/,
   ],
-  "a checkpoint was signed by another": [
-    async ({ db, runId }) => {
-      const { size, signed } = await db.selectFrom("checkpoints").selectAll().orderBy("size").executeTakeFirstOrThrow();
-      const fields = checkpointMessage.decode(signedCheckpoint.decode(signed).checkpoint);
-      const checkpoint = checkpointMessage.encode({ ...fields, run_id: runId });
-      const stranger = signature("ML-DSA-44").generateKeyPair();
-      const forged = signature("ML-DSA-44").sign(stranger.secretKey, checkpoint, CONTEXTS.checkpoint);
-      const encoded = signedCheckpoint.encode({ checkpoint, signature: forged });
-      await db.updateTable("checkpoints").set({ signed: encoded }).where("size", "=", size).execute();
+  "there is no checkpoint": [({ db }) => db.deleteFrom("checkpoints").execute(), /^the log has no checkpoint$/],
+  "the checkpoint was signed by another": [
+    async (server) => {
+      const pair = signature("ML-DSA-44").generateKeyPair();
+      await signAnew({
+        ...server,
+        db: server.db,
+        runId: server.runId,
+        keys: { log: pair },
+      } as TestServer);
     },
-    /is not signed by the server$/,
+    /^newest checkpoint: .* is not signed by the pinned key$/,
   ],
-  "a checkpoint is no checkpoint": [
-    ({ db }) =>
-      db
-        .updateTable("checkpoints")
-        .set({ signed: Uint8Array.of(1) })
-        .execute(),
-    /^checkpoint of \d+ entries cannot be read$/,
+  "the checkpoint is of another run": [
+    async ({ db, runId }) => {
+      const { note } = await db.selectFrom("checkpoints").select("note").executeTakeFirstOrThrow();
+      const other = note.replaceAll(logOrigin(runId), logOrigin(new Uint8Array(32)));
+      await db.updateTable("checkpoints").set({ note: other }).execute();
+    },
+    /^newest checkpoint: .* it is of another run$/,
   ],
-  "a checkpoint stands under another size": [
-    ({ db }) =>
-      db
-        .updateTable("checkpoints")
-        .set((row) => ({ size: row("size", "-", 1) }))
+  "the checkpoint is no checkpoint": [
+    ({ db }) => db.updateTable("checkpoints").set({ note: "no note" }).execute(),
+    /^newest checkpoint: Cannot read audit log/,
+  ],
+  "the policy of the run was exchanged": [
+    (server) =>
+      server.db
+        .updateTable("run")
+        .set({ policy: new Uint8Array(1) })
         .execute(),
-    /another root|the log holds/,
+    /was (signed|made) under another policy$/,
+  ],
+  "the log's policy is another one": [
+    async (server) => rewrite(server, await positionOf(server, "run.opened"), () => ({ digest: new Uint8Array(32) })),
+    /the model was made under another policy than the run's$/,
+  ],
+  "a round stands on another model": [
+    async (server) => rewrite(server, await positionOf(server, "round.opened"), () => ({ digest: new Uint8Array(32) })),
+    /the round does not stand on the newest model$/,
+  ],
+  "a round was never closed": [
+    async (server) =>
+      rewrite(server, await positionOf(server, "model.published", 1), () => ({ type: "token.created" })),
+    /the round before is still open$/,
+  ],
+  "a model was published that the enclave has not made": [
+    async (server) =>
+      rewrite(server, await positionOf(server, "model.published", 1), () => ({ digest: new Uint8Array(32) })),
+    /the enclave has not made this model$/,
+  ],
+  "a report was committed that is not the model's": [
+    async (server) =>
+      rewrite(server, await positionOf(server, "round.committed"), () => ({ digest: new Uint8Array(32) })),
+    /the report is not the model's$/,
+  ],
+  "an update was logged that the enclave never got": [
+    async (server) =>
+      rewrite(server, await positionOf(server, "update.accepted"), () => ({ data: new Uint8Array(32) })),
+    /the enclave was not given every accepted update$/,
+  ],
+  "one device has two updates in a round": [
+    async (server) => {
+      const second = auditEntry.decode(await entryAt(server, await positionOf(server, "update.accepted", 1)));
+      await rewrite(server, await positionOf(server, "update.accepted"), () => ({ subject: second.subject }));
+    },
+    /a second update of one device was accepted$/,
+  ],
+  "a record of the enclave has other words": [
+    async (server) => {
+      const position = await recordAt(server, "begin");
+      await rewrite(server, position, ({ data }) => ({
+        data: enclaveRecord.encode({ ...enclaveRecord.decode(data), subject: new Uint8Array(32) }),
+      }));
+    },
+    /the enclave began the round on another model$/,
+  ],
+  "the report judges other devices than the ledger has": [
+    async ({ db }) => {
+      const rows = await db.selectFrom("updates").selectAll().where("round", "=", 1).execute();
+      const other = new Uint8Array(16);
+      await db.updateTable("updates").set({ device_id: other }).where("manifest", "=", rows[0]!.manifest).execute();
+    },
+    /the report does not judge exactly the accepted updates$/,
   ],
   "a record of the enclave was left out": [
-    async (server) => {
-      const position = await positionOf(server, "enclave.operation");
-      await rewriteEntry(server, position, (entry) =>
-        auditEntry.encode({ ...auditEntry.decode(entry), type: "token.created", data: new Uint8Array(0) }),
-      );
-    },
-    /^enclave record 0 does not follow the one before it$/,
+    async (server) =>
+      rewrite(server, await recordAt(server, "open"), () => ({ type: "token.created", data: new Uint8Array(0) })),
+    /enclave record 0 does not follow the one before it$/,
   ],
   "another enclave's key was put in": [
     ({ db }) =>
@@ -293,14 +333,14 @@ describe("the audit log", () => {
     assert.deepEqual(problems, []);
     assert.deepEqual(
       { ...counts, entries: 0, root: "" },
-      { ok: true, entries: 0, updates: 4, models: 3, checkpoints: 2, root: "" },
+      { ok: true, entries: 0, updates: 4, models: 3, root: "", open_round: null },
     );
     assert.match(counts.root, /^[0-9a-f]{64}$/);
   });
 
-  it("that is empty verifies, with the root of nothing", async (context) => {
-    const { ok, entries, root } = await verified(await TestServer.start(context));
-    assert.deepEqual([ok, entries, root], [true, 0, toHex(sha256())]);
+  it("that is empty does not verify: nothing is signed", async (context) => {
+    const { ok, problems } = await verified(await TestServer.start(context));
+    assert.deepEqual([ok, problems], [false, ["the log has no checkpoint"]]);
   });
 
   for (const [what, [tamper, problem]] of Object.entries(TAMPERINGS)) {
@@ -318,33 +358,83 @@ describe("the audit log", () => {
 
   it("verifies under the server's own key alone", async (context) => {
     const { db } = await finishedRun(context);
-    const { problems } = await verifyAudit(db, [signature("ML-DSA-44").generateKeyPair().publicKey]);
-    assert.deepEqual(
-      problems.map((text) => text.replace(/\d+/, "N")),
-      Array(2).fill("checkpoint of N entries is not signed by the server"),
-    );
+    const { ok, problems } = await verifyAudit(db, signature("ML-DSA-44").generateKeyPair().publicKey);
+    assert.equal(ok, false);
+    assert.match(problems[0]!, /^newest checkpoint: .* is not signed by the pinned key$/);
   });
 
-  it("gets checkpoints at the same time that all hold", async (context) => {
+  it("is signed whenever something was appended, also by many at the same time", async (context) => {
     const server = await finishedRun(context);
-    const append = () =>
-      server.writer.write((tx) =>
-        server.audit.append(tx, { type: "run.opened", subject: "x", digest: new Uint8Array(32) }),
-      );
-    await Promise.all([append(), append(), append()]);
-    await Promise.all([server.audit.checkpoint(server.writer), append(), server.audit.checkpoint(server.writer)]);
-    await server.audit.checkpoint(server.writer);
+    const before = server.audit.newest!.size;
+    const fact = { type: "token.created", subject: "x", digest: new Uint8Array(32) } as const;
+    const append = () => server.writer.write((tx) => server.audit.append(tx, fact));
+    const places = await Promise.all(Array.from({ length: 600 }, append));
+    assert.deepEqual(
+      places.map(({ position }) => position),
+      places.map((_, i) => before + i),
+    );
+    assert.equal(server.audit.newest!.size, before + 600);
+    assert.equal((await server.db.selectFrom("checkpoints").selectAll().execute()).length, 1);
     assert.deepEqual((await verified(server)).problems, []);
   });
 
-  it("goes on after a restart: a log that knows nothing yet signs the whole tree", async (context) => {
+  it("does not grow by a write that fails", async (context) => {
     const server = await finishedRun(context);
-    const restarted = new TestServer(server.folder, server.db);
-    await restarted.audit.checkpoint(server.writer);
-    const { problems } = await verifyAudit(server.db, [restarted.keys.signaturePublicKey]);
-    assert.equal(
-      problems.some((text) => text.includes("root")),
-      false,
+    const before = server.audit.newest;
+    const failed = server.writer.write(async (tx) => {
+      await server.audit.append(tx, { type: "token.created", subject: "x", digest: new Uint8Array(32) });
+      throw new RangeError("changed my mind");
+    });
+    await assert.rejects(failed, RangeError);
+    assert.equal(server.audit.newest, before);
+    assert.deepEqual((await verified(server)).problems, []);
+  });
+
+  it("goes on after a restart where it was", async (context) => {
+    const server = await finishedRun(context);
+    const restarted = new AuditLog(server.auditPorts());
+    await restarted.load();
+    assert.deepEqual(restarted.newest, server.audit.newest);
+    const writer = new Writer(server.db, restarted);
+    await writer.write((tx) =>
+      restarted.append(tx, { type: "token.created", subject: "x", digest: new Uint8Array(32) }),
     );
+    assert.deepEqual((await verified(server)).problems, []);
+  });
+
+  it("does not start on entries that its checkpoint does not sign", async (context) => {
+    const server = await finishedRun(context);
+    await putEntry(server, 3, altered(await entryAt(server, 3)));
+    await assert.rejects(new AuditLog(server.auditPorts()).load(), coded("store.corrupt", /checkpoint differ$/));
+  });
+
+  it("that was rewritten and signed anew contradicts a checkpoint that somebody kept", async (context) => {
+    const server = await finishedRun(context);
+    const kept = server.audit.newest!.note;
+    await rewrite(server, 3, () => ({ at: 1 }));
+    assert.deepEqual((await verified(server)).problems, []);
+    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept] });
+    assert.deepEqual(problems, ["earlier checkpoint 1 has another root than the log: its history was rewritten"]);
+  });
+
+  it("that was cut and signed anew contradicts a checkpoint that somebody kept", async (context) => {
+    const server = await finishedRun(context);
+    const kept = server.audit.newest!;
+    await server.db
+      .deleteFrom("audit")
+      .where("position", "=", kept.size - 1)
+      .execute();
+    await signAnew(server);
+    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept.note] });
+    assert.ok(problems.includes(`earlier checkpoint 1 is over ${kept.size} entries, the log holds ${kept.size - 1}`));
+  });
+
+  it("says nothing of names, examples or norms", async (context) => {
+    const server = await finishedRun(context);
+    const device = await server.enrolled("ward-3-of-a-clinic");
+    const rows = await server.db.selectFrom("audit").selectAll().execute();
+    const all = Buffer.concat(rows.map(({ entry }) => entry)).toString("latin1");
+    assert.ok(all.includes(toHex(device.device_id)));
+    for (const word of ["ward-3-of-a-clinic", "examples", "norm"]) assert.ok(!all.includes(word), word);
   });
 });

@@ -5,7 +5,7 @@ import { DEFAULT_RATE_LIMITS, Limiter, RateLimited } from "../../../src/server/l
 
 describe("the rate limiter", () => {
   it("gives each client its share of each kind, and says what is left", async () => {
-    const limiter = new Limiter({ enroll: 2, challenge: 1, submit: 1, model: 1 });
+    const limiter = new Limiter({ enroll: 2, challenge: 1, submit: 1, model: 1, log: 1 });
     assert.match((await limiter.take("enroll", "a")).ratelimit, /^"enroll";r=1;t=\d+$/);
     assert.match((await limiter.take("enroll", "a")).ratelimit, /^"enroll";r=0;t=\d+$/);
     await assert.rejects(limiter.take("enroll", "a"), RateLimited);
@@ -25,7 +25,7 @@ describe("the rate limiter", () => {
   });
 
   it("has the limits of the specification unless told otherwise", () => {
-    assert.deepEqual(DEFAULT_RATE_LIMITS, { enroll: 5, challenge: 30, submit: 10, model: 60 });
+    assert.deepEqual(DEFAULT_RATE_LIMITS, { enroll: 5, challenge: 30, submit: 10, model: 60, log: 600 });
   });
 
   it("lets through no more than the share of a client whose requests come at once", async () => {

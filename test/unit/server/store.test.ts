@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import fsPromises from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { toHex } from "../../../src/core/bytes.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
@@ -8,6 +11,7 @@ import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
 import { blobDigest } from "../../../src/crypto/merkle.ts";
 import { BlobStore, onePiece } from "../../../src/server/store/blobs.ts";
 import { openDatabase, storeError } from "../../../src/server/store/database.ts";
+import { SCHEMA_VERSION } from "../../../src/server/store/schema.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
@@ -54,7 +58,7 @@ describe("the store of blobs", () => {
     context.after(() => leaves.close());
     const store = new BlobStore(folder, random, leaves);
     await store.prepare();
-    const large = new Uint8Array(LIMITS.threadedBlobBytesMin + 5).fill(7);
+    const large = new Uint8Array(LIMITS.threadedBlobBytes + 5).fill(7);
     const name = blobDigest(large);
     const altered = [large.subarray(0, 3_000_000), large.with(3_000_000, 8).subarray(3_000_000)];
     await assert.rejects(store.put(name, large.length, pieces(...altered)), coded("update.digest"));
@@ -114,6 +118,63 @@ describe("the store of blobs", () => {
     assert.deepEqual(files(), ["README"]);
   });
 
+  it("calls a blob damaged that is missing or another, and nothing else", async (context) => {
+    const { folder, store } = await storeOf(context);
+    await assert.rejects(store.read(digest), coded("store.corrupt", /blob [0-9a-f]{64} is missing$/));
+    await store.put(digest, 1000, onePiece(blob));
+    const path = join(folder, toHex(digest).slice(0, 2), toHex(digest));
+    truncateSync(path, 999);
+    await assert.rejects(store.read(digest), coded("store.corrupt", /has other bytes than its name says$/));
+    writeFileSync(path, blob.toReversed());
+    await assert.rejects(store.read(digest), coded("store.corrupt", /has other bytes than its name says$/));
+  });
+
+  it("says that a blob cannot be read now where too many files are open", async (context) => {
+    const { store } = await storeOf(context);
+    await store.put(digest, 1000, onePiece(blob));
+    const open = context.mock.method(fsPromises, "open", async () => {
+      throw Object.assign(new Error("EMFILE: too many open files, open '/place'"), { code: "EMFILE" });
+    });
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(store.read(digest), coded("store.unavailable", /now: EMFILE$/));
+      await assert.rejects(store.stream(digest), coded("store.unavailable", /now: EMFILE$/));
+    } finally {
+      open.mock.restore();
+      syncBuiltinESMExports();
+    }
+    assert.deepEqual(await store.read(digest), blob);
+  });
+
+  it("has every folder that it makes on disk, with the folder above", async (context) => {
+    const folder = join(folderOf(context), "a", "blobs");
+    const synced: string[] = [];
+    const original = fsPromises.open;
+    const open = context.mock.method(fsPromises, "open", async (...args: Parameters<typeof original>) => {
+      const file = await original(...args);
+      const sync = file.sync.bind(file);
+      file.sync = async () => {
+        synced.push(String(args[0]));
+        await sync();
+      };
+      return file;
+    });
+    syncBuiltinESMExports();
+    try {
+      const store = new BlobStore(folder, random);
+      await store.prepare();
+      assert.deepEqual(synced.sort(), [dirname(dirname(folder)), dirname(folder), folder].sort());
+      synced.length = 0;
+      await store.put(digest, 1000, onePiece(blob));
+      const place = join(folder, toHex(digest).slice(0, 2));
+      assert.equal(synced.length, 3);
+      assert.deepEqual(synced.slice(1).sort(), [folder, place].sort());
+    } finally {
+      open.mock.restore();
+      syncBuiltinESMExports();
+    }
+  });
+
   it("forgets at its start what an interrupted write left behind", async (context) => {
     const { folder, store, files } = await storeOf(context);
     writeFileSync(join(folder, "incoming", "half"), "a piece");
@@ -125,11 +186,7 @@ describe("the store of blobs", () => {
 describe("group commit", () => {
   const insert = (server: TestServer, size: number) =>
     server.writer.write((tx) =>
-      tx
-        .insertInto("checkpoints")
-        .values({ size, signed: new Uint8Array(1) })
-        .returning("size")
-        .executeTakeFirstOrThrow(),
+      tx.insertInto("checkpoints").values({ size, note: "", cosigned: 0 }).returning("size").executeTakeFirstOrThrow(),
     );
   const sizes = async (server: TestServer) =>
     (await server.db.selectFrom("checkpoints").select("size").orderBy("size").execute()).map((row) => row.size);
@@ -146,10 +203,7 @@ describe("group commit", () => {
   it("lets a write that fails fail alone, with all that it did", async (context) => {
     const server = await TestServer.start(context);
     const failing = server.writer.write(async (tx) => {
-      await tx
-        .insertInto("checkpoints")
-        .values({ size: 99, signed: new Uint8Array(1) })
-        .execute();
+      await tx.insertInto("checkpoints").values({ size: 99, note: "", cosigned: 0 }).execute();
       throw new RangeError("changed my mind");
     });
     const results = await Promise.allSettled([insert(server, 1), insert(server, 1), failing, insert(server, 2)]);
@@ -208,22 +262,28 @@ describe("the database file", () => {
     await assert.rejects(openDatabase(path), coded("store.corrupt"));
   });
 
+  it("is refused where another version of the program made it, and left as it is", async (context) => {
+    const path = join(folderOf(context), "ledger.db");
+    await (await openDatabase(path)).destroy();
+    const later = new DatabaseSync(path);
+    assert.deepEqual({ ...later.prepare("PRAGMA user_version").get() }, { user_version: SCHEMA_VERSION });
+    later.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+    later.close();
+    const whole = readFileSync(path);
+    for (const readOnly of [false, true]) {
+      await assert.rejects(openDatabase(path, { readOnly }), coded("store.version", /expected 1, got 2$/));
+    }
+    assert.deepEqual(readFileSync(path), whole);
+  });
+
   it("opens again as it was left, and once more at the same time for reading", async (context) => {
     const folder = folderOf(context);
     const path = join(folder, "ledger.db");
     const first = await openDatabase(path);
-    await first
-      .insertInto("checkpoints")
-      .values({ size: 1, signed: new Uint8Array(1) })
-      .execute();
+    await first.insertInto("checkpoints").values({ size: 1, note: "", cosigned: 0 }).execute();
     const reader = await openDatabase(path, { readOnly: true });
     assert.equal((await reader.selectFrom("checkpoints").selectAll().execute()).length, 1);
-    await assert.rejects(
-      reader
-        .insertInto("checkpoints")
-        .values({ size: 2, signed: new Uint8Array(1) })
-        .execute(),
-    );
+    await assert.rejects(reader.insertInto("checkpoints").values({ size: 2, note: "", cosigned: 0 }).execute());
     await reader.destroy();
     await first.destroy();
     const again = await openDatabase(path);
@@ -234,8 +294,15 @@ describe("the database file", () => {
   it("gives its failures the codes of the table, and leaves other errors alone", () => {
     const of = (fields: object) => storeError(Object.assign(new Error("x"), fields));
     assert.ok(coded("store.corrupt")(of({ errcode: 11 })) && coded("store.corrupt")(of({ errcode: 26 })));
-    assert.ok(coded("store.full")(of({ errcode: 13 })) && coded("store.full")(of({ errcode: 10 + 3 * 256 })));
+    assert.ok(coded("store.full")(of({ errcode: 13 })) && coded("store.full")(of({ code: "EFBIG" })));
     assert.ok(coded("store.full")(of({ code: "ENOSPC" })) && coded("store.full")(of({ code: "EDQUOT" })));
+    assert.ok(
+      coded("store.unavailable")(of({ errcode: 10 + 3 * 256 })) && coded("store.unavailable")(of({ errcode: 8 })),
+    );
+    for (const code of ["EACCES", "EIO", "EMFILE", "EROFS"]) {
+      const error = Object.assign(new Error(`${code}: no, open '/secret/place'`), { code });
+      assert.ok(coded("store.unavailable", new RegExp(`^Cannot use stored data now: ${code}$`))(storeError(error)));
+    }
     const other = new RangeError("mine");
     assert.equal(storeError(other), other);
     assert.equal(storeError("text"), "text");

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { concat, utf8 } from "../../../src/core/bytes.ts";
 import { bytesFromFloats } from "../../../src/core/floats.ts";
 import { blobDigest } from "../../../src/crypto/merkle.ts";
-import { joinModel, openModel, sealModel, splitModel } from "../../../src/wire/model.ts";
+import { joinModel, layersOfModel, openModel, sealModel, splitModel } from "../../../src/wire/model.ts";
 import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
@@ -23,6 +23,17 @@ function fileOf(header: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
 const random = seededRandom("models");
 
 describe("a model file", () => {
+  it("names its layers in the order of their bytes, and is refused where it does not", () => {
+    const headOf = (header: string) => splitModel(fileOf(header, new Uint8Array(0))).head;
+    const span = (start: number, end: number) => ({ data_offsets: [start, end] });
+    const header = { __metadata__: { a: "b" }, y: span(8, 24), x: span(0, 8), none: span(24, 24) };
+    assert.deepEqual(layersOfModel(headOf(JSON.stringify(header))), [2, 4]);
+    assert.deepEqual(layersOfModel(headOf("{}")), []);
+    for (const bad of ["", "[1]", "null", '{"x":1}', '{"x":{"data_offsets":[0]}}', '{"x":{"data_offsets":[0,-4]}}']) {
+      assert.throws(() => layersOfModel(headOf(bad)), coded("model.malformed"), bad);
+    }
+  });
+
   it("splits into head and parameters and joins to the same bytes, whatever the alignment", () => {
     const floats = fc.array(fc.float({ noNaN: true }), { maxLength: 20 }).map((list) => Float32Array.from(list));
     const headers = fc.stringMatching(/^[ -~]{0,40}$/);

@@ -1,0 +1,50 @@
+// The audit log of a server as anybody reads it: over HTTPS, under any certificate, since every byte of it is held
+// against a signed checkpoint.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { fromUtf8 } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { HASH_BYTES, TILE_WIDTH } from "../crypto/log-tree.ts";
+import { errorOf, Transport, Unreachable } from "../device/transport.ts";
+import type { LogSource } from "../wire/log-verify.ts";
+import { BUNDLE_BYTES_MAX, LOG_PREFIX, tilePath } from "../wire/tile.ts";
+
+const WAIT_MS = 5000;
+const ERROR_BYTES_MAX = 4096;
+
+export interface RemoteLog extends LogSource {
+  close(): void;
+}
+
+export function remoteLog(url: string): RemoteLog {
+  const transport = new Transport(url, "any");
+  const get = (path: string, bytesMax: number): Promise<Uint8Array> =>
+    read(transport, `${LOG_PREFIX}/${path}`, Math.max(bytesMax, ERROR_BYTES_MAX));
+  return {
+    checkpoint: async () => fromUtf8(await get("checkpoint", LIMITS.noteBytesMax)),
+    tile: async (row, number, width) => await get(tilePath({ row, number, width }), TILE_WIDTH * HASH_BYTES),
+    bundle: async (number, width) => await get(tilePath({ row: "entries", number, width }), BUNDLE_BYTES_MAX),
+    close: () => transport.close(),
+  };
+}
+
+/** Waits where the server asks for it; anything else that fails is told. */
+async function read(transport: Transport, path: string, bodyBytesMax: number): Promise<Uint8Array> {
+  for (;;) {
+    const answer = await call(transport, path, bodyBytesMax);
+    if (answer.status === 200) return answer.body;
+    if (answer.status !== 429) throw errorOf(answer);
+    const seconds = Number(answer.headers["retry-after"]);
+    await sleep(seconds > 0 && seconds <= 3600 ? seconds * 1000 : WAIT_MS);
+  }
+}
+
+async function call(transport: Transport, path: string, bodyBytesMax: number): ReturnType<Transport["call"]> {
+  try {
+    return await transport.call({ method: "GET", path, bodyBytesMax });
+  } catch (cause) {
+    if (!(cause instanceof Unreachable)) throw cause;
+    throw new QflareError("server.unavailable", cause.message, { cause });
+  }
+}

@@ -1,0 +1,42 @@
+// Sums of rows, and products of rows with themselves and with one of them; also of blends. All accumulate in float64.
+
+import { openPanel } from "./panel.ts";
+import type { Reducer } from "./reducer.ts";
+import { type Rows, rowCount, type Vector, weightsOfGiven } from "./rows.ts";
+import { dot, padded, squaredNorm, weightedSum } from "./vector.ts";
+
+const COLUMNS = 1024;
+
+/** Sum of weights[r] * rows[r]. */
+export function rowsSum(reducer: Reducer, rows: Rows, { weights }: { readonly weights: ArrayLike<number> }): Vector {
+  return weightedSum(reducer, rows.given, weightsOfGiven(rows, weights), rows.length);
+}
+
+/** Of each row. Not finite exactly where a value is not: no float32 is large enough to overflow the sum. */
+export function squaredNorms(reducer: Reducer, rows: Rows, _: object): Float64Array {
+  if (rows.blends === undefined) return Float64Array.from(rows.given, (row) => squaredNorm(reducer, row));
+  return overPanels(reducer, rows, (row) => row);
+}
+
+/** Of each row with the last one. */
+export function dots(reducer: Reducer, rows: Rows, _: object): Float64Array {
+  const last = rows.given.at(-1)!;
+  if (rows.blends === undefined) return Float64Array.from(rows.given, (row) => dot(reducer, row, last));
+  return overPanels(reducer, rows, (_row, end) => end);
+}
+
+/** Products of each row with the one at the offset that other gives for the row's and the last row's. */
+function overPanels(reducer: Reducer, rows: Rows, other: (row: number, last: number) => number): Float64Array {
+  const out = new Float64Array(rowCount(rows));
+  const { pointer, stride, load } = openPanel(reducer, rows, { columns: COLUMNS });
+  const end = pointer + (out.length - 1) * stride;
+  for (let start = 0; start < rows.length; start += COLUMNS) {
+    const width = Math.min(COLUMNS, rows.length - start);
+    load(start, width);
+    for (let r = 0; r < out.length; r++) {
+      const row = pointer + r * stride;
+      out[r] += reducer.run.dot(row, other(row, end), padded(width));
+    }
+  }
+  return out;
+}

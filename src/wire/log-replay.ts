@@ -1,0 +1,173 @@
+// Replays a run by its log alone: rounds open on the model before them, take updates, close with a model that the
+// enclave has made from exactly these updates, and the enclave's own chain of records has no gap.
+
+import { equal, toHex } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { sha256 } from "../crypto/hash.ts";
+import { type AuditEntry, type EnclaveRecord, enclaveRecord } from "./audit.ts";
+import { type ModelStatement, modelStatement } from "./model.ts";
+
+export interface RunStory {
+  readonly updates: number;
+  readonly models: number;
+  /** Round that takes updates or waits for its model; undefined between rounds. */
+  readonly openRound: number | undefined;
+  readonly problems: readonly string[];
+}
+
+const NOTHING = new Uint8Array(32);
+const ROUND = /^round (0|[1-9][0-9]{0,6})$/;
+
+interface OpenRound {
+  readonly number: number;
+  /** By device, the digest of its blob. */
+  readonly accepted: Map<string, string>;
+  /** Digests of blobs that the enclave was given since it began the round last. */
+  fed: Set<string>;
+  /** Digest of the model that the enclave says it has made. */
+  made: Uint8Array | undefined;
+}
+
+/** runId: what the log's origin names. */
+export function replayRun(entries: readonly (AuditEntry | undefined)[], runId: string): RunStory {
+  const replay = new Replay(runId);
+  for (const [i, entry] of entries.entries()) if (entry !== undefined) replay.take(entry, i);
+  return replay.story();
+}
+
+class Replay {
+  readonly #runId: string;
+  readonly #problems: string[] = [];
+  #policyHash: Uint8Array | undefined;
+  #open: OpenRound | undefined;
+  #model: Uint8Array = NOTHING;
+  #genesis: Uint8Array | undefined;
+  #statement: ModelStatement | undefined;
+  #chain = { sequence: 0, head: NOTHING as Uint8Array };
+  #updates = 0;
+  #models = 0;
+
+  constructor(runId: string) {
+    this.#runId = runId;
+  }
+
+  story(): RunStory {
+    return {
+      updates: this.#updates,
+      models: this.#models,
+      openRound: this.#open?.number,
+      problems: this.#problems,
+    };
+  }
+
+  take(entry: AuditEntry, index: number): void {
+    const check = (holds: boolean, problem: string): void => {
+      if (!holds) this.#problems.push(`entry ${index}: ${problem}`);
+    };
+    switch (entry.type) {
+      case "run.opened":
+        check(this.#policyHash === undefined, "the run was opened before");
+        this.#policyHash = entry.digest;
+        return;
+      case "round.opened":
+        this.#roundOpened(entry, check);
+        return;
+      case "update.accepted":
+        this.#updateAccepted(entry, check);
+        return;
+      case "enclave.operation":
+        this.#enclaveRecord(entry, check);
+        return;
+      case "model.published":
+        this.#modelPublished(entry, check);
+        return;
+      case "round.committed":
+        check(equal(entry.digest, this.#statement?.report_digest ?? NOTHING), "the report is not the model's");
+        check(numberOf(entry) === this.#statement?.round, "the round is not the model's");
+        return;
+      case "round.failed":
+        check(this.#open?.number === numberOf(entry), "the round that failed was not open");
+        this.#open = undefined;
+    }
+  }
+
+  #roundOpened(entry: AuditEntry, check: Check): void {
+    const number = numberOf(entry);
+    check(this.#open === undefined, "the round before is still open");
+    check(equal(entry.digest, this.#model), "the round does not stand on the newest model");
+    this.#open = { number, accepted: new Map(), fed: new Set(), made: undefined };
+  }
+
+  #updateAccepted(entry: AuditEntry, check: Check): void {
+    this.#updates += 1;
+    check(this.#open !== undefined, "an update was accepted while no round was open");
+    check(this.#open?.made === undefined, "an update was accepted after the round was added up");
+    check(!this.#open?.accepted.has(entry.subject), "a second update of one device was accepted");
+    this.#open?.accepted.set(entry.subject, toHex(entry.data));
+  }
+
+  /** Every record names the one before. */
+  #enclaveRecord(entry: AuditEntry, check: Check): void {
+    const record = attempt(() => enclaveRecord.decode(entry.data));
+    const { sequence, head } = this.#chain;
+    const follows = record !== undefined && record.sequence === sequence && equal(record.previous, head);
+    check(follows, `enclave record ${sequence} does not follow the one before it`);
+    this.#chain = { sequence: sequence + 1, head: sha256(entry.data) };
+    if (record !== undefined) this.#enclaveDid(record, check);
+  }
+
+  #enclaveDid(record: EnclaveRecord, check: Check): void {
+    const open = this.#open;
+    if (record.operation === "genesis") this.#genesis = record.subject;
+    if (record.round === 0) return;
+    check(record.round === open?.number, `the enclave worked on round ${record.round}, which was not open`);
+    if (open === undefined) return;
+    const subject = toHex(record.subject);
+    if (record.operation === "begin") {
+      open.fed = new Set();
+      check(equal(record.subject, this.#model), "the enclave began the round on another model");
+    }
+    if (record.operation === "update" && !equal(record.subject, NOTHING)) {
+      check([...open.accepted.values()].includes(subject), "the enclave was given an update that was not accepted");
+      open.fed.add(subject);
+    }
+    if (record.operation === "aggregate" && record.outcome === "done") {
+      open.made = record.subject;
+      const isAll = [...open.accepted.values()].every((digest) => open.fed.has(digest));
+      check(isAll && open.fed.size === open.accepted.size, "the enclave was not given every accepted update");
+    }
+  }
+
+  #modelPublished(entry: AuditEntry, check: Check): void {
+    this.#models += 1;
+    const number = numberOf(entry);
+    const statement = attempt(() => modelStatement.decode(entry.data));
+    const made = number === 0 ? this.#genesis : this.#open?.made;
+    check(number === 0 || this.#open?.number === number, "a model was published for a round that was not open");
+    check(made !== undefined && equal(made, entry.digest), "the enclave has not made this model");
+    check(equal(statement?.model_digest ?? NOTHING, entry.digest), "the statement is about another model");
+    check(statement?.round === number, "the statement is about another round");
+    check(toHex(statement?.run_id ?? NOTHING) === this.#runId, "the statement is of another run");
+    check(equal(statement?.base_digest ?? NOTHING, this.#model), "the model does not stand on the one before");
+    const isPromised = equal(statement?.policy_hash ?? NOTHING, this.#policyHash ?? new Uint8Array(0));
+    check(isPromised, "the model was made under another policy than the run's");
+    this.#model = entry.digest;
+    this.#statement = statement;
+    this.#open = undefined;
+  }
+}
+
+type Check = (holds: boolean, problem: string) => void;
+
+function numberOf({ subject }: AuditEntry): number {
+  return Number(ROUND.exec(subject)?.[1]);
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof QflareError) return undefined;
+    throw error;
+  }
+}
