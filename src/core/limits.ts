@@ -7,7 +7,7 @@ export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
-  frameBytesMax: 20 * MIB, // the keys of a full cohort and the report of the round before
+  frameBytesMax: 24 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
