@@ -10,12 +10,11 @@ import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
 import { sha512 } from "../crypto/hash.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { exchangeSizes, SUITES } from "../crypto/suite.ts";
+import { exchangeSizes, lengthsOver, SUITES } from "../crypto/suite.ts";
 import { TEES } from "./evidence.ts";
 
 export const BINDING_LABEL = "qflare/v1 enclave binding";
 const KEMS = [...new Set(Object.values(SUITES).map((suite) => suite.update))];
-const KEM_KEY_BYTES = KEMS.map((kem) => exchangeSizes(kem).publicKey);
 
 /**
  * nonce_root: root of the hash tree over the nonces that this quote answers. code_log_entry: SHA-256 of the enclave's
@@ -25,7 +24,7 @@ export const bindingMessage = message("enclave binding", LIMITS.bindingBytesMax,
   tee: oneOf(...TEES),
   nonce_root: bytes(32),
   kem_suite: oneOf(...KEMS),
-  kem_public_key: bytes(Math.min(...KEM_KEY_BYTES), Math.max(...KEM_KEY_BYTES)),
+  kem_public_key: bytes(...lengthsOver((suite) => exchangeSizes(suite.update).publicKey)),
   signature_suite: oneOf("ML-DSA-44"),
   signature_public_key: bytes(SIGNATURE_SIZES["ML-DSA-44"].publicKey),
   policy_hash: bytes(32),

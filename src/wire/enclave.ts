@@ -4,9 +4,9 @@
 import { LIMITS } from "../core/limits.ts";
 import { bytes, list, type Message, message, nullable, object, oneOf, text, uint } from "../core/shape.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { exchangeSizes, SUITES } from "../crypto/suite.ts";
+import { exchangeSizes, lengthsOver } from "../crypto/suite.ts";
 import { enclaveRecord } from "./audit.ts";
-import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { anySignature, DEVICE_ID_BYTES, signaturePublicKey } from "./enroll.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 import { reportMessage } from "./report.ts";
@@ -14,7 +14,7 @@ import { manifestMessage } from "./update.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 const BYTES_MAX = LIMITS.frameBytesMax - 64;
-const SEALED_KEYS_BYTES_MAX = 65_536;
+const SEALED_KEYS_BYTES_MAX = 98_304 + 64;
 const SEALED_PROGRESS_BYTES_MAX = 512;
 
 const record = bytes(1, enclaveRecord.bytesMax);
@@ -35,7 +35,7 @@ const openRequest = message("open request", BYTES_MAX, {
 });
 const openAnswer = message("open answer", BYTES_MAX, {
   signature_public_key: bytes(MLDSA.publicKey),
-  kem_public_key: bytes(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey),
+  kem_public_key: bytes(...lengthsOver((suite) => exchangeSizes(suite.update).publicKey)),
   epoch: uint(1),
   isolation: text(16),
   tee: text(16),
@@ -75,7 +75,7 @@ const beginRequest = message("begin request", BYTES_MAX, {
     object({
       device_id: bytes(DEVICE_ID_BYTES),
       kem_key_hash: bytes(32),
-      signature_public_key: bytes(MLDSA.publicKey),
+      signature_public_key: signaturePublicKey,
     }),
     1,
     LIMITS.devicesPerRoundMax,
@@ -87,7 +87,7 @@ const beginAnswer = message("begin answer", BYTES_MAX, { progress, record });
 /** One sealed update (blob). */
 const updateRequest = message("update request", BYTES_MAX, {
   manifest: bytes(1, manifestMessage.bytesMax),
-  signature: bytes(MLDSA.signature),
+  signature: anySignature,
   at: uint(),
 });
 const updateAnswer = message("update answer", BYTES_MAX, {

@@ -143,7 +143,7 @@ export class LyingGateway {
     this.#folder = folder;
     this.#keys = keys;
     this.#clock = clock;
-    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys, run.runId)));
+    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys.log, run.runId)));
   }
 
   static async start(run: Run, clock: Clock): Promise<LyingGateway> {
@@ -159,6 +159,7 @@ export class LyingGateway {
     const registry = {
       findDevice: async (id: Uint8Array) => (this.#device && equal(id, this.#device.id) ? this.#device : undefined),
       activate: async () => undefined,
+      isGone: () => false,
       enroll: async (encoded: Uint8Array) => this.#enroll(encoded),
     };
     const stream = async (digest: Uint8Array) => {
