@@ -7,7 +7,7 @@ export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
-  frameBytesMax: 20 * MIB, // the keys of a full cohort and the report of the round before
+  frameBytesMax: 24 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
@@ -39,6 +39,8 @@ export const LIMITS = {
   sessionsPerDeviceMax: 4,
   ticketsMax: 200_000,
   identityRotationsMax: 6,
+  /** Identities of its server that a device still knows when they are no longer in force. */
+  formerIdentitiesMax: 16,
 
   // keys
   matrixCacheBytesMax: 8 * MIB,

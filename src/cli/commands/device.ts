@@ -26,9 +26,9 @@ interface Flags extends DataOptions, TokenFlags {
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
-  readonly suite?: string;
   readonly witnessPolicy?: string;
   readonly receipts?: string;
+  readonly suite?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
