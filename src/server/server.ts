@@ -112,7 +112,7 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
   const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
-  let finished: Promise<void> = Promise.resolve();
+  let finished: Promise<void> | undefined;
   let isClosing = false;
   const sweeping = setInterval(() => parts.sessions.sweep(), SWEEP_MS).unref();
   const close = (): Promise<void> => {
@@ -189,21 +189,24 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
-  await logStart(options, parts);
   const port = await listen(gateway, options);
+  await logStart(options, parts);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
 }
 
-/** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
-async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void>): Promise<void> {
+/**
+ * In reverse: nothing new comes in, what is on its way ends, then the ledger closes. finished: undefined where the
+ * server never was open; then its ledger stays as it was found.
+ */
+async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void> | undefined): Promise<void> {
   parts.rounds.stop();
   admin?.close();
   await parts.gateway.close();
-  await finished.catch(() => undefined);
+  await finished?.catch(() => undefined);
   await parts.enclave.close();
   await parts.writer.drained();
-  await logStop(parts);
+  if (finished !== undefined) await logStop(parts);
   await parts.witnesses.close();
   parts.sessions.close();
   await parts.leaves.close();
