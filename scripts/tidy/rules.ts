@@ -7,6 +7,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   math: ["core"],
   wire: ["core", "crypto"],
   attestation: ["core", "crypto"],
+  qkd: ["core", "crypto"],
   learning: ["core", "math"],
   aggregation: ["core", "math"],
   device: ["core", "crypto", "wire", "learning", "attestation"],
@@ -14,7 +15,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   enclave: ["core", "crypto", "wire", "aggregation", "attestation"],
   simulate: ["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
   cli: [
-    ...["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
+    ...["core", "crypto", "math", "wire", "attestation", "qkd", "learning", "aggregation"],
     ...["device", "server", "enclave", "simulate"],
   ],
   dashboard: ["wire"],
@@ -39,6 +40,7 @@ export const TWINS = /^src\/[^/]+\/reference\.ts$/;
 /** Files that may import node:crypto outside src/crypto, each with the reason. */
 export const NODE_CRYPTO: Readonly<Record<string, string>> = {
   "src/server/certificate.ts": "X.509 certificates of the TLS endpoint",
+  "src/qkd/authority.ts": "X.509 certificates of simulated key management entities",
 };
 
 /** Here the clock is an argument. */

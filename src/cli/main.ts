@@ -7,6 +7,7 @@ import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addModelCommand } from "./commands/model.ts";
+import { addQkdCommand } from "./commands/qkd.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { report } from "./output.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
   addAuditCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
+  addQkdCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

@@ -20,6 +20,7 @@ export const ERRORS = {
   "enroll.name_taken": { status: 409, text: "Cannot enrol: a device with this name exists" },
   "session.refused": { status: 401, text: "Cannot authenticate" },
   "session.suite": { status: 400, text: "Cannot agree on a suite" },
+  "session.psk": { status: 409, text: "Cannot agree on a key held beforehand" },
   "kem.length": { status: 400, text: "Cannot use KEM input" },
   "kem.public_key": { status: 400, text: "Cannot use public key: it is not one of this KEM" },
   "round.closed": { status: 409, text: "Cannot submit update: the round is not collecting" },
@@ -56,6 +57,9 @@ export const ERRORS = {
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
+  "qkd.unavailable": { status: 503, text: "Cannot get quantum key: the KME does not give one" },
+  "qkd.refused": { status: 409, text: "Cannot get quantum key: the KME refuses" },
+  "qkd.malformed": { status: 502, text: "Cannot read what the KME says" },
   "config.invalid": { status: 400, text: "Cannot use configuration" },
 } as const satisfies Record<string, Entry>;
 
