@@ -32,11 +32,13 @@ import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeys
 import { LogWatch } from "./log-watch.ts";
 import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
+import type { Session } from "./session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export type DeviceEvent =
-  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean }
+  /** psk: whether a key held beforehand is mixed in. */
+  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean; readonly psk: boolean }
   | { readonly event: "enclave"; readonly tee: string; readonly isolation: string; readonly epoch: number }
   | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
   | { readonly event: "late"; readonly round: number; readonly reason: string }
@@ -119,7 +121,8 @@ export class Device {
       clock: this.#clock,
       random: this.#random,
       onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
-      onSession: (suite: SuiteName, resumed: boolean) => this.#emit({ event: "session", suite, resumed }),
+      onSession: ({ suite, hasPsk }: Session, resumed: boolean) =>
+        this.#emit({ event: "session", suite, resumed, psk: hasPsk }),
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);

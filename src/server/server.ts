@@ -6,7 +6,7 @@ import type { Kysely } from "kysely";
 import { equal, toHex } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
-import type { Clock, Log, Random } from "../core/ports.ts";
+import type { Clock, Log, Random, ServerPsk } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
@@ -68,6 +68,8 @@ export interface ServerOptions {
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
+  /** Keys that some devices hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: ServerPsk;
   /** No enclave below it is started; by default none is required. */
   readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
@@ -168,7 +170,10 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
-  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
+  const sessions = new Sessions({
+    ...{ registry, keys, clock, random, suites: options.suites, enclaveKeyHash },
+    ...(options.psk === undefined ? {} : { psk: options.psk }),
+  });
   const limiter = new Limiter(options.rateLimits);
   const endSessions = (id: Uint8Array): void => sessions.revoke(id);
   const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
