@@ -11,9 +11,11 @@ import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isol
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { QKD_POLICIES } from "../qkd/psk.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
+import { isQkdChoice, type QkdChoice } from "./qkd.ts";
 
 interface Setting<T> {
   readonly words: string;
@@ -95,6 +97,14 @@ const isolation: Setting<IsolationLevel> = {
   expected: ISOLATION_LEVELS.join(", "),
 };
 
+const qkd: Setting<QkdChoice> = {
+  words: "a key from quantum key distribution in each session: off, prefer or require",
+  placeholder: "policy",
+  fallback: "off",
+  read: (text) => (isQkdChoice(text) ? text : undefined),
+  expected: QKD_POLICIES.join(", "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -107,6 +117,12 @@ const SETTINGS = {
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
   witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
+  qkd,
+  qkd_link: string<string | undefined>(
+    "link file of the KME at this site, as qflare qkd simulate writes one",
+    "file",
+    undefined,
+  ),
   require_isolation: isolation,
   tee,
   evidence_policy: string<string | undefined>("what the enclave's evidence must meet, JSON", "file", undefined),

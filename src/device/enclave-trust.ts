@@ -11,9 +11,8 @@ import type { Roots } from "../attestation/roots.ts";
 import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { auditEntry } from "../wire/audit.ts";
-import type { LogTrust } from "../wire/checkpoint.ts";
 import { enclaveIdentity } from "../wire/enclave-identity.ts";
-import { logProofText, parseLogProof, verifyLogProof } from "../wire/log-proof.ts";
+import { logProofText } from "../wire/log-proof.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { EvidencePackage } from "../wire/work.ts";
@@ -38,7 +37,6 @@ export interface TrustPorts {
   readonly roots: Roots;
   readonly updatesMin: number;
   readonly log: LogWatch;
-  readonly logTrust: LogTrust;
 }
 
 /** Throws evidence.refused or log.*: the device then seals nothing. */
@@ -75,7 +73,5 @@ async function requireLogged(offered: EvidencePackage, binding: Binding, ports: 
   const isAboutIt =
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
-  const proof = logProofText(log_proof);
-  const checkpoint = verifyLogProof(ports.logTrust, log_entry, log_index, proof);
-  await ports.log.take(checkpoint, parseLogProof(proof).checkpoint);
+  await ports.log.takeProof(log_entry, log_index, logProofText(log_proof));
 }

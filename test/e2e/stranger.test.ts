@@ -8,7 +8,7 @@ import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
 const { Refused, Stranger } = stranger;
 const root = new URL("../../", import.meta.url);
-const ALLOWED = ["node:crypto", "node:https", "node:tls", "cborg", "./plain-frodo.ts"];
+const ALLOWED = ["node:crypto", "node:https", "node:tls", "cborg", "./plain-frodo.ts", "./stranger-trees.ts"];
 
 let server: TinyServer;
 
@@ -29,6 +29,7 @@ test("the stranger's client imports nothing of the product", () => {
   for (const [file, allowed] of [
     ["stranger.ts", ALLOWED],
     ["plain-frodo.ts", ["node:crypto"]],
+    ["stranger-trees.ts", ["node:crypto"]],
   ] as const) {
     const text = readFileSync(new URL(`test/support/${file}`, root), "utf8");
     const imported = [...text.matchAll(/(?:from |import\()"([^"]+)"/g)].map((match) => match[1]);

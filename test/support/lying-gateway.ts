@@ -143,7 +143,7 @@ export class LyingGateway {
     this.#folder = folder;
     this.#keys = keys;
     this.#clock = clock;
-    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys.log, run.runId)));
+    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys.pairOf("ML-DSA-44"), run.runId)));
   }
 
   static async start(run: Run, clock: Clock): Promise<LyingGateway> {

@@ -171,7 +171,8 @@ class Demo {
         ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0"],
         ...["--config", NO_CONFIG, "--end-with-input"],
         ...["--rounds", String(rounds), "--target", String(devices), "--quorum", String(quorumOf(devices))],
-        ...["--updates-min", String(updatesMin)],
+        // Its devices are told to expect no hardware.
+        ...["--updates-min", String(updatesMin), "--tee", "simulated"],
         ...["--selection-time", "30s", "--round-deadline", this.#flags.deadline, "--rule", rule],
         ...["--suites", this.#flags.suite, "--model", this.#flags.model, "--seed", String(seed), ...limits],
       ],

@@ -33,9 +33,10 @@ export const systemFiles: FileOperations = {
   removeFolder: rmdirSync,
 };
 
-/** Of a failed system call; undefined for any other error. */
+/** Of a failed system call, or of one that Node's permission model does not let through; undefined for any other. */
 export function errnoOf(error: unknown): string | undefined {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === "ERR_ACCESS_DENIED") return "EACCES";
   return syscall === undefined ? undefined : code;
 }
 
