@@ -18,6 +18,9 @@ export function readBytes(path: string, flag: string, bytesMax = Number.POSITIVE
 
 /** Throws UsageError, which names the flag. */
 export function readJson(path: string, flag: string, bytesMax: number): unknown {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new UsageError(`${flag}: there is no file ${path}`);
+  }
   try {
     return JSON.parse(readBytes(path, flag, bytesMax).toString("utf8"));
   } catch (error) {

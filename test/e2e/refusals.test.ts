@@ -23,7 +23,17 @@ interface Refusal {
 }
 
 const BAD_NUMBERS = ["", "x", "-1", "0x10", "1 ", "1e400", "99999999999999999999"];
-const TEXTS: readonly string[] = ["host", "public_url", "tls_cert", "tls_key", "rule", "model", "witness_policy"];
+const TEXTS: readonly string[] = [
+  "host",
+  "public_url",
+  "tls_cert",
+  "tls_key",
+  "rule",
+  "model",
+  "witness_policy",
+  "evidence_policy",
+  "evidence_collateral",
+];
 
 function camel(name: string): string {
   return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -163,7 +173,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
       says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
     },
     { args: server("--tee", "x"), code: 2, says: /expected one of auto, sev-snp, tdx, sgx, nitro, simulated, got "x"/ },
-    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no none/ },
+    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no file none/ },
     {
       args: server("--evidence-collateral", "none"),
       code: 2,
