@@ -10,6 +10,7 @@ import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isol
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
@@ -105,6 +106,8 @@ const SETTINGS = {
   over_selection: number("devices selected for each wanted update", 1, 1, 10),
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
+  epoch_rounds: whole("rounds after which the enclave gets a new key", DEFAULT_EPOCHS.rounds, 1, LIMITS.roundsMax),
+  epoch_time: duration("time after which it does", "24h", 1000, LIMITS.epochMsMax),
   rule: string<string>(RULE_WORDS, "rule", "default"),
   updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),

@@ -84,6 +84,8 @@ async function run(enclave: Enclave, operation: EnclaveOperation, body: Uint8Arr
   switch (operation) {
     case "open":
       return { body: of.open.answer.encode(await enclave.open(of.open.request.decode(body))), blob: EMPTY };
+    case "rotate":
+      return { body: of.rotate.answer.encode(await enclave.rotate(of.rotate.request.decode(body))), blob: EMPTY };
     case "attest":
       return { body: of.attest.answer.encode(enclave.attest(of.attest.request.decode(body))), blob: EMPTY };
     case "genesis":

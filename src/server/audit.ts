@@ -132,6 +132,18 @@ export class AuditLog implements CommitHook {
     await tx.insertInto("checkpoints").values({ size, note, cosigned: 0 }).execute();
   }
 
+  /** The record that the enclave left last; null where there is none yet. */
+  async newestEnclaveRecord(): Promise<Bytes | null> {
+    const { db } = this.#ports;
+    for (let end = await countEntries(db); end > 0; end -= TILE_WIDTH) {
+      const first = Math.max(0, end - TILE_WIDTH);
+      const entries = (await readEntries(db, first, end - first)).map((entry) => auditEntry.decode(entry));
+      const found = entries.findLast(({ type }) => type === "enclave.operation");
+      if (found !== undefined) return found.data;
+    }
+    return null;
+  }
+
   /** What its checkpoints are signed with. */
   get keys(): readonly NoteKey[] {
     return this.#ports.signer.keys;

@@ -1,7 +1,7 @@
 // The run's link to its enclave, across restarts of the enclave: opens the run anew from sealed keys and progress, and
 // stores what every answer leaves behind.
 
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
@@ -28,16 +28,24 @@ export interface EnclavePorts {
   readonly log: Log;
   readonly keyFolder: string;
   readonly policy: Bytes;
+  /** How long evidence about an epoch's key holds. */
+  readonly evidenceMs: number;
   readonly isolation: HostIsolation;
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
 }
 
-/** What the enclave said when the run was opened. */
+/** What the enclave said when the run was opened, or its key renewed. */
 export interface EnclaveFacts {
   readonly signaturePublicKey: Bytes;
   readonly kemKeyHash: Bytes;
   readonly epoch: number;
+  /** The first that began in this epoch. */
+  readonly firstRound: number;
+  /** The end of the epoch's evidence. */
+  readonly notAfterMs: number;
+  /** The key before, which this round's updates may still be sealed to. */
+  readonly former: { readonly kemKeyHash: Bytes; readonly round: number } | undefined;
   readonly isolation: IsolationLevel;
   /** What would raise it. */
   readonly raise: string;
@@ -46,6 +54,15 @@ export interface EnclaveFacts {
 export interface EnclaveReply<K extends EnclaveOperation> {
   readonly answer: EnclaveAnswer<K>;
   readonly blob: Uint8Array;
+}
+
+type EpochAnswer = Pick<EnclaveAnswer<"rotate">, "epoch" | "kem_public_key" | "not_after" | "former">;
+
+/** What every answer leaves behind; keys where they have changed. */
+interface Trace {
+  readonly progress: Bytes;
+  readonly record: Bytes;
+  readonly keys?: Bytes | null;
 }
 
 const nothing: Write<void> = async () => undefined;
@@ -97,7 +114,7 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
+    const { db, clock, log, keyFolder, policy, isolation, audit, evidenceMs } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
@@ -109,7 +126,9 @@ export class EnclaveLink {
     const launched = launchEnclave(keyFolder, isolation);
     const child = new EnclaveProcess(launched.child, log);
     try {
-      this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+      const newest = await audit.newestEnclaveRecord();
+      const start = { epoch: 1, first_round: 1, valid_ms: evidenceMs };
+      this.#facts = await this.#openRun(child, { policy, resume, newest, start, at: clock.nowMs() });
       this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
@@ -124,9 +143,8 @@ export class EnclaveLink {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
+    const { keys, progress, signature_public_key } = answer;
     const isolation = this.#checkLevel(answer.isolation);
-    const kemKeyHash = epochKeyHash(kem_public_key);
     const { audit, writer } = this.#ports;
     await writer.write(async (tx) => {
       const digest = sha256(enclaveProgram());
@@ -135,11 +153,27 @@ export class EnclaveLink {
       const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
       await tx.updateTable("run").set(opened).execute();
       if (request.resume !== null) return;
-      await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
+      await this.#publishKey(tx, answer);
     });
     this.#progress = progress;
     const { raise } = this.#ports.isolation;
-    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
+    const firstRound = answer.first_round;
+    return { signaturePublicKey: signature_public_key, firstRound, ...epochFacts(answer), isolation, raise };
+  }
+
+  async #publishKey(tx: Transaction<Tables>, { epoch, kem_public_key }: EpochAnswer): Promise<void> {
+    const subject = `enclave epoch ${epoch}`;
+    await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
+  }
+
+  /** The next epoch. The round that is open may go on under the key before; firstRound is the one behind it. */
+  async rotate(firstRound: number): Promise<void> {
+    const request = { first_round: firstRound, valid_ms: this.#ports.evidenceMs, at: this.#ports.clock.nowMs() };
+    const { answer } = await this.call("rotate", request, undefined, async ({ answer }) => {
+      return async (tx) => await this.#publishKey(tx, answer);
+    });
+    this.#facts = { ...this.facts, firstRound, ...epochFacts(answer) };
+    this.#ports.log.info({ epoch: answer.epoch }, "enclave has a new key");
   }
 
   /** What the process found from inside counts, not what it was started with. */
@@ -211,10 +245,12 @@ export class EnclaveLink {
   }
 
   /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
-  async #store(trace: { progress: Bytes; record: Bytes }, earlier: Bytes, also: Write<unknown>): Promise<void> {
+  async #store(trace: Trace, earlier: Bytes, also: Write<unknown>): Promise<void> {
     await this.#ports.writer.write(async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
-      const next = tx.updateTable("run").set({ enclave_progress: trace.progress });
+      const keys = trace.keys ?? null;
+      const changedKeys = keys === null ? {} : { enclave_keys: keys };
+      const next = tx.updateTable("run").set({ enclave_progress: trace.progress, ...changedKeys });
       const changed = await next.where("enclave_progress", "=", earlier).returning("id").executeTakeFirst();
       if (changed === undefined) throw new QflareError("enclave.unavailable", "its answer before is not stored");
       await also(tx);
@@ -227,4 +263,10 @@ export class EnclaveLink {
     await this.#process?.close();
     await this.#settled;
   }
+}
+
+function epochFacts(answer: EpochAnswer): Pick<EnclaveFacts, "kemKeyHash" | "epoch" | "notAfterMs" | "former"> {
+  const { epoch, kem_public_key, not_after, former } = answer;
+  const before = former === null ? undefined : { kemKeyHash: epochKeyHash(former.kem_public_key), round: former.round };
+  return { kemKeyHash: epochKeyHash(kem_public_key), epoch, notAfterMs: not_after, former: before };
 }

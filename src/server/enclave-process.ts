@@ -24,6 +24,7 @@ export type Patience = Readonly<Record<EnclaveOperation, number>>;
 
 const PATIENCE: Patience = {
   open: LIMITS.enclaveCallMsMax,
+  rotate: LIMITS.enclaveCallMsMax,
   attest: LIMITS.enclaveCallMsMax,
   genesis: LIMITS.enclaveCallMsMax,
   begin: LIMITS.enclaveCallMsMax,

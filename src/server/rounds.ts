@@ -9,6 +9,7 @@ import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
 import type { Outcome } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { Epochs } from "./epochs.ts";
 import type { Events } from "./events.ts";
 import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
@@ -38,6 +39,7 @@ export interface RoundsPorts {
   readonly registry: Registry;
   readonly blobs: BlobStore;
   readonly enclave: EnclaveLink;
+  readonly epochs: Epochs;
   readonly models: ModelVault;
   readonly events: Events;
   readonly clock: Clock;
@@ -125,6 +127,7 @@ export class Rounds {
       const leftMs = untilMs - clock.nowMs();
       await this.#state.forLoop.wait(leftMs > 0 ? leftMs : undefined);
     }
+    await this.#untilEnclave(() => this.#ports.epochs.beforeRound(open.row.round));
     if (this.#state.isStopped) return;
     const ids = this.#sample([...this.#state.ready.keys()], this.#selectMax());
     const cohort = ids.map((id) => fromHex(id)!);
@@ -190,10 +193,7 @@ export class Rounds {
     if (open.acceptedCount < this.#settings.quorum) {
       return await this.#fail(open, `expected at least ${this.#settings.quorum} updates, got ${open.acceptedCount}`);
     }
-    for (let waitMs = RETRY_MS; !this.#state.isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
-      if (await this.#tryEnclave(() => this.#finishRound(open))) return;
-      await this.#state.forLoop.wait(waitMs);
-    }
+    await this.#untilEnclave(() => this.#finishRound(open));
   }
 
   async #finishRound(open: OpenRound): Promise<void> {
@@ -283,6 +283,13 @@ export class Rounds {
         .map(toHex)
         .filter((id) => !missing.has(id)),
     );
+  }
+
+  async #untilEnclave(work: () => Promise<void>): Promise<void> {
+    for (let waitMs = RETRY_MS; !this.#state.isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+      if (await this.#tryEnclave(work)) return;
+      await this.#state.forLoop.wait(waitMs);
+    }
   }
 
   /** False where the enclave was not to be reached; the caller tries again. */

@@ -21,6 +21,7 @@ import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts"
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { EnclaveLink } from "./enclave-link.ts";
+import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
@@ -64,6 +65,7 @@ export interface ServerOptions {
   readonly suites: readonly SuiteName[];
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
+  readonly epochs?: EpochSettings;
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
@@ -152,14 +154,19 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
   const keyFolder = join(dataDir, "enclave");
-  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
+  const { rounds: epochRounds, timeMs } = options.epochs ?? DEFAULT_EPOCHS;
+  const graceMs = epochGraceMs(options.rounds.deadlineMs);
+  const evidenceMs = timeMs + graceMs;
+  const levels = { isolation, isolationRequired };
+  const enclave = new EnclaveLink({ ...base, ...levels, keyFolder, policy: policyBytes, evidenceMs });
   const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
   const events = new Events();
-  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
   const state = new RunState();
-  const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
+  const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
+  const evidence = new EvidenceDesk(enclave, epochs, clock, policyBytes);
+  const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });

@@ -43,7 +43,7 @@ export const enclaveRecord = message("enclave record", 1024, {
   sequence: uint(),
   previous: bytes(32),
   at: uint(),
-  operation: oneOf("open", "attest", "genesis", "begin", "update", "aggregate"),
+  operation: oneOf("open", "rotate", "attest", "genesis", "begin", "update", "aggregate"),
   round: uint(),
   subject: bytes(0, 32),
   outcome: text(64),

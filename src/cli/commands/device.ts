@@ -274,7 +274,7 @@ function describe(event: DeviceEvent): string {
     case "session":
       return `session open with ${event.suite}`;
     case "enclave":
-      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}`;
+      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${event.replaced ? ", a new identity" : ""}`;
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":

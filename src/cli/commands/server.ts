@@ -63,6 +63,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     suites: settings.suites.split(",") as SuiteName[],
     run: runDefinition(settings),
     rounds: roundSettings(settings),
+    epochs: { rounds: settings.epoch_rounds, timeMs: settings.epoch_time },
     rateLimits: {
       enroll: settings.enroll_per_minute,
       challenge: settings.challenge_per_minute,

@@ -9,7 +9,7 @@ import type { Write } from "../../../src/server/store/writer.ts";
 import { auditEntry, enclaveRecord } from "../../../src/wire/audit.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
 import { silentLog } from "../../support/clock.ts";
-import { FIRST_MODEL, policyOf } from "../../support/enclave.ts";
+import { EPOCH_MS, FIRST_MODEL, policyOf } from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
 import { TestServer } from "../../support/parts.ts";
 
@@ -26,7 +26,8 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   const errors: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => void errors.push(text) };
   const levels = { isolation: await examineHost(), isolationRequired: "none" } as const;
-  const ports: EnclavePorts = { ...server, ...levels, log, keyFolder: join(server.folder, "enclave"), policy };
+  const folder = { keyFolder: join(server.folder, "enclave") };
+  const ports: EnclavePorts = { ...server, ...levels, ...folder, log, policy, evidenceMs: EPOCH_MS };
   const link = new EnclaveLink(ports);
   context.after(() => link.close());
   await link.ready();
