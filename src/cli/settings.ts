@@ -10,6 +10,7 @@ import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isol
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { LOST_ENCLAVE, type LostEnclave } from "../server/enclave-link.ts";
 import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
@@ -87,6 +88,14 @@ const isolation: Setting<IsolationLevel> = {
   expected: ISOLATION_LEVELS.join(", "),
 };
 
+const lostEnclave: Setting<LostEnclave> = {
+  words: "where the enclave's keys are lost: stop, or replace it and begin a new epoch with new keys",
+  placeholder: "what",
+  fallback: "stop",
+  read: (text) => LOST_ENCLAVE.find((known) => known === text),
+  expected: LOST_ENCLAVE.join(" or "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -100,6 +109,7 @@ const SETTINGS = {
   suites,
   witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
   require_isolation: isolation,
+  lost_enclave: lostEnclave,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),

@@ -88,6 +88,7 @@ export class Enclave {
       first_round: keys.first_round,
       not_after: keys.not_after,
       former: formerOf(keys),
+      latest_round: opened.latest?.round ?? null,
       isolation: this.#isolation,
       keys: sealed,
       ...this.#trace(run, {
@@ -175,21 +176,28 @@ export class Enclave {
   genesis(request: EnclaveRequest<"genesis">, file: Uint8Array): EnclaveAnswer<"genesis"> {
     const run = this.#openRun();
     if (run.latest !== null) throw new QflareError("enclave.state", "the run has its first model already");
-    const { parameters } = splitModel(file);
-    if (parameters.length !== run.policy.parameters) {
-      throw new QflareError(
-        "model.malformed",
-        `expected ${run.policy.parameters} parameters, got ${parameters.length}`,
-      );
-    }
-    if (!parameters.every(Number.isFinite)) {
-      throw new QflareError("model.malformed", "expected parameters that are finite");
-    }
+    requireUsable(file, run.policy.parameters);
     const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
     return {
       ...signed.answer,
       ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }),
     };
+  }
+
+  /** The model that the enclave before has signed last, where that one is lost. */
+  adopt(request: EnclaveRequest<"adopt">, file: Uint8Array): EnclaveAnswer<"adopt"> {
+    const run = this.#openRun();
+    if (run.latest !== null || run.keys.epoch === 1) {
+      throw new QflareError("enclave.state", "only the successor of a lost enclave adopts a model");
+    }
+    requireUsable(file, run.policy.parameters);
+    const { round, model_digest, base_digest, report_digest, run_id } = modelStatement.decode(request.statement);
+    if (!equal(run_id, run.keys.run_id) || !equal(model_digest, blobDigest(file))) {
+      throw new QflareError("model.signature", "its statement is about another model");
+    }
+    const signed = this.#signModel(run, { round, file, baseDigest: base_digest, reportDigest: report_digest });
+    const happening = { at: request.at, operation: "adopt", round: 0 } as const;
+    return { ...signed.answer, ...this.#trace(run, { ...happening, subject: signed.digest, outcome: "done" }) };
   }
 
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
@@ -336,6 +344,16 @@ export class Enclave {
       open_round: run.openRound,
     });
     return { progress, record };
+  }
+}
+
+function requireUsable(file: Uint8Array, count: number): void {
+  const { parameters } = splitModel(file);
+  if (parameters.length !== count) {
+    throw new QflareError("model.malformed", `expected ${count} parameters, got ${parameters.length}`);
+  }
+  if (!parameters.every(Number.isFinite)) {
+    throw new QflareError("model.malformed", "expected parameters that are finite");
   }
 }
 

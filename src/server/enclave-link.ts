@@ -14,7 +14,9 @@ import { launchEnclave } from "./enclave-launch.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
 import { enclaveProgram } from "./enclave-program.ts";
 import { type HostIsolation, requireIsolation } from "./isolation.ts";
-import { requireSealingKey } from "./sealing-key.ts";
+import type { Ledger } from "./ledger.ts";
+import type { ModelVault } from "./models.ts";
+import { hasSealingKey, missingSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -28,12 +30,20 @@ export interface EnclavePorts {
   readonly log: Log;
   readonly keyFolder: string;
   readonly policy: Bytes;
+  readonly ledger: Ledger;
+  readonly models: ModelVault;
+  /** Whether a run goes on with new keys where those of its enclave are lost. */
+  readonly lostEnclave: LostEnclave;
   /** How long evidence about an epoch's key holds. */
   readonly evidenceMs: number;
   readonly isolation: HostIsolation;
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
 }
+
+/** stop: the operator is to bring back the sealing key. replace: new keys, for the devices and the log to see. */
+export const LOST_ENCLAVE = ["stop", "replace"] as const;
+export type LostEnclave = (typeof LOST_ENCLAVE)[number];
 
 /** What the enclave said when the run was opened, or its key renewed. */
 export interface EnclaveFacts {
@@ -114,21 +124,15 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy, isolation, audit, evidenceMs } = this.#ports;
+    const { log, keyFolder, isolation } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
-    const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
-    const keys = row.enclave_keys;
-    const progress = row.enclave_progress;
-    const resume = keys === null || progress === null ? null : { keys, progress };
-    if (resume !== null) requireSealingKey(keyFolder);
+    const isKeyThere = this.#checkSealingKey(await this.#hasSealedKeys());
     const launched = launchEnclave(keyFolder, isolation);
     const child = new EnclaveProcess(launched.child, log);
     try {
-      const newest = await audit.newestEnclaveRecord();
-      const start = { epoch: 1, first_round: 1, valid_ms: evidenceMs };
-      this.#facts = await this.#openRun(child, { policy, resume, newest, start, at: clock.nowMs() });
+      this.#facts = await this.#openRun(child, isKeyThere);
       this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
@@ -136,29 +140,102 @@ export class EnclaveLink {
     }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: this.#pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: this.#pid, isolation: this.#facts.isolation, epoch: this.#facts.epoch }, "enclave is open");
   }
 
-  async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
+  async #hasSealedKeys(): Promise<boolean> {
+    const { enclave_keys } = await this.#ports.db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
+    return enclave_keys !== null;
+  }
+
+  /** Throws enclave.state where the key is gone and must come back. */
+  #checkSealingKey(isNeeded: boolean): boolean {
+    const { keyFolder, lostEnclave } = this.#ports;
+    if (!isNeeded || hasSealingKey(keyFolder)) return true;
+    if (lostEnclave === "stop") throw missingSealingKey(keyFolder);
+    return false;
+  }
+
+  /** From the sealed state, or with new keys where there is none, or where it is lost and may be replaced. */
+  async #openRun(child: EnclaveProcess, isKeyThere: boolean): Promise<EnclaveFacts> {
+    const { db, clock, policy, audit, evidenceMs, log, lostEnclave } = this.#ports;
+    const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
+    const newest = await audit.newestEnclaveRecord();
+    const first = { epoch: 1, first_round: 1, valid_ms: evidenceMs };
+    const opening = { policy, newest, start: first, at: clock.nowMs() };
+    const { enclave_keys: keys, enclave_progress: progress } = row;
+    if (keys === null || progress === null) return await this.#begin(child, { ...opening, resume: null }, undefined);
+    try {
+      if (!isKeyThere) throw missingSealingKey(this.#ports.keyFolder);
+      return await this.#begin(child, { ...opening, resume: { keys, progress } }, undefined);
+    } catch (error) {
+      const isLost = error instanceof QflareError && error.code === "enclave.state";
+      if (!isLost || lostEnclave === "stop") throw error;
+      log.error({ reason: error.message }, "the enclave's keys are lost: a new one begins an epoch with new keys");
+      const start = { ...first, ...(await this.#nextEpoch()) };
+      return await this.#begin(child, { ...opening, start, resume: null }, row.enclave_public_key!);
+    }
+  }
+
+  /** The round that was open has lost its key; the epoch begins behind it. */
+  async #nextEpoch(): Promise<{ epoch: number; first_round: number }> {
+    const { ledger, audit } = this.#ports;
+    const newest = await ledger.newestRound();
+    const isUntold = newest?.state === "selecting";
+    const firstRound = newest === undefined ? 1 : isUntold ? newest.round : newest.round + 1;
+    return { epoch: (await audit.newestEpoch()) + 1, first_round: firstRound };
+  }
+
+  /** ended: identity of the enclave whose place this one takes. */
+  async #begin(
+    child: EnclaveProcess,
+    request: EnclaveRequest<"open">,
+    ended: Bytes | undefined,
+  ): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
     syncFolder(this.#ports.keyFolder);
-    const { keys, progress, signature_public_key } = answer;
     const isolation = this.#checkLevel(answer.isolation);
-    const { audit, writer } = this.#ports;
-    await writer.write(async (tx) => {
-      const digest = sha256(enclaveProgram());
-      await audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
-      await audit.appendEnclaveRecord(tx, answer.record);
-      const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
-      await tx.updateTable("run").set(opened).execute();
-      if (request.resume !== null) return;
-      await this.#publishKey(tx, answer);
-    });
-    this.#progress = progress;
+    await this.#ports.writer.write((tx) => this.#storeOpened(tx, answer, { isNew: request.resume === null, ended }));
+    this.#progress = answer.progress;
+    if (answer.latest_round === null) await this.#adopt(child);
     const { raise } = this.#ports.isolation;
-    const firstRound = answer.first_round;
-    return { signaturePublicKey: signature_public_key, firstRound, ...epochFacts(answer), isolation, raise };
+    const { signature_public_key: signaturePublicKey, first_round: firstRound } = answer;
+    return { signaturePublicKey, firstRound, ...epochFacts(answer), isolation, raise };
+  }
+
+  async #storeOpened(
+    tx: Transaction<Tables>,
+    answer: EnclaveAnswer<"open">,
+    { isNew, ended }: { isNew: boolean; ended: Bytes | undefined },
+  ): Promise<void> {
+    const { audit } = this.#ports;
+    const { keys, progress, signature_public_key, record, epoch } = answer;
+    const digest = sha256(enclaveProgram());
+    await audit.append(tx, { type: "enclave.started", subject: `isolation ${answer.isolation}`, digest });
+    if (ended !== undefined) {
+      const fact = { subject: `epoch ${epoch}`, digest: sha256(signature_public_key), data: ended };
+      await audit.append(tx, { type: "enclave.replaced", ...fact });
+    }
+    await audit.appendEnclaveRecord(tx, record);
+    const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
+    await tx.updateTable("run").set(opened).execute();
+    if (isNew) await this.#publishKey(tx, answer);
+  }
+
+  /** The newest model of the run, signed anew by the enclave that is to go on from it; nothing at a run's start. */
+  async #adopt(child: EnclaveProcess): Promise<void> {
+    const { ledger, models, clock, audit, writer } = this.#ports;
+    const model = await ledger.newestModel();
+    if (model === undefined) return;
+    const request = { statement: model.statement, at: clock.nowMs() };
+    const { answer } = await child.call("adopt", request, await models.read(model));
+    await writer.write(async (tx) => {
+      await audit.appendEnclaveRecord(tx, answer.record);
+      await tx.updateTable("run").set({ enclave_progress: answer.progress }).execute();
+      await ledger.adoptModel(tx, model.round, answer);
+    });
+    this.#progress = answer.progress;
   }
 
   async #publishKey(tx: Transaction<Tables>, { epoch, kem_public_key }: EpochAnswer): Promise<void> {
@@ -174,6 +251,12 @@ export class EnclaveLink {
     });
     this.#facts = { ...this.facts, firstRound, ...epochFacts(answer) };
     this.#ports.log.info({ epoch: answer.epoch }, "enclave has a new key");
+  }
+
+  /** Whether it can open what was sealed for this round; not where its keys were lost while the round was open. */
+  holdsKeyOf(round: number): boolean {
+    const { firstRound, former } = this.facts;
+    return round >= firstRound || former?.round === round;
   }
 
   /** What the process found from inside counts, not what it was started with. */

@@ -27,6 +27,7 @@ const PATIENCE: Patience = {
   rotate: LIMITS.enclaveCallMsMax,
   attest: LIMITS.enclaveCallMsMax,
   genesis: LIMITS.enclaveCallMsMax,
+  adopt: LIMITS.enclaveCallMsMax,
   begin: LIMITS.enclaveCallMsMax,
   update: LIMITS.enclaveCallMsMax,
   aggregate: LIMITS.enclaveAggregateMsMax,

@@ -59,7 +59,10 @@ export class Epochs {
 
   async #renew(firstRound: number, isDue: () => boolean): Promise<void> {
     const turn = this.#turn.then(async () => {
+      const { generation } = this.#enclave;
       await this.#enclave.ready();
+      // The coordinator has to tell a new process all about the round, or to end what its key is lost for.
+      if (this.#enclave.generation !== generation) this.#state.forLoop.notify();
       if (isDue()) await this.#enclave.rotate(firstRound);
     });
     this.#turn = turn.catch(() => undefined);

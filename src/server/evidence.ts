@@ -37,6 +37,11 @@ export class EvidenceDesk {
     return this.#enclave.facts.epoch;
   }
 
+  /** Whether what a device seals for this round will open. */
+  isFor(round: number): boolean {
+    return this.#enclave.holdsKeyOf(round);
+  }
+
   get(nonce: Bytes): Promise<EvidencePackage> {
     return new Promise((resolve, reject) => {
       this.#asking.push({ nonce, resolve, reject });

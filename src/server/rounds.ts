@@ -48,6 +48,7 @@ export interface RoundsPorts {
   readonly state: RunState;
 }
 
+const KEY_LOST = "the enclave's keys were lost; it has new ones";
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 5000;
 const PAUSE_MS_MAX = 30_000;
@@ -182,6 +183,7 @@ export class Rounds {
       if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
       else if (!(await this.#tryEnclave(() => open.feedOne())))
         await this.#state.forLoop.wait(Math.min(leftMs, RETRY_MS));
+      if (!this.#ports.enclave.holdsKeyOf(open.row.round)) return await this.#fail(open, KEY_LOST);
     }
     if (this.#state.isStopped) return;
     open.row = await ledger.startAggregating(open.row);
@@ -193,7 +195,11 @@ export class Rounds {
     if (open.acceptedCount < this.#settings.quorum) {
       return await this.#fail(open, `expected at least ${this.#settings.quorum} updates, got ${open.acceptedCount}`);
     }
-    await this.#untilEnclave(() => this.#finishRound(open));
+    await this.#untilEnclave(async () => {
+      await this.#ports.enclave.ready();
+      if (this.#ports.enclave.holdsKeyOf(open.row.round)) await this.#finishRound(open);
+      else await this.#fail(open, KEY_LOST);
+    });
   }
 
   async #finishRound(open: OpenRound): Promise<void> {

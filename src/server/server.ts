@@ -20,7 +20,7 @@ import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
-import { EnclaveLink } from "./enclave-link.ts";
+import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
 import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
@@ -66,6 +66,8 @@ export interface ServerOptions {
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
   readonly epochs?: EpochSettings;
+  /** What is done where the enclave's keys are lost; by default the server stops. */
+  readonly lostEnclave?: LostEnclave;
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
@@ -158,10 +160,12 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const graceMs = epochGraceMs(options.rounds.deadlineMs);
   const evidenceMs = timeMs + graceMs;
   const levels = { isolation, isolationRequired };
-  const enclave = new EnclaveLink({ ...base, ...levels, keyFolder, policy: policyBytes, evidenceMs });
-  const registry = new Registry({ ...base, keys, runId });
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
+  const { lostEnclave = "stop" } = options;
+  const run = { policy: policyBytes, ledger, models, lostEnclave };
+  const enclave = new EnclaveLink({ ...base, ...levels, ...run, keyFolder, evidenceMs });
+  const registry = new Registry({ ...base, keys, runId });
   const events = new Events();
   const state = new RunState();
   const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);

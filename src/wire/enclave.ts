@@ -14,7 +14,7 @@ import { manifestMessage } from "./update.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 const BYTES_MAX = LIMITS.frameBytesMax - 64;
-const SEALED_KEYS_BYTES_MAX = 65_536;
+const SEALED_KEYS_BYTES_MAX = 131_072;
 const SEALED_PROGRESS_BYTES_MAX = 512;
 const VALID_MS_MAX = LIMITS.epochMsMax + LIMITS.epochGraceMsMax;
 
@@ -49,6 +49,8 @@ const openAnswer = message("open answer", BYTES_MAX, {
   first_round: uint(1, LIMITS.roundsMax),
   not_after: uint(),
   former,
+  /** Round of the model that it has signed last. */
+  latest_round: nullable(uint(0, LIMITS.roundsMax)),
   isolation: text(16),
   keys: sealedKeys,
   progress,
@@ -88,6 +90,18 @@ const attestAnswer = message("attest answer", BYTES_MAX, {
 /** The first model (blob) of a run: signed as round 0. */
 const genesisRequest = message("genesis request", BYTES_MAX, { at: uint() });
 const genesisAnswer = message("genesis answer", BYTES_MAX, {
+  statement,
+  signature: statementSignature,
+  progress,
+  record,
+});
+
+/**
+ * The newest model (blob) of a run whose enclave before is lost, and what that one signed about it: signed anew, for it
+ * can no longer be checked that the model is the one. What stands in the log and with the devices tells.
+ */
+const adoptRequest = message("adopt request", BYTES_MAX, { statement, at: uint() });
+const adoptAnswer = message("adopt answer", BYTES_MAX, {
   statement,
   signature: statementSignature,
   progress,
@@ -144,6 +158,7 @@ export const ENCLAVE_OPERATIONS = {
   rotate: { request: rotateRequest, answer: rotateAnswer },
   attest: { request: attestRequest, answer: attestAnswer },
   genesis: { request: genesisRequest, answer: genesisAnswer },
+  adopt: { request: adoptRequest, answer: adoptAnswer },
   begin: { request: beginRequest, answer: beginAnswer },
   update: { request: updateRequest, answer: updateAnswer },
   aggregate: { request: aggregateRequest, answer: aggregateAnswer },
@@ -156,7 +171,7 @@ export type EnclaveAnswer<K extends EnclaveOperation> = ValueOf<(typeof ENCLAVE_
 
 /** Envelope of a request. blob_length bytes follow in pieces. */
 export const enclaveCall = message("enclave call", LIMITS.frameBytesMax, {
-  operation: oneOf("open", "rotate", "attest", "genesis", "begin", "update", "aggregate"),
+  operation: oneOf("open", "rotate", "attest", "genesis", "adopt", "begin", "update", "aggregate"),
   body: bytes(0, BYTES_MAX),
   blob_length: uint(0, LIMITS.updateBytesMax),
 });

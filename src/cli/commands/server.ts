@@ -64,6 +64,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     run: runDefinition(settings),
     rounds: roundSettings(settings),
     epochs: { rounds: settings.epoch_rounds, timeMs: settings.epoch_time },
+    lostEnclave: settings.lost_enclave,
     rateLimits: {
       enroll: settings.enroll_per_minute,
       challenge: settings.challenge_per_minute,
