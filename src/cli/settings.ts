@@ -109,6 +109,12 @@ const SETTINGS = {
   suites,
   witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
   require_isolation: isolation,
+  enclave: string<string | undefined>(
+    "enclave elsewhere, tls://host:port; by default it is started here",
+    "url",
+    undefined,
+  ),
+  enclave_pin: string<string | undefined>("SHA-256 of its certificate, hexadecimal", "sha256", undefined),
   lost_enclave: lostEnclave,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),

@@ -3,20 +3,19 @@
 
 import type { Kysely, Transaction } from "kysely";
 import { QflareError } from "../core/error.ts";
-import type { Clock, Log } from "../core/ports.ts";
+import type { Clock, Log, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { syncFolder } from "../crypto/secret-file.ts";
 import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
-import { launchEnclave } from "./enclave-launch.ts";
+import { requireOwnEnclave } from "./enclave-examination.ts";
+import type { EnclaveHost } from "./enclave-host.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
 import { enclaveProgram } from "./enclave-program.ts";
-import { type HostIsolation, requireIsolation } from "./isolation.ts";
+import { requireIsolation } from "./isolation.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
-import { hasSealingKey, missingSealingKey } from "./sealing-key.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -27,8 +26,9 @@ export interface EnclavePorts {
   readonly writer: Writer;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
-  readonly keyFolder: string;
+  readonly host: EnclaveHost;
   readonly policy: Bytes;
   readonly ledger: Ledger;
   readonly models: ModelVault;
@@ -36,7 +36,6 @@ export interface EnclavePorts {
   readonly lostEnclave: LostEnclave;
   /** How long evidence about an epoch's key holds. */
   readonly evidenceMs: number;
-  readonly isolation: HostIsolation;
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
 }
@@ -74,6 +73,8 @@ interface Trace {
   readonly record: Bytes;
   readonly keys?: Bytes | null;
 }
+
+const NONCE_BYTES = 32;
 
 const nothing: Write<void> = async () => undefined;
 
@@ -124,15 +125,16 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { log, keyFolder, isolation } = this.#ports;
+    const { log, host, lostEnclave } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
-    const isKeyThere = this.#checkSealingKey(await this.#hasSealedKeys());
-    const launched = launchEnclave(keyFolder, isolation);
+    const lost = (await this.#hasSealedKeys()) ? host.lostKey() : undefined;
+    if (lost !== undefined && lostEnclave === "stop") throw lost;
+    const launched = await host.reach();
     const child = new EnclaveProcess(launched.child, log);
     try {
-      this.#facts = await this.#openRun(child, isKeyThere);
+      this.#facts = await this.#openRun(child, lost);
       this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
@@ -148,16 +150,8 @@ export class EnclaveLink {
     return enclave_keys !== null;
   }
 
-  /** Throws enclave.state where the key is gone and must come back. */
-  #checkSealingKey(isNeeded: boolean): boolean {
-    const { keyFolder, lostEnclave } = this.#ports;
-    if (!isNeeded || hasSealingKey(keyFolder)) return true;
-    if (lostEnclave === "stop") throw missingSealingKey(keyFolder);
-    return false;
-  }
-
   /** From the sealed state, or with new keys where there is none, or where it is lost and may be replaced. */
-  async #openRun(child: EnclaveProcess, isKeyThere: boolean): Promise<EnclaveFacts> {
+  async #openRun(child: EnclaveProcess, lost: QflareError | undefined): Promise<EnclaveFacts> {
     const { db, clock, policy, audit, evidenceMs, log, lostEnclave } = this.#ports;
     const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
     const newest = await audit.newestEnclaveRecord();
@@ -166,7 +160,7 @@ export class EnclaveLink {
     const { enclave_keys: keys, enclave_progress: progress } = row;
     if (keys === null || progress === null) return await this.#begin(child, { ...opening, resume: null }, undefined);
     try {
-      if (!isKeyThere) throw missingSealingKey(this.#ports.keyFolder);
+      if (lost !== undefined) throw lost;
       return await this.#begin(child, { ...opening, resume: { keys, progress } }, undefined);
     } catch (error) {
       const isLost = error instanceof QflareError && error.code === "enclave.state";
@@ -194,23 +188,34 @@ export class EnclaveLink {
   ): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
-    syncFolder(this.#ports.keyFolder);
+    this.#ports.host.settle();
     const isolation = this.#checkLevel(answer.isolation);
-    await this.#ports.writer.write((tx) => this.#storeOpened(tx, answer, { isNew: request.resume === null, ended }));
-    this.#progress = answer.progress;
+    const shown = this.#ports.host.isRemote ? await this.#examine(child, answer) : undefined;
+    const isNew = request.resume === null;
+    await this.#ports.writer.write((tx) => this.#storeOpened(tx, answer, { isNew, ended, shown }));
+    this.#progress = (shown ?? answer).progress;
     if (answer.latest_round === null) await this.#adopt(child);
-    const { raise } = this.#ports.isolation;
+    const { raise } = this.#ports.host;
     const { signature_public_key: signaturePublicKey, first_round: firstRound } = answer;
     return { signaturePublicKey, firstRound, ...epochFacts(answer), isolation, raise };
+  }
+
+  /** Before anything of it is stored, or it is told anything of the run. */
+  async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">): Promise<EnclaveAnswer<"attest">> {
+    const { clock, random, policy } = this.#ports;
+    const nonce = random.bytes(NONCE_BYTES);
+    const { answer } = await child.call("attest", { nonces: [nonce], at: clock.nowMs() });
+    requireOwnEnclave(answer.evidence, { nowMs: clock.nowMs(), nonce, policy, opened });
+    return answer;
   }
 
   async #storeOpened(
     tx: Transaction<Tables>,
     answer: EnclaveAnswer<"open">,
-    { isNew, ended }: { isNew: boolean; ended: Bytes | undefined },
+    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> | undefined },
   ): Promise<void> {
     const { audit } = this.#ports;
-    const { keys, progress, signature_public_key, record, epoch } = answer;
+    const { keys, signature_public_key, record, epoch } = answer;
     const digest = sha256(enclaveProgram());
     await audit.append(tx, { type: "enclave.started", subject: `isolation ${answer.isolation}`, digest });
     if (ended !== undefined) {
@@ -218,7 +223,9 @@ export class EnclaveLink {
       await audit.append(tx, { type: "enclave.replaced", ...fact });
     }
     await audit.appendEnclaveRecord(tx, record);
-    const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
+    if (shown !== undefined) await audit.appendEnclaveRecord(tx, shown.record);
+    const enclave_progress = (shown ?? answer).progress;
+    const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress };
     await tx.updateTable("run").set(opened).execute();
     if (isNew) await this.#publishKey(tx, answer);
   }
@@ -262,7 +269,7 @@ export class EnclaveLink {
   /** What the process found from inside counts, not what it was started with. */
   #checkLevel(reached: string): IsolationLevel {
     if (!isIsolationLevel(reached)) throw new QflareError("message.malformed", "expected a level of isolation");
-    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.isolation.raise);
+    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.host.raise);
     return reached;
   }
 

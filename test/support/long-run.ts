@@ -24,7 +24,7 @@ import { Held } from "./held.ts";
 import { RAISED, ROUNDS, RUN, TestClock, TINY_MODEL } from "./server.ts";
 
 type Sealed = Pick<Selectable<Tables["run"]>, "enclave_keys" | "enclave_progress">;
-type Changed = Partial<Pick<ServerOptions, "epochs" | "rounds" | "lostEnclave">>;
+type Changed = Partial<Pick<ServerOptions, "enclave" | "epochs" | "rounds" | "lostEnclave">>;
 
 export interface Member {
   readonly held: Held;
@@ -45,9 +45,15 @@ export class LongRun {
     this.#changed = changed;
   }
 
-  static async open(t: TestContext, changed: Changed = {}): Promise<LongRun> {
+  /** Its server is not started yet. */
+  static prepare(t: TestContext, changed: Changed = {}): LongRun {
     const run = new LongRun(changed);
     t.after(() => run.#close());
+    return run;
+  }
+
+  static async open(t: TestContext, changed: Changed = {}): Promise<LongRun> {
+    const run = LongRun.prepare(t, changed);
     await run.start();
     return run;
   }

@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QflareError } from "../../../src/core/error.ts";
 import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
+import { localHost } from "../../../src/server/enclave-host.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
 import { examineHost } from "../../../src/server/isolation.ts";
 import { ModelVault } from "../../../src/server/models.ts";
@@ -28,10 +29,10 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   await server.db.insertInto("run").values(row).execute();
   const errors: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => void errors.push(text) };
-  const levels = { isolation: await examineHost(), isolationRequired: "none" } as const;
+  const levels = { isolationRequired: "none" } as const;
   const blobs = new BlobStore(join(server.folder, "blobs"), server.random, new LeafPool(1));
   const models = new ModelVault(blobs, server.random, server.clock);
-  const folder = { keyFolder: join(server.folder, "enclave") };
+  const folder = { host: localHost(join(server.folder, "enclave"), await examineHost()) };
   const ports: EnclavePorts = {
     ...server,
     ...levels,
