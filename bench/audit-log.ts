@@ -67,7 +67,7 @@ async function committed(folder: string, count: number, atOnce: number): Promise
   const db = await openDatabase(join(folder, `log-${atOnce}.sqlite`));
   const runId = systemRandom.bytes(32);
   const pair = signature("ML-DSA-44").generateKeyPair();
-  const signer = logSignerOf({ signatureSecretKey: pair.secretKey, signaturePublicKey: pair.publicKey }, runId);
+  const signer = logSignerOf(pair, runId);
   const clock = { nowMs: () => Date.now() };
   const audit = new AuditLog({ db, clock, origin: logOrigin(runId), signer, isWitnessed: false });
   const writer = new Writer(db, audit);
@@ -84,7 +84,7 @@ async function committed(folder: string, count: number, atOnce: number): Promise
 async function proofs(folder: string, size: number, count: number): Promise<Figure> {
   const db = await openDatabase(join(folder, "proofs.sqlite"));
   const pair = signature("ML-DSA-44").generateKeyPair();
-  const signer = logSignerOf({ signatureSecretKey: pair.secretKey, signaturePublicKey: pair.publicKey }, DIGEST);
+  const signer = logSignerOf(pair, DIGEST);
   const clock = { nowMs: () => Date.now() };
   const audit = new AuditLog({ db, clock, origin: logOrigin(DIGEST), signer, isWitnessed: false });
   const writer = new Writer(db, audit);

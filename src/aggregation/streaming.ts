@@ -20,6 +20,7 @@ export class StreamingMean {
   readonly #normMax: number;
   #weight = 0;
   #count = 0;
+  #isFinished = false;
 
   constructor(length: number, { normMax = Number.MAX_VALUE }: StreamingOptions = {}) {
     if (!Number.isSafeInteger(length) || length < 1 || length > LIMITS.parametersMax) {
@@ -31,6 +32,7 @@ export class StreamingMean {
 
   /** Why the update was not taken, and nothing has changed; undefined where it was. weight: finite, not negative. */
   add(pieces: Pieces, weight = 1): Reason | undefined {
+    if (this.#isFinished) throw new TypeError("Cannot add up: the mean is finished");
     if (!(Number.isFinite(weight) && weight >= 0 && Number.isFinite(this.#weight + weight))) {
       throw new QflareError("aggregation.input", `expected a finite weight that is not negative, got ${weight}`);
     }
@@ -43,12 +45,14 @@ export class StreamingMean {
     return undefined;
   }
 
-  /** Throws aggregation.precondition where the weights add up to 0. */
+  /** Once: the delta takes the place of the sum. Throws aggregation.precondition where the weights add up to 0. */
   finish(): { delta: Float32Array<ArrayBuffer>; count: number } {
+    if (this.#isFinished) throw new TypeError("Cannot add up: the mean is finished");
     if (this.#weight === 0) {
       throw new QflareError("aggregation.precondition", "expected a weight above 0 among the updates that were taken");
     }
-    const delta = new Float32Array(this.#sum.length); // Float32Array.from would list the values first
+    this.#isFinished = true;
+    const delta = new Float32Array(this.#sum.buffer, 0, this.#sum.length); // value i overwrites sums up to i / 2
     for (let i = 0; i < delta.length; i++) delta[i] = this.#sum[i] / this.#weight;
     return { delta, count: this.#count };
   }

@@ -3,7 +3,7 @@
 import { parseChain } from "../aggregation/chain.ts";
 import { type Policy, readPolicy } from "../aggregation/policy.ts";
 import { PRESETS } from "../aggregation/presets.ts";
-import { specificationFor } from "../aggregation/specification.ts";
+import { type Choice, readChoice, specificationFor } from "../aggregation/specification.ts";
 import { RULES, unmetNeed } from "../aggregation/table.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -48,9 +48,9 @@ function requireRunnable(policy: Policy, { target, over_selection }: DefenceSett
   }
 }
 
-function readRule(text: string): unknown {
+function readRule(text: string): Choice {
   try {
-    return parseChain(text);
+    return readChoice(parseChain(text));
   } catch (error) {
     throw error instanceof QflareError ? new UsageError(`--rule: ${error.message}`) : error;
   }

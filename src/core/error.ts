@@ -22,6 +22,8 @@ export const ERRORS = {
   "enroll.name_taken": { status: 409, text: "Cannot enrol: a device with this name exists" },
   "session.refused": { status: 401, text: "Cannot authenticate" },
   "session.suite": { status: 400, text: "Cannot agree on a suite" },
+  "session.psk": { status: 409, text: "Cannot agree on a key held beforehand" },
+  "rekey.refused": { status: 409, text: "Cannot replace the device's keys" },
   "kem.length": { status: 400, text: "Cannot use KEM input" },
   "seal.broken": { status: 400, text: "Cannot open sealed blob: it is cut or altered, or another key's" },
   "kem.public_key": { status: 400, text: "Cannot use public key: it is not one of this KEM" },

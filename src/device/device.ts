@@ -11,11 +11,11 @@ import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Clock, Random } from "../core/ports.ts";
+import type { Clock, DevicePsk, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
-import { signature } from "../crypto/signature.ts";
-import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
+import { schemeOfKey, signature } from "../crypto/signature.ts";
+import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
@@ -28,23 +28,13 @@ import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest 
 import { Connection } from "./connection.ts";
 import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
-import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import type { DeviceEvent } from "./event.ts";
+import { usableSuites } from "./handshake.ts";
+import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 import { LogWatch } from "./log-watch.ts";
+import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-export type DeviceEvent =
-  | { readonly event: "session"; readonly suite: SuiteName }
-  | {
-      readonly event: "enclave";
-      readonly tee: string;
-      readonly isolation: string;
-      readonly epoch: number;
-      readonly replaced: boolean;
-    }
-  | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
-  | { readonly event: "late"; readonly round: number; readonly reason: string }
-  | { readonly event: "retry"; readonly reason: string; readonly wait_ms: number };
 
 export interface DeviceOptions {
   /** Path of the key file. */
@@ -53,9 +43,12 @@ export interface DeviceOptions {
   readonly allowSimulatedEnclave?: boolean;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
+  /** Preferred first; the first one decides what keys an enrolment makes. */
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
   readonly witnessPolicy?: string;
   readonly suites?: readonly SuiteName[];
+  /** Keys that device and server hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: DevicePsk;
   readonly onEvent?: (event: DeviceEvent) => void;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -101,8 +94,9 @@ const TOO_LATE: readonly string[] = [
 ];
 
 export class Device {
-  readonly #keystore: Keystore;
+  readonly #open: OpenKeystore;
   readonly #options: DeviceOptions;
+  readonly #suites: readonly SuiteName[];
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -113,17 +107,19 @@ export class Device {
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
-    this.#keystore = keystore;
+    this.#open = new OpenKeystore(options.keystore, keystore);
     this.#options = options;
+    this.#suites = options.suites ?? SUITE_NAMES;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     const ports = {
       clock: this.#clock,
       random: this.#random,
       onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
-      onSession: (suite: SuiteName) => this.#emit({ event: "session", suite }),
+      onSession: (suite: SuiteName, resumed: boolean) => this.#emit({ event: "session", suite, resumed }),
+      ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
-    this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
+    this.#connection = new Connection(this.#open, ports, this.#suites);
     this.#log = new LogWatch({
       path: `${options.keystore}.log`,
       trust: trustOf(keystore, policyOf(options)),
@@ -134,7 +130,7 @@ export class Device {
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
     checkKeystorePlace(options.keystore);
-    const keystore = await enrollDevice(options.link);
+    const keystore = await enrollDevice(options.link, options.suites);
     saveKeystore(options.keystore, keystore);
     return new Device(keystore, options);
   }
@@ -144,6 +140,10 @@ export class Device {
     const keystore = loadKeystore(options.keystore);
     if (keystore === undefined) throw new QflareError("config.invalid", `keystore: there is no ${options.keystore}`);
     return new Device(keystore, options);
+  }
+
+  get #keystore(): Keystore {
+    return this.#open.current;
   }
 
   get name(): string {
@@ -158,8 +158,23 @@ export class Device {
     return this.#keystore.url;
   }
 
+  /**
+   * Replaces both keys by new ones, signed by old and new; the device's id becomes another. Goes on with what an
+   * earlier call has begun. Not while rounds() runs: an update in the making is signed by the old key. suite: one of
+   * those that the new keys shall serve, by default the one in use.
+   */
+  async rekey(suite: SuiteName = usableSuites(this.#keystore, this.#suites)[0]!): Promise<void> {
+    await rekeyDevice(this.#connection, this.#open, SUITES[suite]);
+  }
+
+  /** A re-key whose answer was lost comes first: nobody knows which keys the server takes. */
+  async #settle(): Promise<void> {
+    if (hasPendingRekey(this.#open)) await this.rekey();
+  }
+
   /** Opens a session, so that the server knows the device's keys work. */
   async connect(): Promise<void> {
+    await this.#settle();
     await this.#askForWork(0, 0);
   }
 
@@ -167,6 +182,7 @@ export class Device {
   async *rounds(): AsyncGenerator<Round> {
     let afterRound = 0;
     let told = 0;
+    await this.#settle();
     while (!this.#connection.isClosed) {
       const answer = await this.#askForWork(afterRound, LIMITS.longPollMsMax);
       told = this.#tellOutcome(answer.outcome, told);
@@ -179,7 +195,7 @@ export class Device {
         this.#enclave = undefined;
         continue;
       }
-      yield await this.#open(answer.task);
+      yield await this.#openRound(answer.task);
       afterRound = answer.task.round;
     }
   }
@@ -237,7 +253,7 @@ export class Device {
     return equal(task.enclave_key_hash, enclave.keyHash) && equal(task.policy_hash, enclave.policyHash);
   }
 
-  async #open(task: Task): Promise<Round> {
+  async #openRound(task: Task): Promise<Round> {
     const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
     const [model] = await Promise.all([this.#fetchModel(task), this.#log.check()]);
     const { parameters } = splitModel(model);
@@ -332,7 +348,8 @@ export class Device {
       sequence: this.#lastSequence,
     };
     const manifest = manifestMessage.encode(fields);
-    const signed = signature("ML-DSA-44").sign(this.#keystore.signature_secret_key, manifest, CONTEXTS.update);
+    const { signature_public_key, signature_secret_key } = this.#keystore;
+    const signed = schemeOfKey(signature_public_key)!.sign(signature_secret_key, manifest, CONTEXTS.update);
     return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
   }
 
@@ -371,8 +388,8 @@ export class Device {
 /** The log of the device's own run, signed by the server that it pinned. */
 function trustOf(keystore: Keystore, policy: WitnessPolicy): LogTrust {
   const origin = logOrigin(keystore.run_id);
-  const { signature_public_key } = identityMessage.decode(keystore.identity);
-  return { origin, logKey: noteKey(origin, "ml-dsa-44", signature_public_key), policy };
+  const { log_public_key } = identityMessage.decode(keystore.identity);
+  return { origin, logKey: noteKey(origin, "ml-dsa-44", log_public_key), policy };
 }
 
 function policyOf({ witnessPolicy }: DeviceOptions): WitnessPolicy {

@@ -153,7 +153,7 @@ export class Enclave {
         tee: "simulated",
         isolation: this.#isolation,
         nonce_root: nonceRoot,
-        kem_suite: SUITES[keys.suite].update as "X25519+FrodoKEM-640-AES",
+        kem_suite: SUITES[keys.suite].update,
         kem_public_key: new Uint8Array(keys.kem_public_key),
         signature_suite: "ML-DSA-44",
         signature_public_key: new Uint8Array(keys.signature_public_key),

@@ -5,7 +5,7 @@ import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { blobDigest } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
+import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
@@ -78,7 +78,7 @@ export class EnclaveRound {
     const manifest = manifestMessage.decode(request.manifest);
     const publicKey = this.#cohort.get(toHex(manifest.device_id));
     if (publicKey === undefined) throw new QflareError("round.not_selected");
-    if (!signature("ML-DSA-44").verify(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
+    if (!verifyUnderKey(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
       throw new QflareError("update.signature");
     }
     if (manifest.round !== this.number) {

@@ -7,7 +7,7 @@ import { QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { HASH_BYTES, TILE_WIDTH } from "../crypto/log-tree.ts";
 import { blobDigest } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
+import { signature, verifyUnderKey } from "../crypto/signature.ts";
 import { type AuditEntry, enclaveRecord } from "../wire/audit.ts";
 import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
 import { CONTEXTS } from "../wire/labels.ts";
@@ -50,7 +50,7 @@ const NOTHING = new Uint8Array(32);
 
 export async function verifyAudit(
   db: Kysely<Tables>,
-  serverPublicKey: Uint8Array,
+  logPublicKey: Uint8Array,
   { earlier = [], blobs }: AuditOptions = {},
 ): Promise<AuditSummary> {
   const problems: string[] = [];
@@ -60,7 +60,7 @@ export async function verifyAudit(
   const run = await db.selectFrom("run").selectAll().executeTakeFirst();
   const runId = run?.run_id ?? NOTHING;
   const origin = logOrigin(runId);
-  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", serverPublicKey), policy: NO_WITNESSES };
+  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", logPublicKey), policy: NO_WITNESSES };
   const stored = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
   const notes = stored.slice(0, -1).map(({ note }) => note);
   const log = await verifyLog(databaseSource(db), trust, [...notes, ...earlier]);
@@ -141,7 +141,8 @@ async function verifyUpdates(
   const updates = await db.selectFrom("updates").selectAll().execute();
   const devices = await db.selectFrom("devices").select(["id", "signature_public_key"]).execute();
   const rounds = await db.selectFrom("rounds").select(["round", "base_digest"]).execute();
-  const keys = new Map(devices.map((device) => [toHex(device.id), device.signature_public_key]));
+  const former = await db.selectFrom("former_devices").select(["id", "signature_public_key"]).execute();
+  const keys = new Map([...devices, ...former].map((device) => [toHex(device.id), device.signature_public_key]));
   const bases = new Map(rounds.map(({ round, base_digest }) => [round, base_digest]));
   for (const row of updates) {
     const id = toHex(row.device_id);
@@ -150,7 +151,7 @@ async function verifyUpdates(
     const isLogged = entry?.type === "update.accepted" && equal(entry.digest, sha256(row.manifest));
     check(isLogged && entry.subject === id, `${what} is not in the log where its receipt says`);
     const publicKey = keys.get(id) ?? NOTHING;
-    const isSigned = signature("ML-DSA-44").verify(publicKey, row.manifest, row.signature, CONTEXTS.update);
+    const isSigned = verifyUnderKey(publicKey, row.manifest, row.signature, CONTEXTS.update);
     check(isSigned, `${what} is not signed by its device`);
     const manifest = attempt(() => manifestMessage.decode(row.manifest));
     check(manifest?.round === row.round, `${what} was signed for another round`);
@@ -171,7 +172,8 @@ async function verifyModels(
   check: Check,
 ): Promise<void> {
   const models = await db.selectFrom("models").selectAll().orderBy("round").execute();
-  const published = new Set(entries.filter((e) => e?.type === "model.published").map((e) => toHex(e!.digest)));
+  // By entry, not by digest: a round that changes nothing publishes the same model again.
+  const published = entries.filter((e) => e?.type === "model.published").map((e) => e!);
   const heads = aggregateHeads(entries);
   let base: Uint8Array = NOTHING;
   for (const model of models) {
@@ -186,14 +188,15 @@ async function verifyModels(
     check(equal(statement?.run_id ?? NOTHING, facts.runId), `${what} has a statement of another run`);
     check(equal(statement?.policy_hash ?? NOTHING, facts.policyHash), `${what} was made under another policy`);
     check(statement !== undefined && equal(statement.base_digest, base), `${what} does not stand on the one before`);
-    check(published.has(toHex(model.digest)), `${what} is not in the log`);
+    const isLogged = published.some((e) => e.subject === `round ${model.round}` && equal(e.digest, model.digest));
+    check(isLogged, `${what} is not in the log`);
     if (model.round > 0) {
       const digest = statement?.report_digest ?? NOTHING;
       await verifyReport(db, model.round, { what, digest, head: heads.get(model.round) }, check);
     }
     base = model.digest;
   }
-  check(published.size === models.length, `the log has ${published.size} models, the ledger ${models.length}`);
+  check(published.length === models.length, `the log has ${published.length} models, the ledger ${models.length}`);
 }
 
 async function verifyReport(

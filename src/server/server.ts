@@ -20,6 +20,7 @@ import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
+import { Departures } from "./departures.ts";
 import { type EnclaveHost, localHost } from "./enclave-host.ts";
 import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
 import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
@@ -34,6 +35,7 @@ import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
 import { type RemoteAddress, RemoteHost } from "./remote-enclave.ts";
+import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
@@ -102,6 +104,8 @@ export interface RunningServer {
 }
 
 export const LEDGER_FILE = "ledger.sqlite";
+/** How long the keys of an expired session may stay in memory. */
+const SWEEP_MS = 60_000;
 const LOCK_FILE = "server.lock";
 export const BLOB_FOLDER = "blobs";
 
@@ -127,9 +131,11 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
   const parts = await assemble(options, isolation);
   const closed = Promise.withResolvers<void>();
   let admin: Admin | undefined;
-  let finished: Promise<void> = Promise.resolve();
+  let finished: Promise<void> | undefined;
   let isClosing = false;
+  const sweeping = setInterval(() => parts.sessions.sweep(), SWEEP_MS).unref();
   const close = (): Promise<void> => {
+    clearInterval(sweeping);
     if (!isClosing) stop(parts, admin, finished).finally(lock.release).then(closed.resolve, closed.reject);
     isClosing = true;
     return closed.promise;
@@ -162,7 +168,7 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
     db,
     clock,
     origin: logOrigin(runId),
-    signer: logSignerOf(keys, runId),
+    signer: logSignerOf(keys.log, runId),
     isWitnessed: options.witnesses?.quorum !== undefined,
   });
   const writer = new Writer(db, audit);
@@ -188,12 +194,14 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
   const limiter = new Limiter(options.rateLimits);
-  const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
+  const endSessions = (id: Uint8Array): void => sessions.revoke(id);
+  const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
+  const rotation = new Rotation({ ...base, dataDir, keys, sessions });
+  const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
-  const { fingerprint } = keys;
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
-  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway, leaves };
+  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
 }
 
 async function enclaveHost({ enclave, dataDir }: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
@@ -209,21 +217,24 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
-  await logStart(options, parts);
   const port = await listen(gateway, options);
+  await logStart(options, parts);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
 }
 
-/** In reverse: nothing new comes in, what is on its way ends, then the ledger closes. */
-async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void>): Promise<void> {
+/**
+ * In reverse: nothing new comes in, what is on its way ends, then the ledger closes. finished: undefined where the
+ * server never was open; then its ledger stays as it was found.
+ */
+async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void> | undefined): Promise<void> {
   parts.rounds.stop();
   admin?.close();
   await parts.gateway.close();
-  await finished.catch(() => undefined);
+  await finished?.catch(() => undefined);
   await parts.enclave.close();
   await parts.writer.drained();
-  await logStop(parts);
+  if (finished !== undefined) await logStop(parts);
   await parts.witnesses.close();
   parts.sessions.close();
   await parts.leaves.close();
@@ -322,7 +333,7 @@ async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Pa
   const rules = encodeCbor({ suites, rate_limits: rateLimits, quorum: rounds.quorum, target: rounds.target, keys });
   const digest = sha256(rules);
   await writer.write(async (tx) => {
-    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.fingerprint });
+    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.keys.fingerprint });
     const { session_policy } = await tx.selectFrom("run").select("session_policy").executeTakeFirstOrThrow();
     if (session_policy !== null && equal(session_policy, digest)) return;
     await tx.updateTable("run").set({ session_policy: digest }).execute();
@@ -335,7 +346,7 @@ async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Pa
 }
 
 /** A full disk must not keep a server from stopping. */
-async function logStop({ writer, audit, log, fingerprint }: Parts): Promise<void> {
+async function logStop({ writer, audit, log, keys: { fingerprint } }: Parts): Promise<void> {
   if (audit.newest === undefined) return;
   try {
     await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest: fingerprint }));

@@ -4,9 +4,9 @@
 import { LIMITS } from "../core/limits.ts";
 import { bytes, list, type Message, message, nullable, object, oneOf, text, uint } from "../core/shape.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { exchangeSizes, SUITES } from "../crypto/suite.ts";
+import { exchangeSizes, lengthsOver } from "../crypto/suite.ts";
 import { enclaveRecord } from "./audit.ts";
-import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { anySignature, DEVICE_ID_BYTES, signaturePublicKey } from "./enroll.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 import { reportMessage } from "./report.ts";
@@ -18,7 +18,7 @@ const SEALED_KEYS_BYTES_MAX = 131_072;
 const SEALED_PROGRESS_BYTES_MAX = 512;
 const VALID_MS_MAX = LIMITS.epochMsMax + LIMITS.epochGraceMsMax;
 
-const kemPublicKey = bytes(exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey);
+const kemPublicKey = bytes(...lengthsOver((suite) => exchangeSizes(suite.update).publicKey));
 const record = bytes(1, enclaveRecord.bytesMax);
 const sealedKeys = bytes(1, SEALED_KEYS_BYTES_MAX);
 /** Where the enclave stands; every answer gives a new one, to be stored with what else the answer changes. */
@@ -118,7 +118,7 @@ const beginRequest = message("begin request", BYTES_MAX, {
     object({
       device_id: bytes(DEVICE_ID_BYTES),
       kem_key_hash: bytes(32),
-      signature_public_key: bytes(MLDSA.publicKey),
+      signature_public_key: signaturePublicKey,
     }),
     1,
     LIMITS.devicesPerRoundMax,
@@ -130,7 +130,7 @@ const beginAnswer = message("begin answer", BYTES_MAX, { keys: changedKeys, prog
 /** One sealed update (blob). */
 const updateRequest = message("update request", BYTES_MAX, {
   manifest: bytes(1, manifestMessage.bytesMax),
-  signature: bytes(MLDSA.signature),
+  signature: anySignature,
   at: uint(),
 });
 const updateAnswer = message("update answer", BYTES_MAX, {

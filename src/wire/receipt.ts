@@ -51,17 +51,18 @@ function receiptEntry(receipt: Receipt): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * serverPublicKey: what signs receipts. Throws server.identity where the receipt is not signed by it or is of another
+ * logPublicKey: signs receipts too, since a receipt must hold as long as the log, over rotations of the server's
+ * identity. Throws server.identity where the receipt is not signed by it or is of another
  * run than the log, and what verifyLogProof throws.
  */
 export function verifyReceipt(
   encoded: Uint8Array,
-  serverPublicKey: Uint8Array,
+  logPublicKey: Uint8Array,
   trust: LogTrust,
 ): { receipt: Receipt; checkpoint: Checkpoint; note: string } {
   const answer = receiptAnswer.decode(encoded);
   const receipt = receiptMessage.decode(answer.receipt);
-  const isSigned = signature("ML-DSA-44").verify(serverPublicKey, answer.receipt, answer.signature, CONTEXTS.receipt);
+  const isSigned = signature("ML-DSA-44").verify(logPublicKey, answer.receipt, answer.signature, CONTEXTS.receipt);
   if (!isSigned || logOrigin(receipt.run_id) !== trust.origin) {
     throw new QflareError("server.identity", "its receipt does not hold");
   }

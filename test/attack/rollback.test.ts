@@ -39,7 +39,7 @@ test("an enclave does not resume from progress that is older than its newest rec
   await run.audit();
 });
 
-test("a device refuses a run that was put back with its log, and so with all that the enclave can compare", async (t) => {
+test("a device refuses a run that was put back with its log, and with it all that the enclave compares", async (t) => {
   const run = await LongRun.open(t, { rounds: ALONE });
   const { held } = await run.device("a");
   await playRound(run, held);

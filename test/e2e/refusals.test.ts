@@ -23,7 +23,17 @@ interface Refusal {
 }
 
 const BAD_NUMBERS = ["", "x", "-1", "0x10", "1 ", "1e400", "99999999999999999999"];
-const TEXTS: readonly string[] = ["host", "public_url", "tls_cert", "tls_key", "rule", "model"];
+const TEXTS: readonly string[] = [
+  "host",
+  "public_url",
+  "tls_cert",
+  "tls_key",
+  "rule",
+  "model",
+  "witness_policy",
+  "enclave",
+  "enclave_pin",
+];
 
 function camel(name: string): string {
   return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -119,7 +129,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: server("--log-level", "loud"), code: 2, says: /^qflare: --log-level: expected one of debug/ },
     { args: server("--quorum", "4", "--target", "3"), code: 2, says: /^qflare: --quorum: expected at most the target/ },
     { args: server("--public-url", "http://x"), code: 2, says: /^qflare: --public-url: expected https:/ },
-    { args: server("--rule", "best"), code: 2, says: /^qflare: aggregation\.rule: expected one of mean/ },
+    { args: server("--rule", "best"), code: 2, says: /^qflare: --rule: .*aggregation\.rule: expected one of mean/ },
     { args: server("--rule", '{"rule":"best"}'), code: 2, says: /aggregation.rule: expected one of mean/ },
     { args: server("--model", "resnet"), code: 2, says: /^qflare: --model: expected softmax/ },
     { args: server("--model", "cnn", "--inputs", "99"), code: 2, says: /^qflare: --model: .*square images/ },

@@ -122,6 +122,7 @@ export class LyingGateway {
     const registry = {
       findDevice: async (id: Uint8Array) => (this.#device && equal(id, this.#device.id) ? this.#device : undefined),
       activate: async () => undefined,
+      isGone: () => false,
       enroll: async (encoded: Uint8Array) => this.#enroll(encoded),
     };
     const stream = async (digest: Uint8Array) => {
@@ -160,7 +161,7 @@ export class LyingGateway {
   /** Signed as it should be: the log is not what is attacked here. */
   #emptyLog(): { note: string } {
     const checkpoint = { origin: logOrigin(this.run.runId), size: 0, root: sha256() };
-    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys, this.run.runId).sign(checkpoint, 0)) };
+    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys.log, this.run.runId).sign(checkpoint, 0)) };
   }
 
   /** Takes every token: what is attacked here comes after enrolment. */

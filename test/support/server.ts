@@ -14,7 +14,7 @@ import type { SuiteName } from "../../src/crypto/suite.ts";
 import { initialParameters, type ModelDescription, parameterCount } from "../../src/learning/model.ts";
 import { decodeModel, encodeModel } from "../../src/learning/model-file.ts";
 import { verifyAudit } from "../../src/server/audit-verify.ts";
-import { readServerPublicKey } from "../../src/server/keys.ts";
+import { readLogPublicKey } from "../../src/server/keys.ts";
 import type { RateLimits } from "../../src/server/limiter.ts";
 import type { RoundSettings } from "../../src/server/rounds.ts";
 import { type RunDefinition, type RunningServer, startServer } from "../../src/server/server.ts";
@@ -201,7 +201,7 @@ export class TestServer {
     this.admin.close();
     await this.#running.close();
     try {
-      const key = readServerPublicKey(this.dataDir);
+      const key = readLogPublicKey(this.dataDir);
       const { problems } = await readLedger(this.dataDir, (db) => verifyAudit(db, key));
       assert.deepEqual(problems, []);
       assert.deepEqual(this.#faults, []);

@@ -411,6 +411,7 @@ export class Stranger {
   readonly #base: URL;
   readonly #pin: Bytes;
   readonly #serverKey: Bytes;
+  readonly #logKey: Bytes;
   readonly #kemSecretKey: Bytes;
   readonly #signingKey: KeyObject;
   #session:
@@ -426,8 +427,8 @@ export class Stranger {
 
   private constructor(base: URL, identity: Members, kemSecretKey: Bytes, signingKey: KeyObject, enrolled: Members) {
     this.#base = base;
-    this.#pin = identity.tls_certificate_sha256 as Bytes;
-    this.#serverKey = identity.signature_public_key as Bytes;
+    const { tls_certificate_sha256, signature_public_key, log_public_key } = identity as Fields;
+    [this.#pin, this.#serverKey, this.#logKey] = [tls_certificate_sha256, signature_public_key, log_public_key];
     this.#kemSecretKey = kemSecretKey;
     this.#signingKey = signingKey;
     this.deviceId = enrolled.device_id as Bytes;
@@ -439,7 +440,8 @@ export class Stranger {
     const base = new URL(token.url);
     const first = await call(base, null, { method: "GET", path: "/api/identity" });
     check(equal(sha256(first.body), token.fingerprint), "the server in the token");
-    const identity = read(first.body, "v signature_public_key tls_certificate_sha256");
+    const names = "v signature_public_key log_public_key longterm_public_key tls_certificate_sha256";
+    const identity = read(first.body, names);
     const kem = frodo.generateKeyPair();
     const signing = generatePair("ml-dsa-44");
     const message = write({
@@ -458,8 +460,8 @@ export class Stranger {
     const pin = identity.tls_certificate_sha256 as Bytes;
     const answer = await call(base, pin, { method: "POST", path: "/api/enroll", headers: CBOR, body });
     const outer = read(answer.body, "message signature") as Fields;
-    const serverKey = identity.signature_public_key as Bytes;
-    check(verify(serverKey, "qflare/v1 enrolled", outer.message, outer.signature), "the server's signature");
+    const { signature_public_key: key } = identity as Fields;
+    check(verify(key, "qflare/v1 enrolled", outer.message, outer.signature), "the server's signature");
     const enrolled = read(outer.message, "v request_digest device_id name run_id enrolled_at");
     check(equal(enrolled.request_digest as Bytes, hash("sha384", body)), "an answer to this request");
     const id = deviceIdOf(kem.publicKey, rawPublic(signing.publicKey));
@@ -477,12 +479,13 @@ export class Stranger {
       nonce: randomBytes(32),
       timestamp: Date.now(),
       ephemeral_public_key: exchange.publicKey,
+      psk_ids: [],
     });
     const sig1 = sign(this.#signingKey, "qflare/v1 hs1", hello);
     const body = write({ message: hello, signature: sig1 });
     const answer = await call(this.#base, this.#pin, { method: "POST", path: "/api/challenge", headers: CBOR, body });
     const outer = read(answer.body, "message signature confirmation") as Fields;
-    const names = "v suite session_id nonce expires_at ephemeral_ciphertext static_ciphertext enclave_key_hash";
+    const names = "v suite session_id nonce expires_at ephemeral_ciphertext static_ciphertext enclave_key_hash psk_id";
     const inner = read(outer.message, names) as Fields;
     const th1 = hash("sha384", LP("qflare/v1 m1", hello, sig1));
     const th2 = hash("sha384", th1, LP(outer.message, this.#serverKey));
@@ -586,12 +589,11 @@ export class Stranger {
 
   #checkReceipt(encoded: Bytes, manifest: Bytes): Members {
     const outer = read(encoded, "receipt signature log_proof") as Fields;
-    check(verify(this.#serverKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
+    check(verify(this.#logKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
     const names = "v run_id round device_id blob_digest manifest_digest accepted_at audit_index";
     const receipt = read(outer.receipt, names) as Fields;
-    const blobDigestSigned = (decodeCbor(manifest) as Record<string, Bytes>).blob_digest;
     check(equal(receipt.manifest_digest, sha256(manifest)), "a receipt for this manifest");
-    check(equal(receipt.blob_digest, blobDigestSigned), "a receipt for this blob");
+    check(equal(receipt.blob_digest, (decodeCbor(manifest) as Fields).blob_digest), "a receipt for this blob");
     return receipt;
   }
 }

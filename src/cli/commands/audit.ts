@@ -8,7 +8,7 @@ import { QflareError } from "../../core/error.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { loadKeystore } from "../../device/keystore.ts";
 import { type AuditSummary, verifyAudit } from "../../server/audit-verify.ts";
-import { readLogKeys, readServerPublicKey } from "../../server/keys.ts";
+import { readLogKeys, readLogPublicKey } from "../../server/keys.ts";
 import { BLOB_FOLDER } from "../../server/server.ts";
 import { BlobStore } from "../../server/store/blobs.ts";
 import { type LogTrust, logOrigin } from "../../wire/checkpoint.ts";
@@ -70,7 +70,7 @@ export function addAuditCommand(program: Command): Command {
 
 export async function verifyFolder(dataDir: string, earlier: readonly string[] = []): Promise<AuditSummary> {
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), systemRandom);
-  return await readLedger(dataDir, (db) => verifyAudit(db, readServerPublicKey(dataDir), { earlier, blobs }));
+  return await readLedger(dataDir, (db) => verifyAudit(db, readLogPublicKey(dataDir), { earlier, blobs }));
 }
 
 /** As a stranger: by the log's files alone. */
@@ -132,8 +132,8 @@ function logKeyOf({ key, keystore }: Flags): NoteKey {
 function pinnedKey(path: string): NoteKey {
   const keystore = loadKeystore(path);
   if (keystore === undefined) throw new UsageError(`--keystore: there is no ${path}`);
-  const { signature_public_key } = identityMessage.decode(keystore.identity);
-  return noteKey(logOrigin(keystore.run_id), "ml-dsa-44", signature_public_key);
+  const { log_public_key } = identityMessage.decode(keystore.identity);
+  return noteKey(logOrigin(keystore.run_id), "ml-dsa-44", log_public_key);
 }
 
 function vkey(text: string, flag: string): NoteKey {

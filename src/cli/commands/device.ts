@@ -6,7 +6,8 @@ import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
-import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
+import { Device, type ProvenReceipt, type Round } from "../../device/device.ts";
+import type { DeviceEvent } from "../../device/event.ts";
 import { createProcessTrainer } from "../../device/process-trainer.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
 import type { ModelDescription } from "../../learning/model.ts";
@@ -19,12 +20,14 @@ import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { endWithInput, interrupted } from "../system.ts";
 import { readToken, type TokenFlags } from "../token-input.ts";
+import { addDeviceAdminCommands } from "./device-admin.ts";
 
 interface Flags extends DataOptions, TokenFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
+  readonly suite?: string;
   readonly witnessPolicy?: string;
   readonly receipts?: string;
   readonly partition: string;
@@ -65,6 +68,13 @@ export function addDeviceCommand(program: Command): void {
   common(device.command("status").description("what the key file says, and whether the server knows it"))
     .addHelpText("after", "\nExample:\n  qflare device status --keystore device.key")
     .action(async (flags: Flags) => await status(flags));
+  common(
+    device.command("rekey").description("replace the device's keys by new ones, signed by the old; not while it runs"),
+  )
+    .option("--suite <name>", `suite that the new keys are for: ${SUITE_NAMES.join(", ")} (default: as before)`)
+    .addHelpText("after", "\nExample:\n  qflare device rekey --keystore device.key --suite QF3-LONGTERM")
+    .action(async (flags: Flags) => await rekey(flags));
+  addDeviceAdminCommands(device);
 }
 
 function common(command: Command): Command {
@@ -75,7 +85,7 @@ function common(command: Command): Command {
     .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
       "--suites <names>",
-      `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
+      `suites to use, preferred first; the first decides the keys (default: ${SUITE_NAMES.join(",")})`,
     )
     .option("--json", "one JSON object a line");
 }
@@ -151,6 +161,19 @@ async function status(flags: Flags): Promise<void> {
   }
   const { name, id, url } = device;
   output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
+}
+
+async function rekey(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const suite = flags.suite === undefined ? undefined : suitesOf(flags.suite)[0];
+  const device = Device.open(deviceOptions(flags, output));
+  try {
+    await device.rekey(suite);
+  } finally {
+    device.close();
+  }
+  const { name, id, url } = device;
+  output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
 }
 
 /** What a device of the command line trains with. examples: of its data set, where the program holds one. */
@@ -272,9 +295,11 @@ function readPlan(json: string): TrainingPlan {
 function describe(event: DeviceEvent): string {
   switch (event.event) {
     case "session":
-      return `session open with ${event.suite}`;
-    case "enclave":
-      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${event.replaced ? ", a new identity" : ""}`;
+      return event.resumed ? `session goes on under new keys (${event.suite})` : `session open with ${event.suite}`;
+    case "enclave": {
+      const identity = event.replaced ? ", a new identity" : "";
+      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${identity}`;
+    }
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":

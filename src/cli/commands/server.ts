@@ -19,6 +19,7 @@ import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
+import { type AdminFlags, withAdmin } from "../with-admin.ts";
 
 interface Flags {
   readonly dataDir: string;
@@ -42,6 +43,24 @@ export function addServerCommand(program: Command): void {
       "\nExample:\n  qflare server --data-dir /var/lib/qflare --host 0.0.0.0 --target 20 --rounds 50",
     );
   addSettings(command).action(async (flags: Flags) => await run(flags, readSettings({ ...flags }, process.env)));
+  addRotateCommand(command);
+}
+
+/** Its options are those of the server command too, which takes them first. */
+function addRotateCommand(server: Command): void {
+  server
+    .command("rotate")
+    .description("on a running server: put the announced identity into force and announce another")
+    .option("--data-dir <folder>", "data folder of the running server", ".qflare")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare server rotate --data-dir /var/lib/qflare")
+    .action(async (_own: AdminFlags, command: Command) => {
+      await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
+        const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
+        const { fingerprint, next_fingerprint } = rotated;
+        output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
+      });
+    });
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {

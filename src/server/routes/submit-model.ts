@@ -1,15 +1,15 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence, digest, then the
-// one transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence, digest,
+// then the one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be, utf8 } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
-import { signature } from "../../crypto/signature.ts";
+import { signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
@@ -54,9 +54,8 @@ function readSigned({ session, plaintext }: Opened): SignedManifest {
   const submit = submitMessage.decode(plaintext);
   const manifest = manifestMessage.decode(submit.manifest);
   const { id, signature_public_key } = session.device;
-  const scheme = signature("ML-DSA-44");
   const isOwn = equal(manifest.device_id, id);
-  if (!isOwn || !scheme.verify(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
+  if (!isOwn || !verifyUnderKey(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
     throw new QflareError("update.signature");
   }
   return { manifest, encoded: submit.manifest, signature: submit.signature };
@@ -107,7 +106,7 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
 
 async function signedReceipt({ policy, keys, audit }: GatewayPorts, row: UpdateRow): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
-  const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, receipt, CONTEXTS.receipt);
+  const signed = signature("ML-DSA-44").sign(keys.log.secretKey, receipt, CONTEXTS.receipt);
   const proof = utf8(await audit.prove(row.audit_index));
   return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
 }

@@ -36,6 +36,8 @@ describe("a streaming mean", () => {
     assert.throws(() => mean.finish(), coded("aggregation.precondition"));
     assert.equal(add(1, 2, 3, 4), undefined);
     assert.deepEqual([...mean.finish().delta], [1, 2, 3, 4]);
+    assert.throws(() => add(1, 2, 3, 4), TypeError);
+    assert.throws(() => mean.finish(), TypeError);
   });
 
   it("refuses weights and lengths that are none", () => {

@@ -87,7 +87,7 @@ async function addDevice(
     .execute();
 }
 
-const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, keys.signaturePublicKey);
+const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, keys.log.publicKey);
 
 const altered = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(bytes, (byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
@@ -153,7 +153,7 @@ const TAMPERINGS: Readonly<Record<string, readonly [Tampering, RegExp]>> = {
         ...server,
         db: server.db,
         runId: server.runId,
-        keys: { ...server.keys, signatureSecretKey: pair.secretKey, signaturePublicKey: pair.publicKey },
+        keys: { log: pair },
       } as TestServer);
     },
     /^newest checkpoint: .* is not signed by the pinned key$/,
@@ -413,7 +413,7 @@ describe("the audit log", () => {
     const kept = server.audit.newest!.note;
     await rewrite(server, 3, () => ({ at: 1 }));
     assert.deepEqual((await verified(server)).problems, []);
-    const { problems } = await verifyAudit(server.db, server.keys.signaturePublicKey, { earlier: [kept] });
+    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept] });
     assert.deepEqual(problems, ["earlier checkpoint 1 has another root than the log: its history was rewritten"]);
   });
 
@@ -425,7 +425,7 @@ describe("the audit log", () => {
       .where("position", "=", kept.size - 1)
       .execute();
     await signAnew(server);
-    const { problems } = await verifyAudit(server.db, server.keys.signaturePublicKey, { earlier: [kept.note] });
+    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept.note] });
     assert.ok(problems.includes(`earlier checkpoint 1 is over ${kept.size} entries, the log holds ${kept.size - 1}`));
   });
 
