@@ -1,7 +1,8 @@
 // Whether this device may seal to an enclave of any hardware: its evidence is genuine and what the device's policy
 // wants, bound to the keys, policy and dates that come with it and to the device's own nonce, and the audit log names
 // that enclave and that program. The log is the one whose checkpoint the device keeps, so that a server cannot show one
-// enclave to this device and another to the rest without both being there for all to see.
+// enclave to this device and another to the rest without both being there for all to see. An enclave that comes after
+// another must be its successor.
 
 import { appraise } from "../attestation/appraisal.ts";
 import type { Binding } from "../attestation/binding.ts";
@@ -74,4 +75,18 @@ async function requireLogged(offered: EvidencePackage, binding: Binding, ports: 
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
   await ports.log.takeProof(log_entry, log_index, logProofText(log_proof));
+}
+
+/**
+ * Epochs go forward, each has one key, and an identity ends only with its epoch: an enclave that was put back to an
+ * earlier state is refused. Returns whether the identity is a new one.
+ */
+export function requireSuccessor(before: Binding, enclave: Binding): boolean {
+  const isSameIdentity = equal(enclave.signature_public_key, before.signature_public_key);
+  const isSame = isSameIdentity && equal(enclave.kem_public_key, before.kem_public_key);
+  if (enclave.epoch < before.epoch || (enclave.epoch === before.epoch && !isSame)) {
+    const fact = `expected epoch ${before.epoch} as it was or a later one, got another ${enclave.epoch}`;
+    throw new QflareError("evidence.refused", fact);
+  }
+  return !isSameIdentity;
 }

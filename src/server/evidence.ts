@@ -2,19 +2,18 @@
 // seconds for each; every device gets the path of its own nonce. A new enclave's evidence is held against the server's
 // own policy first: what the server would not take, it does not show to others.
 
-import { appraise } from "../attestation/appraisal.ts";
-import type { Evidence } from "../attestation/evidence.ts";
+import { bindingMessage } from "../attestation/binding.ts";
 import { decodeEvidence } from "../attestation/evidence-message.ts";
-import type { AppraisalPolicy } from "../attestation/policy.ts";
 import { utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
-import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import type { EvidencePackage } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
+import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { Epochs } from "./epochs.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -33,27 +32,33 @@ interface Asking {
 
 export interface EvidencePorts {
   readonly enclave: EnclaveLink;
+  readonly epochs: Epochs;
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly random: Random;
   /** The run's, encoded. */
   readonly policy: Bytes;
-  /** What the enclave's own evidence has to meet. */
-  readonly appraisal: AppraisalPolicy;
-  /** What the vendor says about the platform, as JSON; null where there is none. Asked for each time. */
-  collateral(): Bytes | null;
+  readonly own: OwnEvidence;
 }
 
 export class EvidenceDesk {
   readonly #ports: EvidencePorts;
-  readonly #run: Policy;
   #asking: Asking[] = [];
   /** Of the enclave process whose evidence was found good. */
   #goodGeneration: number | undefined;
 
   constructor(ports: EvidencePorts) {
     this.#ports = ports;
-    this.#run = policyMessage.decode(ports.policy);
+  }
+
+  /** Grows with every new key. */
+  get epoch(): number {
+    return this.#ports.enclave.facts.epoch;
+  }
+
+  /** Whether what a device seals for this round will open. */
+  isFor(round: number): boolean {
+    return this.#ports.enclave.holdsKeyOf(round);
   }
 
   get(nonce: Bytes): Promise<EvidencePackage> {
@@ -63,24 +68,21 @@ export class EvidenceDesk {
     });
   }
 
-  /**
-   * keep: told of the evidence before it is judged. Throws evidence.refused where it is not what the server's policy
-   * wants.
-   */
-  async check(keep: (evidence: Evidence) => void): Promise<void> {
-    const nonce = this.#ports.random.bytes(NONCE_BYTES);
+  /** Keeps the evidence of the open enclave. Throws evidence.refused where it is not what the server's policy wants. */
+  async check(): Promise<void> {
+    const { own, random } = this.#ports;
+    const nonce = random.bytes(NONCE_BYTES);
     const [offer] = await this.#attest([nonce]);
-    keep(decodeEvidence(offer!.evidence));
+    own.keep(decodeEvidence(offer!.evidence));
     this.#judge(offer!, nonce);
   }
 
   async #serve(): Promise<void> {
     const batch = this.#asking.slice(0, LIMITS.devicesPerRoundMax);
+    const nonces = batch.map((asking) => asking.nonce);
     try {
-      const offers = await this.#attest(batch.map((asking) => asking.nonce));
-      if (this.#goodGeneration !== this.#ports.enclave.generation) this.#judge(offers[0]!, batch[0]!.nonce);
-      const entry = await this.#logEntry();
-      for (const [i, asking] of batch.entries()) asking.resolve({ ...offers[i]!, ...entry });
+      const packages = await this.#ports.epochs.forEvidence(() => this.#make(nonces));
+      for (const [i, asking] of batch.entries()) asking.resolve(packages[i]!);
     } catch (error) {
       for (const asking of batch) asking.reject(error);
     }
@@ -88,33 +90,35 @@ export class EvidenceDesk {
     if (this.#asking.length > 0) await this.#serve();
   }
 
+  async #make(nonces: readonly Bytes[]): Promise<EvidencePackage[]> {
+    const offers = await this.#attest(nonces);
+    if (this.#goodGeneration !== this.#ports.enclave.generation) this.#judge(offers[0]!, nonces[0]!);
+    const entry = await this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
+    return offers.map((offer) => ({ ...offer, ...entry }));
+  }
+
   async #attest(nonces: readonly Bytes[]): Promise<Quote[]> {
-    const { enclave, clock, policy, collateral } = this.#ports;
-    await enclave.ready();
+    const { enclave, clock, policy, own } = this.#ports;
     const { answer } = await enclave.call("attest", { nonces: [...nonces], at: clock.nowMs() });
     const { evidence, binding } = answer;
-    const shared = { evidence, binding, collateral: collateral(), policy, nonce_count: nonces.length };
+    const shared = { evidence, binding, collateral: own.collateral(), policy, nonce_count: nonces.length };
     const paths = inclusionPaths(nonces.map((nonce) => leafHash(nonce)));
     return paths.map((nonce_path, nonce_index) => ({ ...shared, nonce_index, nonce_path }));
   }
 
   /** Throws log.witness where witnesses have yet to cosign the entry: devices ask again. */
-  async #logEntry(): Promise<Omit<EvidencePackage, keyof Quote>> {
+  async #logEntry(epoch: number): Promise<Omit<EvidencePackage, keyof Quote>> {
     const { enclave, audit } = this.#ports;
-    const { index, entry } = enclave.facts.started;
+    const { epoch: named, started } = enclave.facts;
+    // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
+    if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
+    const { index, entry } = started;
     return { log_entry: entry, log_index: index, log_proof: utf8(await audit.prove(index, "served")) };
   }
 
   #judge(offer: Quote, nonce: Bytes): void {
-    const { clock, appraisal, policy, enclave } = this.#ports;
-    const { ok, reasons } = appraise(offer, {
-      nowMs: clock.nowMs(),
-      policy: appraisal,
-      runId: this.#run.run_id,
-      policyHash: policyHash(policy),
-      nonce,
-    });
-    if (!ok) throw new QflareError("evidence.refused", `this server's own: ${reasons.join("; ")}`);
+    const { clock, own, policy, enclave } = this.#ports;
+    requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), nonce, policy });
     this.#goodGeneration = enclave.generation;
   }
 }

@@ -24,7 +24,10 @@ import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts"
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { Departures } from "./departures.ts";
-import { EnclaveLink } from "./enclave-link.ts";
+import type { OwnEvidence } from "./enclave-examination.ts";
+import { type EnclaveHost, localHost } from "./enclave-host.ts";
+import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
+import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
@@ -32,8 +35,10 @@ import { examineHost, type HostIsolation, requireIsolation } from "./isolation.t
 import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
+import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
+import { type RemoteAddress, RemoteHost } from "./remote-enclave.ts";
 import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
@@ -69,6 +74,11 @@ export interface ServerOptions {
   readonly suites: readonly SuiteName[];
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
+  readonly epochs?: EpochSettings;
+  /** An enclave elsewhere; by default its process is started here. */
+  readonly enclave?: RemoteEnclave;
+  /** What is done where the enclave's keys are lost; by default the server stops. */
+  readonly lostEnclave?: LostEnclave;
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
@@ -85,6 +95,12 @@ export interface ServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+}
+
+export interface RemoteEnclave {
+  readonly address: RemoteAddress;
+  /** SHA-256 of its certificate, hexadecimal. */
+  readonly pin: string;
 }
 
 export interface RunningServer {
@@ -110,7 +126,10 @@ const EVIDENCE_FILE = "evidence.json";
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
   const isolation = await examineHost(teeOf(options));
-  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  // Of an enclave elsewhere it is the enclave that says how isolated it is.
+  if (options.enclave === undefined) {
+    requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  }
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
@@ -171,18 +190,22 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const keyFolder = join(dataDir, "enclave");
-  const tee = teeOf(options);
-  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired, tee });
-  const registry = new Registry({ ...base, keys, runId });
+  const host = await enclaveHost(options, isolation);
+  const { rounds: epochRounds, timeMs } = options.epochs ?? DEFAULT_EPOCHS;
+  const graceMs = epochGraceMs(options.rounds.deadlineMs);
+  const evidenceMs = timeMs + graceMs;
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
+  const { lostEnclave = "stop" } = options;
+  const own = ownEvidence(options);
+  const run = { policy: policyBytes, ledger, models, lostEnclave, own };
+  const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
+  const registry = new Registry({ ...base, keys, runId });
   const events = new Events();
-  const appraisal = options.evidencePolicy ?? { allow_simulated: true };
-  const collateral = options.evidenceCollateral ?? (() => null);
-  const evidence = new EvidenceDesk({ ...base, enclave, policy: policyBytes, appraisal, collateral });
   const state = new RunState();
-  const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
+  const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
+  const evidence = new EvidenceDesk({ ...base, enclave, epochs, policy: policyBytes, own });
+  const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({
@@ -200,6 +223,22 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
 }
 
+async function enclaveHost(options: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
+  const { enclave, dataDir, tee = "auto" } = options;
+  if (enclave === undefined) return localHost(join(dataDir, "enclave"), isolation, teeOf(options));
+  const required = tee === "auto" ? undefined : tee;
+  return new RemoteHost(enclave.address, enclave.pin, await loadLinkIdentity(dataDir), required);
+}
+
+/** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */
+function ownEvidence({ dataDir, evidencePolicy, evidenceCollateral }: ServerOptions): OwnEvidence {
+  return {
+    policy: evidencePolicy ?? { allow_simulated: true },
+    collateral: evidenceCollateral ?? (() => null),
+    keep: (made) => writeFileSync(join(dataDir, EVIDENCE_FILE), `${JSON.stringify(evidenceFile(made))}\n`),
+  };
+}
+
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
   const { blobs, ledger, audit, enclave, gateway } = parts;
   await blobs.prepare();
@@ -208,19 +247,12 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await parts.rotation.finish();
   parts.witnesses.start();
   await enclave.ready();
-  await checkEvidence(options, parts);
+  await parts.evidence.check();
   await storeFirstModel(options, parts);
   const port = await listen(gateway, options);
   await logStart(options, parts);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
-}
-
-/** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */
-async function checkEvidence({ dataDir }: ServerOptions, { evidence }: Parts): Promise<void> {
-  await evidence.check((made) => {
-    writeFileSync(join(dataDir, EVIDENCE_FILE), `${JSON.stringify(evidenceFile(made))}\n`);
-  });
 }
 
 function teeOf({ tee = "auto" }: ServerOptions): Tee {

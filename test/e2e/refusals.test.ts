@@ -34,6 +34,8 @@ const TEXTS: readonly string[] = [
   "qkd_link",
   "evidence_policy",
   "evidence_collateral",
+  "enclave",
+  "enclave_pin",
 ];
 
 function camel(name: string): string {

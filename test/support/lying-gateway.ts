@@ -39,7 +39,7 @@ import { policyHash, policyMessage } from "../../src/wire/policy.ts";
 import { formatToken } from "../../src/wire/token.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { WorkAnswer, WorkRequest } from "../../src/wire/work.ts";
-import { surroundings } from "./enclave.ts";
+import { openingOf, surroundings } from "./enclave.ts";
 import { type LoggedEntry, TestLog } from "./log.ts";
 import { TINY_MODEL } from "./server.ts";
 import { mldsa } from "./session.ts";
@@ -95,7 +95,7 @@ export async function openRun(
   });
   const around = surroundings(attester);
   const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), around);
-  const opened = await enclave.open({ policy, resume: null, at: openedAtMs });
+  const opened = await enclave.open(openingOf(policy, { at: openedAtMs }));
   const { statement, signature } = enclave.genesis({ at: openedAtMs }, model);
   const kemPublicKey = opened.kem_public_key;
   const { codeDigest } = around;
