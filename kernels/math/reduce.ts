@@ -196,6 +196,43 @@ function exchangeFour(a: usize, b: usize): void {
   v128.store(b, f32x4.pmax(x, y));
 }
 
+/**
+ * out[i] = mean of the kept values of a column nearest to the mean of its rows middle and other. In each row from first
+ * to first + kept + steps - 1 lies the column's value of that rank, float32; out: float64. The kept values stand side by
+ * side from one of the ranks first to first + steps, so of two values kept ranks apart one enters: the upper one where
+ * it is strictly nearer, which is where their sum is less than that of the two in the middle.
+ */
+export function meanAround(
+  out: usize,
+  rows: usize,
+  stride: usize,
+  middle: i32,
+  other: i32,
+  first: i32,
+  steps: i32,
+  kept: i32,
+  length: i32,
+): void {
+  const a = rows + <usize>middle * stride;
+  const b = rows + <usize>other * stride;
+  const always = rows + <usize>(first + steps) * stride;
+  const window = <usize>kept * stride;
+  const k = f64x2.splat(<f64>kept);
+  const start = rows + <usize>first * stride;
+  const end = (<usize>length) << 2;
+  for (let i: usize = 0; i < end; i += 8) {
+    const both = f64x2.add(widened(a + i), widened(b + i));
+    let sum = f64x2.splat(0);
+    for (let p = always + i; p < start + window + i; p += stride) sum = f64x2.add(sum, widened(p));
+    for (let p = start + i; p < always + i; p += stride) {
+      const x = widened(p);
+      const y = widened(p + window);
+      sum = f64x2.add(sum, v128.bitselect(y, x, f64x2.gt(both, f64x2.add(x, y))));
+    }
+    v128.store(out + (i << 1), f64x2.div(sum, k));
+  }
+}
+
 /** rows[r][i] -= rows[reference][i] for every row; the reference itself comes last. */
 export function subtractRow(rows: usize, count: i32, stride: usize, reference: i32, length: i32): void {
   const subtrahend = rows + <usize>reference * stride;
