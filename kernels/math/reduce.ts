@@ -108,12 +108,10 @@ export function squares(x: usize, length: i32): f64 {
   let d = f64x2.splat(0);
   const end = x + ((<usize>length) << 2);
   while (x < end) {
-    const u = v128.load(x);
-    const v = v128.load(x, 16);
-    a = f64x2.add(a, square(f64x2.promote_low_f32x4(u)));
-    b = f64x2.add(b, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(u, u, 2, 3, 2, 3))));
-    c = f64x2.add(c, square(f64x2.promote_low_f32x4(v)));
-    d = f64x2.add(d, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    a = f64x2.add(a, square(widened(x)));
+    b = f64x2.add(b, square(widened(x + 8)));
+    c = f64x2.add(c, square(widened(x + 16)));
+    d = f64x2.add(d, square(widened(x + 24)));
     x += 32;
   }
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
