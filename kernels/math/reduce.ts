@@ -195,10 +195,10 @@ function exchangeFour(a: usize, b: usize): void {
 }
 
 /**
- * out[i] = mean of the kept values of a column nearest to the mean of its rows middle and other. In each row from first
- * to first + kept + steps - 1 lies the column's value of that rank, float32; out: float64. The kept values stand side by
- * side from one of the ranks first to first + steps, so of two values kept ranks apart one enters: the upper one where
- * it is strictly nearer, which is where their sum is less than that of the two in the middle.
+ * out[i] = mean of the kept values of a column nearest to the mean of its rows middle and other; out: float64. In each
+ * row from first to first + kept + steps - 1 lies the column's value of that rank, float32. The kept values stand side
+ * by side from one of the ranks first to first + steps, so of two values kept ranks apart one enters: the upper one
+ * where it is strictly nearer, which is where their sum is less than that of the two in the middle.
  */
 export function meanAround(
   out: usize,
