@@ -97,21 +97,21 @@ function plainTrimmed(rows: Float32Array[], length: number, f: number): Float32A
 
 interface Times {
   readonly least: number;
-  readonly middle: number;
-  /** Least time that this thread had a processor: what is left of the first two when others want it too. */
+  /** Least time that this thread had a processor: what a quiet machine would come near to. */
   readonly busy: number;
 }
 
 /** In milliseconds. A slow reference runs on a tenth of the columns and is scaled. */
 function time(run: () => unknown, runs: number): Times {
   run();
-  const all = Array.from({ length: runs }, () => {
+  const out = { least: Number.POSITIVE_INFINITY, busy: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < runs; i++) {
     const [start, busy] = [performance.now(), busyMs()];
     run();
-    return [performance.now() - start, busyMs() - busy];
-  });
-  const walls = all.map(([wall]) => wall).sort((a, b) => a - b);
-  return { least: walls[0], middle: walls[runs >> 1], busy: Math.min(...all.map(([, busy]) => busy)) };
+    out.least = Math.min(out.least, performance.now() - start);
+    out.busy = Math.min(out.busy, busyMs() - busy);
+  }
+  return out;
 }
 
 function busyMs(): number {
@@ -143,16 +143,17 @@ function randomRows(n: number, length: number): Float32Array[] {
 
 function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const rows = randomRows(n, length);
-  const { least, middle, busy } = time(() => run(rows, length), RUNS);
+  const own = time(() => run(rows, length), RUNS);
   const copying = time(() => copyAll(rows, length), RUNS);
   const tenth = Math.ceil(length / 10);
   const few = rows.map((row) => row.subarray(0, tenth));
   const plainMs = plain === undefined ? undefined : (time(() => plain(few, tenth), 2).least * length) / tenth;
   const numpyTime = numpy === undefined ? undefined : numpyMs(numpy, n, length);
-  const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / least).toFixed(1)}x`);
+  const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / own.least).toFixed(1)}x`);
+  const shown = (of: Times) => `least ${of.least.toFixed(1)} ms, processor ${of.busy.toFixed(1)} ms`;
   console.log(
-    `${name}, ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, processor ${busy.toFixed(1)} ms, aim ${bar * share} ms, ` +
-      `bare copying of the rows ${copying.least.toFixed(1)} ms, processor ${copying.busy.toFixed(1)} ms, plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
+    `${name}, ${n} x ${length}: ${shown(own)}, aim ${bar * share} ms; bare copying of the rows: ${shown(copying)}; ` +
+      `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
   );
 }
 

@@ -33,8 +33,12 @@ export const enrolled = (token: Term, kemPublicKey: Term, signer: Term): Term =>
 /** The device of the token takes the server with this signing key for its own, and itself for enrolled. */
 export const deviceEnrolled = (token: Term, serverSigner: Term): Term => term("device_enrolled", token, serverSigner);
 
-const identityOf = (signer: Term): Term => term("m_identity", ONE, verifyKey(signer), term("c_certificate"));
-const fingerprintOf = (signer: Term): Term => hash(identityOf(signer));
+/** The other key of an identity verifies nothing here. */
+function identityOf(tables: Tables, signer: Term): Term {
+  const keys = { signature_public_key: verifyKey(signer), longterm_public_key: term("c_longterm_key") };
+  return messageTerm(tables, "identity", { v: ONE, ...keys, tls_certificate_sha256: term("c_certificate") });
+}
+const fingerprintOf = (tables: Tables, signer: Term): Term => hash(identityOf(tables, signer));
 const nameOf = (token: Term): Term => term("c_name", token);
 const deviceKemKey = (token: Term): Term => kemKey("static", term("dk", token));
 export const signerUnder = (token: Term): Term => term("ds", token);
@@ -53,7 +57,7 @@ function requestOf(tables: Tables, token: Term, kemPublicKey: Term, signer: Term
     {
       ...{ v: ONE, enrollment_token: token, name: nameOf(token), kem: term("c_kem"), kem_public_key: kemPublicKey },
       ...{ signature_scheme: term("c_signature"), signature_public_key: verifyKey(signer) },
-      server_fingerprint: fingerprintOf(serverSigner),
+      server_fingerprint: fingerprintOf(tables, serverSigner),
     },
     ["enrollment_token", "name", "kem_public_key", "signature_public_key"],
   );
@@ -82,7 +86,7 @@ function deviceClauses(tables: Tables, { unchecked }: EnrolmentModel): Clause[] 
   const token = honestToken(T);
   // Without the comparison of fingerprints the device takes whatever identity it is told, here the one of signer K.
   const server = unchecked === "fingerprint" ? K : SERVER_KEY;
-  const told = att(identityOf(server));
+  const told = att(identityOf(tables, server));
   const { message, signature, whole } = requestOf(tables, token, deviceKemKey(token), signerUnder(token), server);
   const id = idOf(tables, deviceKemKey(token), signerUnder(token));
   const answer = answerOf(tables, whole, id, { name: Name, run: Run, at: At });
@@ -118,7 +122,7 @@ function serverClauses(tables: Tables, { unchecked, refused }: EnrolmentModel): 
 export function enrolmentClauses(tables: Tables, model: EnrolmentModel = {}): Clause[] {
   return [
     // A token's id and name are no secret.
-    ...clauses([att(honestToken(T)), att(verifyKey(SERVER_KEY)), att(identityOf(SERVER_KEY))]),
+    ...clauses([att(honestToken(T)), att(verifyKey(SERVER_KEY)), att(identityOf(tables, SERVER_KEY))]),
     ...deviceClauses(tables, model),
     ...(model.absent === "server" ? [] : serverClauses(tables, model)),
   ];

@@ -32,7 +32,7 @@ export const PROVERS: readonly Prover[] = [
     program: "eprover",
     extension: "p",
     format: tptp,
-    options: (secondsMax) => ["-tKBO6", "-WSelectGroundNegLit", "--silent", `--cpu-limit=${secondsMax}`],
+    options: (secondsMax) => ["-tKBO6", "-WSelectNewComplexAHP", "--silent", `--cpu-limit=${secondsMax}`],
     reached: /SZS status Unsatisfiable/,
     unreachable: /SZS status Satisfiable/,
   },

@@ -4,6 +4,7 @@ import { att, later } from "./attacker.ts";
 import { type Obligation, obligation, type Question } from "./obligation.ts";
 import {
   deviceGot,
+  deviceHolds,
   deviceKem,
   deviceReady,
   deviceSigner,
@@ -102,6 +103,21 @@ const SECRECY: readonly Obligation[] = [
     "server-signer-leaked-answers",
     "answers stay secret although the server's signing key leaked before",
     asks(READ_DOWN, {}, { leaks: [SERVER_KEY] }),
+  ),
+];
+
+const RESUMPTION: readonly Obligation[] = [
+  obligation(
+    "property",
+    "resumption-secret",
+    "the resumption secret of a device's session stays secret",
+    asks([deviceHolds(I, H), att(H)]),
+  ),
+  obligation(
+    "property",
+    "resumption-forward-secret",
+    "the resumption secret of a device's session stays secret although every long-term key leaks later",
+    asks([deviceHolds(I, H), later(H)], {}, { leaksLater: ALL_KEYS }),
   ),
 ];
 
@@ -334,6 +350,7 @@ const SANITY: readonly Obligation[] = [
 
 export const SESSION_OBLIGATIONS: readonly Obligation[] = [
   ...SECRECY,
+  ...RESUMPTION,
   ...AUTHENTICITY,
   ...LIMITS,
   ...CONTROLS,

@@ -22,11 +22,13 @@ export interface SessionModel {
 
 const { I, S, U, L, P, K, G, E, M } = variables("I", "S", "U", "L", "P", "K", "G", "E", "M");
 const { Q, Q2, R1, R2, Path, Sid } = variables("Q", "Q2", "R1", "R2", "Path", "Sid");
-const { Ns, Exp, Ekh, Nd, Ts } = variables("Ns", "Exp", "Ekh", "Nd", "Ts");
+const { Ns, Exp, Ekh, Nd, Ts, Psk } = variables("Ns", "Exp", "Ekh", "Nd", "Ts", "Psk");
 
 export const SERVER_KEY: Term = term("ss");
 const ONE = term("c_one");
 const NOW = term("c_now");
+/** Which key held beforehand: the model has one at most, and its id is no secret. */
+const NO_PSK = term("c_psk_id");
 const STRONG = term("c_strong");
 export const WEAK: Term = term("c_weak");
 const BOTH = term("c_strong_then_weak");
@@ -52,6 +54,7 @@ export function helloOf(tables: Tables, i: Term, s: Term): Term {
     nonce: term("nd", i, s),
     timestamp: NOW,
     ephemeral_public_key: kemKey("ephemeral", term("ek", i, s)),
+    psk_ids: NO_PSK,
   });
 }
 
@@ -89,7 +92,7 @@ function viewOf(tables: Tables, isPskSecret: boolean, exchanged: Exchanged): Vie
 }
 
 /** answers: sequence number of the request, for a request its own. */
-function recordTerm(
+export function recordTerm(
   tables: Tables,
   keys: SessionKeyTerms,
   place: { direction: "client" | "server"; sid: Term; sequence: Term; answers: Term },
@@ -118,6 +121,8 @@ export const serverGot = (i: Term, hello: Term, path: Term, m: Term): Term =>
   term("server_got", kemKeyOf(i), deviceSigner(i), hello, path, m);
 /** The server begins a session in this suite with device i. */
 export const serverBegan = (i: Term, suite: Term): Term => term("server_began", kemKeyOf(i), deviceSigner(i), suite);
+/** The resumption secret of a session that device i has. */
+export const deviceHolds = (i: Term, resumption: Term): Term => term("device_holds", i, resumption);
 /** What device i sends in session s, named by the server's nonce that it saw, path and sequence number. */
 export const up = (i: Term, s: Term, ns: Term, path: Term, q: Term): Term => term("up", i, s, ns, path, q);
 /** What the server answers to device i. */
@@ -134,7 +139,7 @@ function deviceClauses(tables: Tables, model: SessionModel): Clause[] {
     tables,
     "answer",
     {
-      ...{ v: ONE, suite: STRONG, session_id: Sid, nonce: Ns, expires_at: Exp, enclave_key_hash: Ekh },
+      ...{ v: ONE, suite: STRONG, session_id: Sid, nonce: Ns, expires_at: Exp, enclave_key_hash: Ekh, psk_id: NO_PSK },
       ephemeral_ciphertext: kemCiphertext("ephemeral", ephemeralKey, R1),
       static_ciphertext: kemCiphertext("static", kemKeyOf(I), R2),
     },
@@ -158,6 +163,7 @@ function deviceClauses(tables: Tables, model: SessionModel): Clause[] {
     ...clauses([att(hello), att(helloSignature)]),
     clause(ready, att(answer), att(view.answerSignature), att(view.serverConfirmation)),
     clause(deviceReady(I, S, Ns, Exp), ready),
+    clause(deviceHolds(I, view.keys.resumption), ready),
     ...(model.absent === "device"
       ? []
       : [clause(att(view.deviceConfirmation), ready), clause(att(request), ready, att(Path), att(Q))]),
@@ -170,7 +176,7 @@ function serverClauses(tables: Tables, model: SessionModel): Clause[] {
     tables,
     "hello",
     {
-      ...{ v: ONE, suites: L, suite: U, nonce: Nd, timestamp: Ts, ephemeral_public_key: E },
+      ...{ v: ONE, suites: L, suite: U, nonce: Nd, timestamp: Ts, ephemeral_public_key: E, psk_ids: Psk },
       device_id: deviceIdTerm(tables, P, verifyKey(K)),
     },
     HELLO_NEEDS,
@@ -180,6 +186,7 @@ function serverClauses(tables: Tables, model: SessionModel): Clause[] {
   const answer = messageTerm(tables, "answer", {
     ...{ v: ONE, suite: U, session_id: sid, nonce: nonceFor(hello), expires_at: NOW },
     enclave_key_hash: term("c_enclave_key_hash"),
+    psk_id: NO_PSK,
     ephemeral_ciphertext: kemCiphertext("ephemeral", E, r1),
     static_ciphertext: kemCiphertext("static", P, r2),
   });

@@ -4,7 +4,11 @@
 import type { Message } from "../../src/core/shape.ts";
 import { answerMessage, helloMessage } from "../../src/wire/challenge.ts";
 import { enrolledMessage, enrollMessage } from "../../src/wire/enroll.ts";
+import { identityMessage } from "../../src/wire/identity.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
+import { rekeyedMessage, rekeyMessage } from "../../src/wire/rekey.ts";
+import { resumeAnswer, resumeHello } from "../../src/wire/resume.ts";
+import { rotationMessage } from "../../src/wire/rotation.ts";
 import {
   CONFIRMATIONS,
   DEVICE_ID,
@@ -13,6 +17,8 @@ import {
   isLabel,
   KEY_SCHEDULE,
   RECORD_CONTEXT,
+  RESUME_BINDER,
+  RESUME_SECRETS,
   TRANSCRIPT,
   UPDATE_CONTEXT,
 } from "../../src/wire/transcript.ts";
@@ -20,7 +26,9 @@ import { manifestMessage } from "../../src/wire/update.ts";
 import { expand, extract } from "./attacker.ts";
 import { type Term, term } from "./term.ts";
 
-export type MessageName = "hello" | "answer" | "enroll" | "enrolled" | "manifest";
+export type MessageName =
+  | ("hello" | "answer" | "resumeHello" | "resumeAnswer")
+  | ("enroll" | "enrolled" | "rekey" | "rekeyed" | "identity" | "rotation" | "manifest");
 export type Values = Readonly<Record<string, Term>>;
 
 export interface Tables {
@@ -29,6 +37,9 @@ export interface Tables {
   readonly transcript: Readonly<Record<keyof typeof TRANSCRIPT, Input>>;
   readonly confirmations: Readonly<Record<keyof typeof CONFIRMATIONS, Input>>;
   readonly secrets: readonly string[];
+  readonly resumeSecrets: readonly string[];
+  readonly binderKey: Input;
+  readonly binderMac: Input;
   readonly step: Input;
   readonly master: Input;
   readonly keys: Readonly<Record<keyof (typeof KEY_SCHEDULE)["keys"], Input>>;
@@ -44,14 +55,23 @@ export function productTables(): Tables {
     fields: {
       hello: fieldsOf(helloMessage),
       answer: fieldsOf(answerMessage),
+      resumeHello: fieldsOf(resumeHello),
+      resumeAnswer: fieldsOf(resumeAnswer),
       enroll: fieldsOf(enrollMessage),
       enrolled: fieldsOf(enrolledMessage),
+      rekey: fieldsOf(rekeyMessage),
+      rekeyed: fieldsOf(rekeyedMessage),
+      identity: fieldsOf(identityMessage),
+      rotation: fieldsOf(rotationMessage),
       manifest: fieldsOf(manifestMessage),
     },
     contexts: CONTEXTS,
     transcript: TRANSCRIPT,
     confirmations: CONFIRMATIONS,
     ...{ secrets, step, master, keys },
+    resumeSecrets: RESUME_SECRETS,
+    binderKey: RESUME_BINDER.key,
+    binderMac: RESUME_BINDER.mac,
     enrollMac: ENROLL_MAC,
     deviceId: DEVICE_ID,
     recordContext: RECORD_CONTEXT,

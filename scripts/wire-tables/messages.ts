@@ -10,7 +10,10 @@ import { identityMessage } from "../../src/wire/identity.ts";
 import { modelStatement } from "../../src/wire/model.ts";
 import { policyMessage } from "../../src/wire/policy.ts";
 import { receiptAnswer, receiptMessage } from "../../src/wire/receipt.ts";
+import { rekeyAnswer, rekeyedMessage, rekeyMessage, rekeyRequest } from "../../src/wire/rekey.ts";
 import { reportMessage } from "../../src/wire/report.ts";
+import { resumeAnswer, resumeChallengeAnswer, resumeHello, resumeRequest } from "../../src/wire/resume.ts";
+import { rotationAnnouncement, rotationMessage, rotationsAnswer } from "../../src/wire/rotation.ts";
 import { manifestMessage, submitMessage } from "../../src/wire/update.ts";
 import { workAnswer, workRequest } from "../../src/wire/work.ts";
 import type { Block } from "./page.ts";
@@ -28,6 +31,17 @@ export const MESSAGES: readonly AnyMessage[] = [
   helloMessage,
   challengeAnswer,
   answerMessage,
+  resumeRequest,
+  resumeHello,
+  resumeChallengeAnswer,
+  resumeAnswer,
+  rotationsAnswer,
+  rotationAnnouncement,
+  rotationMessage,
+  rekeyRequest,
+  rekeyMessage,
+  rekeyAnswer,
+  rekeyedMessage,
   workRequest,
   workAnswer,
   policyMessage,

@@ -22,14 +22,22 @@ const CLIENT_LIMITS = [
   "tokenAgeMsMax",
   "tokensMax",
   "suitesMax",
+  "suiteNameLengthMax",
+  "pskIdsMax",
+  "pskIdBytesMax",
   "clockSkewMsMax",
   "helloNonceMsMax",
   "sessionIdleMsMax",
+  "sessionKeyAgeMsMax",
+  "sessionBytesMax",
+  "sessionUnconfirmedMsMax",
   "sessionAgeMsMax",
   "sessionRecordsMax",
   "sequenceWindowBits",
   "sessionsPerDeviceMax",
   "sessionsMax",
+  "ticketsMax",
+  "identityRotationsMax",
   "controlMessageBytesMax",
   "workMessageBytesMax",
   "longPollMsMax",
@@ -93,6 +101,7 @@ function handshakeBytes(suite: Suite): number {
     nonce: none(32),
     timestamp: someTime,
     ephemeral_public_key: none(publicKey),
+    psk_ids: [],
   });
   const answer = answerMessage.encode({
     v: 1,
@@ -103,6 +112,7 @@ function handshakeBytes(suite: Suite): number {
     ephemeral_ciphertext: none(ciphertext),
     static_ciphertext: none(kemSizes(suite.static).ciphertext),
     enclave_key_hash: none(32),
+    psk_id: null,
   });
   const request = challengeRequest.encode({ message: hello, signature });
   return request.length + challengeAnswer.encode({ message: answer, signature, confirmation: none(32) }).length;

@@ -5,21 +5,21 @@
 import { equal } from "../core/bytes.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
 import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
-import { exchangeSizes, SUITES } from "../crypto/suite.ts";
+import { exchangeSizes, lengthsOver, SUITES } from "../crypto/suite.ts";
 import { ISOLATION_LEVELS } from "../isolation/level.ts";
 import { type Binding, reportData } from "./binding.ts";
 
 const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
 export const EVIDENCE_CONTEXT = "qflare/v1 simulated evidence";
 const REPORT_DATA_BYTES = 64;
-const KEM_KEY_BYTES = exchangeSizes(SUITES["QF2-HYBRID"].update).publicKey;
+const KEM_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.update))];
 
 export const simulatedBody = message("simulated evidence body", 32_768, {
   tee: oneOf("simulated"),
   isolation: oneOf(...ISOLATION_LEVELS),
   nonce_root: bytes(32),
-  kem_suite: oneOf("X25519+FrodoKEM-640-AES"),
-  kem_public_key: bytes(KEM_KEY_BYTES),
+  kem_suite: oneOf(...KEM_NAMES),
+  kem_public_key: bytes(...lengthsOver((suite) => exchangeSizes(suite.update).publicKey)),
   signature_suite: oneOf("ML-DSA-44"),
   signature_public_key: bytes(MLDSA.publicKey),
   policy_hash: bytes(32),

@@ -9,7 +9,9 @@ import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
+import { addServeCommands } from "./commands/enclave-serve.ts";
 import { addModelCommand } from "./commands/model.ts";
+import { addQkdCommand } from "./commands/qkd.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -41,9 +43,11 @@ function createProgram(): Command {
   const enclave = program.command("enclave").description("the enclave's program and evidence");
   addMeasureCommand(enclave);
   addEvidenceCommands(enclave);
+  addServeCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);
+  addQkdCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

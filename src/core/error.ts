@@ -22,6 +22,8 @@ export const ERRORS = {
   "enroll.name_taken": { status: 409, text: "Cannot enrol: a device with this name exists" },
   "session.refused": { status: 401, text: "Cannot authenticate" },
   "session.suite": { status: 400, text: "Cannot agree on a suite" },
+  "session.psk": { status: 409, text: "Cannot agree on a key held beforehand" },
+  "rekey.refused": { status: 409, text: "Cannot replace the device's keys" },
   "kem.length": { status: 400, text: "Cannot use KEM input" },
   "seal.broken": { status: 400, text: "Cannot open sealed blob: it is cut or altered, or another key's" },
   "kem.public_key": { status: 400, text: "Cannot use public key: it is not one of this KEM" },
@@ -65,6 +67,7 @@ export const ERRORS = {
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
   "isolation.insufficient": { status: 503, text: "Cannot start enclave: it would be isolated too little" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
+  "enclave.rollback": { status: 500, text: "Cannot restore enclave: its sealed state is not the newest" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
   "log.malformed": { status: 502, text: "Cannot read audit log" },
   "log.signature": { status: 502, text: "Cannot trust audit log: its checkpoint is not signed by the pinned key" },
@@ -76,6 +79,9 @@ export const ERRORS = {
   "witness.inconsistent": { status: 422, text: "Cannot cosign: the log is not a continuation of what was seen" },
   "anchor.mismatch": { status: 409, text: "Cannot trust anchor: the chain holds another root" },
   "anchor.unavailable": { status: 503, text: "Cannot reach the chain" },
+  "qkd.unavailable": { status: 503, text: "Cannot get quantum key: the KME does not give one" },
+  "qkd.refused": { status: 409, text: "Cannot get quantum key: the KME refuses" },
+  "qkd.malformed": { status: 502, text: "Cannot read what the KME says" },
   "config.invalid": { status: 400, text: "Cannot use configuration" },
 } as const satisfies Record<string, Entry>;
 

@@ -7,11 +7,14 @@ export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
   workMessageBytesMax: 256 * KIB,
-  frameBytesMax: 20 * MIB, // the keys of a full cohort and the report of the round before
+  frameBytesMax: 24 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
   urlLengthMax: 256,
   suitesMax: 8,
+  suiteNameLengthMax: 32,
+  pskIdsMax: 4,
+  pskIdBytesMax: 64,
 
   // connections: every device of a round waits for work on one, and opens another for its update
   connectionsMax: 25_000,
@@ -24,11 +27,20 @@ export const LIMITS = {
   clockSkewMsMax: 300_000,
   helloNonceMsMax: 600_000,
   sessionIdleMsMax: 15 * 60_000,
+  /** From one full handshake to the next, through any number of resumptions. */
   sessionAgeMsMax: 24 * 3_600_000,
+  /** Of one set of keys; then a resumption makes new ones. */
+  sessionKeyAgeMsMax: 3_600_000,
   sessionRecordsMax: 2 ** 20,
+  sessionBytesMax: 64 * 1024 * MIB,
+  sessionUnconfirmedMsMax: 30_000,
   sequenceWindowBits: 1024,
   sessionsMax: 100_000,
   sessionsPerDeviceMax: 4,
+  ticketsMax: 200_000,
+  identityRotationsMax: 6,
+  /** Identities of its server that a device still knows when they are no longer in force. */
+  formerIdentitiesMax: 16,
 
   // keys
   matrixCacheBytesMax: 8 * MIB,
@@ -74,6 +86,11 @@ export const LIMITS = {
   batchSizeMax: 65_536,
   datasetBytesMax: 2 * 1024 * MIB,
   csvBytesMax: 256 * MIB,
+
+  // epochs of the enclave: how long its key may be in use, and how long evidence about it holds beyond that, so that a
+  // round which began at the end of an epoch comes to its own
+  epochMsMax: 30 * 24 * 3_600_000,
+  epochGraceMsMax: 2 * 24 * 3_600_000 + 300_000,
 
   // enclave: how long one call may take, from when the enclave can start on it. An aggregation may compare every pair
   // of updates: 1,000 of a million values are 5e11 products, some minutes on one core.

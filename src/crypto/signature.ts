@@ -86,3 +86,20 @@ export function signature(name: SignatureName): SignatureScheme {
   schemes.set(name, scheme);
   return scheme;
 }
+
+/** The scheme of a public key: their lengths differ. undefined where no scheme has such keys. */
+export function schemeOfKey(publicKey: Uint8Array): SignatureScheme | undefined {
+  const names = Object.keys(SIGNATURE_SIZES) as SignatureName[];
+  const name = names.find((candidate) => SIGNATURE_SIZES[candidate].publicKey === publicKey.length);
+  return name === undefined ? undefined : signature(name);
+}
+
+/** Verifies under whichever scheme the key is of; false for anything but a valid signature. */
+export function verifyUnderKey(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signed: Uint8Array,
+  context: string,
+): boolean {
+  return schemeOfKey(publicKey)?.verify(publicKey, message, signed, context) ?? false;
+}

@@ -4,9 +4,9 @@ import { type HybridKem, type HybridName, type HybridSizes, hybridKem, hybridSiz
 import type { KemName } from "./kem.ts";
 import { kemSizes } from "./kem-sizes.ts";
 import { kem } from "./kem-table.ts";
-import type { SignatureName } from "./signature.ts";
+import { SIGNATURE_SIZES, type SignatureName } from "./signature.ts";
 
-export type SuiteName = "QF1-FRODO" | "QF2-HYBRID";
+export type SuiteName = "QF1-FRODO" | "QF2-HYBRID" | "QF3-LONGTERM";
 
 export interface Suite {
   readonly name: SuiteName;
@@ -34,7 +34,18 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     signature: "ML-DSA-44",
     update: "X25519+FrodoKEM-640-AES",
   },
+  // For what must stay secret for decades: FrodoKEM's designers advise the larger parameters for that.
+  "QF3-LONGTERM": {
+    name: "QF3-LONGTERM",
+    ephemeral: "X25519+ML-KEM-1024",
+    static: "FrodoKEM-976-AES",
+    signature: "ML-DSA-65",
+    update: "X25519+FrodoKEM-976-AES",
+  },
 };
+
+/** Fresh key of a resumption, whatever the suite: it heals; the secrecy of the full handshake goes on beside it. */
+export const RESUME_KEM: HybridName = "X25519+ML-KEM-768";
 
 /** Preferred first. */
 export const SUITE_NAMES: readonly SuiteName[] = Object.keys(SUITES) as SuiteName[];
@@ -42,6 +53,29 @@ export const DEFAULT_SUITE: SuiteName = "QF2-HYBRID";
 
 export function isSuiteName(name: string): name is SuiteName {
   return Object.hasOwn(SUITES, name);
+}
+
+/** What a device's two public keys are of; a suite is open to a device whose keys are of its kinds. */
+export type KeyKinds = Pick<Suite, "static" | "signature">;
+
+/** The kinds of two public keys by their lengths, which no two kinds share. undefined where no suite has such. */
+export function kindsOfKeys(kemPublicKey: Uint8Array, signaturePublicKey: Uint8Array): KeyKinds | undefined {
+  return Object.values(SUITES).find(
+    (suite) =>
+      kemSizes(suite.static).publicKey === kemPublicKey.length &&
+      SIGNATURE_SIZES[suite.signature].publicKey === signaturePublicKey.length,
+  );
+}
+
+/** Those of the suites that keys of these kinds serve, in their order. */
+export function suitesOfKinds(kinds: KeyKinds, suites: readonly SuiteName[]): SuiteName[] {
+  return suites.filter((name) => SUITES[name].static === kinds.static && SUITES[name].signature === kinds.signature);
+}
+
+/** Lengths that a field must hold whatever the suite, as [least, most]. */
+export function lengthsOver(lengthOf: (suite: Suite) => number): [min: number, max: number] {
+  const lengths = Object.values(SUITES).map(lengthOf);
+  return [Math.min(...lengths), Math.max(...lengths)];
 }
 
 /** What handshake and update need of a KEM, pure or hybrid. */

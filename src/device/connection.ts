@@ -1,44 +1,56 @@
-// Sessions that come and go below a device that goes on: a lost connection, a restarted server, a 429 or an expired
-// session are waited out and tried again; what cannot get better by waiting is thrown.
+// Sessions that come and go below a device that goes on: a lost connection, a restarted server, a 429, an expired
+// session, used-up keys or a rotated server are waited out, renewed and tried again; what cannot get better by waiting
+// is thrown.
 
 import { QflareError } from "../core/error.ts";
-import type { Clock, Random } from "../core/ports.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Clock, DevicePsk, Random } from "../core/ports.ts";
 import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { pinOf } from "./enroll.ts";
-import type { Keystore } from "./keystore.ts";
-import { openSession, type Session } from "./session.ts";
+import { openSession, type SessionOptions } from "./handshake.ts";
+import type { OpenKeystore } from "./keystore.ts";
+import { followServer, readNextIdentity } from "./pins.ts";
+import { resumeSession } from "./resume.ts";
+import type { DeviceTicket, Session } from "./session.ts";
 import { errorOf, RemoteError, Transport, Unreachable } from "./transport.ts";
 
 const WAIT_MS = 100;
 const ERROR_BYTES_MAX = 4096;
 const WAIT_MS_MAX = 5000;
-/** A session ends this long before the server would end it. */
-const EXPIRY_MARGIN_MS = 60_000;
 /** So many refused handshakes in a row mean that this device is not known, or the clocks differ. */
 const REFUSALS_MAX = 3;
 
 export interface ConnectionPorts {
   readonly clock: Clock;
   readonly random: Random;
+  readonly psk?: DevicePsk;
   /** Told before each wait. */
   onRetry(reason: string, waitMs: number): void;
-  onSession(suite: SuiteName): void;
+  /** isResumed: new keys for a session that was there before. */
+  onSession(session: Session, isResumed: boolean): void;
 }
 
 export class Connection {
-  readonly #keystore: Keystore;
+  readonly #keystore: OpenKeystore;
   readonly #ports: ConnectionPorts;
-  readonly #suites: readonly SuiteName[];
+  readonly #options: SessionOptions;
   readonly #transport: Transport;
   readonly #stop = new AbortController();
   #session: Session | undefined;
+  #ticket: DeviceTicket | undefined;
+  /** Calls that come at the same time wait for the same handshake. */
+  #opening: Promise<Session> | undefined;
+  /** The server took this device before; then it may refuse for a while, see isHopeless. */
+  #wasTaken = false;
 
-  constructor(keystore: Keystore, ports: ConnectionPorts, suites: readonly SuiteName[] = SUITE_NAMES) {
+  constructor(keystore: OpenKeystore, ports: ConnectionPorts, suites: readonly SuiteName[] = SUITE_NAMES) {
     this.#keystore = keystore;
     this.#ports = ports;
-    this.#suites = suites;
-    this.#transport = new Transport(keystore.url, pinOf(identityMessage.decode(keystore.identity)));
+    const { clock, random, psk } = ports;
+    this.#options = { suites, clock, random, ...(psk === undefined ? {} : { psk }) };
+    const { url, identity } = keystore.current;
+    this.#transport = new Transport(url, pinOf(identityMessage.decode(identity)));
   }
 
   get isClosed(): boolean {
@@ -59,6 +71,19 @@ export class Connection {
     });
   }
 
+  /** Like call, but one refused handshake is the answer: for keys of which it is open whether the server knows them. */
+  async ask(
+    method: "GET" | "POST",
+    path: string,
+    plaintext: Uint8Array,
+    bytesMax: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#persist(async () => {
+      const session = await this.#live();
+      return await session.call(method, path, plaintext, bytesMax, undefined, this.#stop.signal);
+    }, 1);
+  }
+
   /** A request outside the session, for what any cache may hold; repeated like call. */
   async get(path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
@@ -70,35 +95,105 @@ export class Connection {
     });
   }
 
+  /** The keys in the keystore are others now: the next call opens a session with them. */
+  forget(): void {
+    this.#drop();
+    this.#dropTicket();
+    this.#wasTaken = false;
+  }
+
   async #live(): Promise<Session> {
     const session = this.#session;
-    const { clock, random } = this.#ports;
-    if (session?.hasRecords && clock.nowMs() < session.expiresAtMs - EXPIRY_MARGIN_MS) return session;
+    if (session !== undefined && !session.isDue(this.#ports.clock.nowMs())) return session;
+    this.#opening ??= this.#renew().finally(() => {
+      this.#opening = undefined;
+    });
+    return await this.#opening;
+  }
+
+  async #renew(): Promise<Session> {
     this.#drop();
+    const resumed = await this.#resume();
+    const session = resumed ?? (await this.#open());
+    if (this.isClosed) {
+      session.close();
+      throw new Unreachable("the device is stopping");
+    }
+    this.#session = session;
+    this.#wasTaken = true;
+    this.#ports.onSession(session, resumed !== undefined);
+    return session;
+  }
+
+  /** undefined where a full handshake is due: the server may have forgotten the ticket, or be another one by now. */
+  async #resume(): Promise<Session | undefined> {
+    const ticket = this.#ticket;
+    this.#ticket = undefined;
+    if (ticket === undefined) return undefined;
+    const { clock, random } = this.#ports;
     try {
-      this.#session = await openSession(this.#transport, this.#keystore, { suites: this.#suites, clock, random });
+      if (clock.nowMs() >= ticket.fullUntilMs) return undefined;
+      return await resumeSession(this.#transport, ticket, { clock, random });
+    } catch (error) {
+      if (error instanceof QflareError && error.code !== "request.rate_limited") return undefined;
+      throw error;
+    } finally {
+      ticket.resumption.fill(0);
+    }
+  }
+
+  async #open(): Promise<Session> {
+    try {
+      const session = await this.#openFollowing();
+      await this.#pinNext();
+      return session;
     } catch (error) {
       if (error instanceof QflareError && error.code === "session.refused") throw new HandshakeRefused();
       throw error;
     }
-    this.#ports.onSession(this.#session.suite);
-    return this.#session;
+  }
+
+  /** Once more where the server has become the one that it announced. */
+  async #openFollowing(): Promise<Session> {
+    try {
+      return await openSession(this.#transport, this.#keystore.current, this.#options);
+    } catch (error) {
+      if (!(error instanceof QflareError) || error.code !== "server.identity") throw error;
+      if (!(await followServer(this.#transport, this.#keystore))) throw error;
+      return await openSession(this.#transport, this.#keystore.current, this.#options);
+    }
+  }
+
+  async #pinNext(): Promise<void> {
+    const { identity, next_identity } = this.#keystore.current;
+    if (next_identity !== null) return;
+    this.#keystore.replace({ next_identity: await readNextIdentity(this.#transport, identity) });
   }
 
   #drop(): void {
+    const ticket = this.#session?.ticket();
+    if (ticket !== undefined) {
+      this.#dropTicket();
+      this.#ticket = ticket;
+    }
     this.#session?.close();
     this.#session = undefined;
   }
 
-  async #persist<T>(attempt: () => Promise<T>): Promise<T> {
-    let refusals = 0;
+  #dropTicket(): void {
+    this.#ticket?.resumption.fill(0);
+    this.#ticket = undefined;
+  }
+
+  async #persist<T>(attempt: () => Promise<T>, refusalsMax = REFUSALS_MAX): Promise<T> {
+    const refused: Refusals = { count: 0, countMax: refusalsMax, sinceMs: this.#ports.clock.nowMs() };
     for (let waitMs = WAIT_MS; ; waitMs = Math.min(2 * waitMs, WAIT_MS_MAX)) {
       try {
         return await attempt();
       } catch (error) {
         if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
-        if (error instanceof HandshakeRefused) refusals += 1;
-        const pauseMs = this.#pauseAfter(error, waitMs, refusals);
+        if (error instanceof HandshakeRefused) refused.count += 1;
+        const pauseMs = this.#pauseAfter(error, waitMs, refused);
         if (pauseMs === undefined) throw error;
         this.#ports.onRetry((error as Error).message, pauseMs);
         await this.#sleep(pauseMs);
@@ -107,10 +202,10 @@ export class Connection {
   }
 
   /** How long to wait before the next try; undefined where trying again is of no use. */
-  #pauseAfter(error: unknown, waitMs: number, refusals: number): number | undefined {
+  #pauseAfter(error: unknown, waitMs: number, refused: Refusals): number | undefined {
     const spread = 0.5 + this.#ports.random.bytes(1)[0]! / 256;
     if (error instanceof Unreachable) return waitMs * spread;
-    if (error instanceof HandshakeRefused) return refusals < REFUSALS_MAX ? WAIT_MS_MAX * spread : undefined;
+    if (error instanceof HandshakeRefused) return this.#isHopeless(refused) ? undefined : WAIT_MS_MAX * spread;
     if (!(error instanceof QflareError)) return undefined;
     if (error.code === "session.refused") {
       // The server restarted or the session expired: a new one at once.
@@ -121,6 +216,15 @@ export class Connection {
       return (error instanceof RemoteError ? error.retryAfterMs : undefined) ?? WAIT_MS_MAX;
     }
     return error.status >= 500 && error.code !== "server.identity" ? waitMs * spread : undefined;
+  }
+
+  /**
+   * A server that has just started refuses first messages of before its start, so a clock that is late by what is
+   * allowed is refused for as long.
+   */
+  #isHopeless({ count, countMax, sinceMs }: Refusals): boolean {
+    const isOver = this.#ports.clock.nowMs() - sinceMs > LIMITS.clockSkewMsMax;
+    return count >= countMax && (!this.#wasTaken || countMax === 1 || isOver);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -138,8 +242,15 @@ export class Connection {
   close(): void {
     this.#stop.abort();
     this.#drop();
+    this.#dropTicket();
     this.#transport.close();
   }
+}
+
+interface Refusals {
+  count: number;
+  readonly countMax: number;
+  readonly sinceMs: number;
 }
 
 /** The server does not take this device's first message. */

@@ -6,40 +6,35 @@
 //     await round.submit(delta, examples);
 //   }
 
-import { appraise } from "../attestation/appraisal.ts";
 import type { SimulatedBody } from "../attestation/simulated.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Clock, Random } from "../core/ports.ts";
+import type { Clock, DevicePsk, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
-import { signature } from "../crypto/signature.ts";
-import { SUITE_NAMES, type SuiteName } from "../crypto/suite.ts";
-import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
-import { identityMessage } from "../wire/identity.ts";
+import { schemeOfKey, signature } from "../crypto/signature.ts";
+import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
+import { serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
-import { modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { noteKey } from "../wire/note.ts";
-import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
+import { type ModelStatement, modelStatement, openModel, splitModel } from "../wire/model.ts";
 import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
-import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
+import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
-import { checkKeystorePlace, type Keystore, loadKeystore, saveKeystore } from "./keystore.ts";
+import type { DeviceEvent } from "./event.ts";
+import { usableSuites } from "./handshake.ts";
+import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 import { LogWatch } from "./log-watch.ts";
+import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
+import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
+import type { Session } from "./session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-export type DeviceEvent =
-  | { readonly event: "session"; readonly suite: SuiteName }
-  | { readonly event: "enclave"; readonly tee: string; readonly isolation: string; readonly epoch: number }
-  | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
-  | { readonly event: "late"; readonly round: number; readonly reason: string }
-  | { readonly event: "retry"; readonly reason: string; readonly wait_ms: number };
 
 export interface DeviceOptions {
   /** Path of the key file. */
@@ -50,7 +45,10 @@ export interface DeviceOptions {
   readonly updatesMin?: number;
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
   readonly witnessPolicy?: string;
+  /** Preferred first; the first one decides what keys an enrolment makes. */
   readonly suites?: readonly SuiteName[];
+  /** Keys that device and server hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: DevicePsk;
   readonly onEvent?: (event: DeviceEvent) => void;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -76,49 +74,58 @@ export interface Round {
 /** encoded: receipt, signature and proof, which hold without the server (see verifyReceipt). */
 export type ProvenReceipt = Receipt & { readonly encoded: Uint8Array };
 
-/** What was checked about the enclave, once an epoch. */
-interface TrustedEnclave {
-  readonly body: SimulatedBody;
-  readonly keyHash: Bytes;
-  readonly policy: Policy;
-  readonly policyHash: Bytes;
+/** What a submission needs: taken from the enclave that was checked when the round was opened. */
+interface Work {
+  readonly task: Task;
+  readonly baseDigest: Bytes;
+  readonly enclave: TrustedEnclave;
 }
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const NONCE_BYTES = 32;
 const UPDATES_MIN = 2;
+/** So often an update is sealed again, because the enclave has another key by then. */
+const RENEWALS_MAX = 3;
 
 /** The round is over or never was this device's: nothing to repeat. */
 const TOO_LATE: readonly string[] = [
   ...["round.closed", "round.wrong", "round.not_selected"],
-  ...["update.base_model", "update.recipient", "update.duplicate", "update.sequence"],
+  ...["update.base_model", "update.duplicate", "update.sequence"],
 ];
 
 export class Device {
-  readonly #keystore: Keystore;
+  readonly #open: OpenKeystore;
   readonly #options: DeviceOptions;
+  readonly #suites: readonly SuiteName[];
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: LogWatch;
   #enclave: TrustedEnclave | undefined;
+  /** Newest epoch that this device has trusted. */
+  #newestBody: SimulatedBody | undefined;
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
-    this.#keystore = keystore;
+    this.#open = new OpenKeystore(options.keystore, keystore);
     this.#options = options;
+    this.#suites = options.suites ?? SUITE_NAMES;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     const ports = {
       clock: this.#clock,
       random: this.#random,
       onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
-      onSession: (suite: SuiteName) => this.#emit({ event: "session", suite }),
+      onSession: ({ suite, hasPsk }: Session, resumed: boolean) =>
+        this.#emit({ event: "session", suite, resumed, psk: hasPsk }),
+      ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
-    this.#connection = new Connection(keystore, ports, options.suites ?? SUITE_NAMES);
+    this.#connection = new Connection(this.#open, ports, this.#suites);
+    const policy = policyOf(options);
     this.#log = new LogWatch({
       path: `${options.keystore}.log`,
-      trust: trustOf(keystore, policyOf(options)),
+      trust: () => logTrustOf(this.#keystore, identitiesNow(this.#keystore), policy),
+      keptTrust: logTrustOf(keystore, identitiesEver(keystore), policy),
       get: async (path, bytesMax) => await this.#connection.get(path, bytesMax),
     });
   }
@@ -126,7 +133,7 @@ export class Device {
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
     checkKeystorePlace(options.keystore);
-    const keystore = await enrollDevice(options.link);
+    const keystore = await enrollDevice(options.link, options.suites);
     saveKeystore(options.keystore, keystore);
     return new Device(keystore, options);
   }
@@ -136,6 +143,10 @@ export class Device {
     const keystore = loadKeystore(options.keystore);
     if (keystore === undefined) throw new QflareError("config.invalid", `keystore: there is no ${options.keystore}`);
     return new Device(keystore, options);
+  }
+
+  get #keystore(): Keystore {
+    return this.#open.current;
   }
 
   get name(): string {
@@ -150,8 +161,23 @@ export class Device {
     return this.#keystore.url;
   }
 
+  /**
+   * Replaces both keys by new ones, signed by old and new; the device's id becomes another. Goes on with what an
+   * earlier call has begun. Not while rounds() runs: an update in the making is signed by the old key. suite: one of
+   * those that the new keys shall serve, by default the one in use.
+   */
+  async rekey(suite: SuiteName = usableSuites(this.#keystore, this.#suites)[0]!): Promise<void> {
+    await rekeyDevice(this.#connection, this.#open, SUITES[suite]);
+  }
+
+  /** A re-key whose answer was lost comes first: nobody knows which keys the server takes. */
+  async #settle(): Promise<void> {
+    if (hasPendingRekey(this.#open)) await this.rekey();
+  }
+
   /** Opens a session, so that the server knows the device's keys work. */
   async connect(): Promise<void> {
+    await this.#settle();
     await this.#askForWork(0, 0);
   }
 
@@ -159,6 +185,7 @@ export class Device {
   async *rounds(): AsyncGenerator<Round> {
     let afterRound = 0;
     let told = 0;
+    await this.#settle();
     while (!this.#connection.isClosed) {
       const answer = await this.#askForWork(afterRound, LIMITS.longPollMsMax);
       told = this.#tellOutcome(answer.outcome, told);
@@ -171,7 +198,7 @@ export class Device {
         this.#enclave = undefined;
         continue;
       }
-      yield await this.#open(answer.task);
+      yield await this.#openRound(answer.task);
       afterRound = answer.task.round;
     }
   }
@@ -207,27 +234,19 @@ export class Device {
     return outcome.round;
   }
 
-  /** Throws evidence.refused: this device seals nothing for such an enclave. */
   #trust(offered: EvidencePackage, nonce: Bytes): TrustedEnclave {
-    const policy = policyMessage.decode(offered.policy);
-    const hash = policyHash(offered.policy);
-    const { ok, reasons, enclave } = appraise(offered.evidence, {
+    const enclave = trustEnclave(offered, {
       nowMs: this.#clock.nowMs(),
       allowSimulated: this.#options.allowSimulatedEnclave ?? false,
       runId: this.#keystore.run_id,
-      policyHash: hash,
       nonce,
-      nonceIndex: offered.nonce_index,
-      nonceCount: offered.nonce_count,
-      noncePath: offered.nonce_path,
+      updatesMin: this.#options.updatesMin ?? UPDATES_MIN,
     });
-    if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
-    const updatesMin = this.#options.updatesMin ?? UPDATES_MIN;
-    if (policy.updates_min < updatesMin) {
-      throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
-    }
-    this.#emit({ event: "enclave", tee: enclave.tee, isolation: enclave.isolation, epoch: enclave.epoch });
-    return { body: enclave, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
+    const replaced = this.#newestBody !== undefined && requireSuccessor(this.#newestBody, enclave.body);
+    this.#newestBody = enclave.body;
+    const { tee, isolation, epoch } = enclave.body;
+    this.#emit({ event: "enclave", tee, isolation, epoch, replaced });
+    return enclave;
   }
 
   /** Whether the task is for the enclave and policy that were checked; if not, they are asked for again. */
@@ -237,7 +256,7 @@ export class Device {
     return equal(task.enclave_key_hash, enclave.keyHash) && equal(task.policy_hash, enclave.policyHash);
   }
 
-  async #open(task: Task): Promise<Round> {
+  async #openRound(task: Task): Promise<Round> {
     const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
     const [model] = await Promise.all([this.#fetchModel(task), this.#log.check()]);
     const { parameters } = splitModel(model);
@@ -249,12 +268,21 @@ export class Device {
       model,
       plan: task.plan,
       deadlineMs,
-      submit: (delta, examples) => this.#submit(task, blobDigest(model), enclave, delta, examples),
+      submit: (delta, examples) => this.#submit({ task, baseDigest: blobDigest(model), enclave }, delta, examples),
     };
   }
 
   /** Throws model.signature unless the attested enclave of this run signed exactly this model. */
   async #fetchModel(task: Task): Promise<Bytes> {
+    const statement = this.#readStatement(task);
+    const path = `/api/models/${toHex(task.model_blob)}`;
+    const blob = await this.#connection.get(path, task.model_blob_length);
+    const model = openModel(task.content_key, statement.model_digest, blob);
+    if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
+    return model;
+  }
+
+  #readStatement(task: Task): ModelStatement {
     const { body } = this.#enclave!;
     const scheme = signature("ML-DSA-44");
     const isSigned = scheme.verify(body.signature_public_key, task.statement, task.statement_signature, CONTEXTS.model);
@@ -263,20 +291,40 @@ export class Device {
     if (!equal(statement.run_id, this.#keystore.run_id) || statement.round >= task.round) {
       throw new QflareError("model.signature", "it is of another run or round");
     }
-    const path = `/api/models/${toHex(task.model_blob)}`;
-    const blob = await this.#connection.get(path, task.model_blob_length);
-    const model = openModel(task.content_key, statement.model_digest, blob);
-    if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
-    return model;
+    return statement;
   }
 
-  async #submit(
-    task: Task,
-    baseDigest: Bytes,
-    enclave: TrustedEnclave,
+  /** Where the enclave has another key by now, what was trained is sealed again, to that one. */
+  async #submit(first: Work, delta: Float32Array, examples: number): Promise<ProvenReceipt | undefined> {
+    const { task } = first;
+    let work: Work | undefined = first;
+    for (let renewals = 0; work !== undefined && renewals <= RENEWALS_MAX; renewals++) {
+      if (this.#clock.nowMs() <= work.enclave.body.not_after) {
+        const result = await this.#sealAndSend(work, delta, examples);
+        if (result !== "update.recipient") return result;
+      }
+      work = await this.#renew(work);
+    }
+    this.#emit({ event: "late", round: task.round, reason: "update.recipient" });
+    return undefined;
+  }
+
+  /** The same work for the enclave's new key; undefined where there is none on the same model. */
+  async #renew({ task: { round }, baseDigest }: Work): Promise<Work | undefined> {
+    this.#enclave = undefined;
+    const { task, evidence } = await this.#askForWork(round - 1, LIMITS.longPollMsMax);
+    if (task === null || evidence === null) return undefined;
+    const enclave = this.#trust(evidence.package, evidence.nonce);
+    this.#enclave = enclave;
+    if (!this.#isTrusted(task)) throw new QflareError("evidence.refused", "the task is for another enclave or policy");
+    return equal(this.#readStatement(task).model_digest, baseDigest) ? { task, baseDigest, enclave } : undefined;
+  }
+
+  async #sealAndSend(
+    { task, baseDigest, enclave }: Work,
     delta: Float32Array,
     examples: number,
-  ): Promise<ProvenReceipt | undefined> {
+  ): Promise<ProvenReceipt | undefined | "update.recipient"> {
     if (delta.length !== enclave.policy.parameters) {
       throw new RangeError(`expected a delta of ${enclave.policy.parameters} values, got ${delta.length}`);
     }
@@ -303,15 +351,22 @@ export class Device {
       sequence: this.#lastSequence,
     };
     const manifest = manifestMessage.encode(fields);
-    const signed = signature("ML-DSA-44").sign(this.#keystore.signature_secret_key, manifest, CONTEXTS.update);
+    const { signature_public_key, signature_secret_key } = this.#keystore;
+    const signed = schemeOfKey(signature_public_key)!.sign(signature_secret_key, manifest, CONTEXTS.update);
     return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
   }
 
-  async #send(round: number, submit: Bytes, blob: Bytes, digest: Bytes): Promise<ProvenReceipt | undefined> {
+  async #send(
+    round: number,
+    submit: Bytes,
+    blob: Bytes,
+    digest: Bytes,
+  ): Promise<ProvenReceipt | undefined | "update.recipient"> {
     try {
       const answer = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
       return await this.#readReceipt(answer, digest);
     } catch (error) {
+      if (error instanceof QflareError && error.code === "update.recipient") return error.code;
       if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
       this.#emit({ event: "late", round, reason: error.code });
       return undefined;
@@ -320,9 +375,12 @@ export class Device {
 
   /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
   async #readReceipt(encoded: Bytes, digest: Bytes): Promise<ProvenReceipt> {
+    const { name } = schemeOfKey(this.#keystore.signature_public_key)!;
+    const identities = identitiesNow(this.#keystore);
     // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
-    const trust = trustOf(this.#keystore, NO_WITNESSES);
-    const { receipt, checkpoint, note } = verifyReceipt(encoded, trust.logKey.publicKey, trust);
+    const trust = logTrustOf(this.#keystore, identities, NO_WITNESSES);
+    const serverKeys = identities.map((identity) => serverKeyOf(identity, name));
+    const { receipt, checkpoint, note } = verifyReceipt(encoded, serverKeys, trust);
     if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
     await this.#log.take(checkpoint, note);
     return { ...receipt, encoded };
@@ -331,13 +389,6 @@ export class Device {
   #emit(event: DeviceEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** The log of the device's own run, signed by the server that it pinned. */
-function trustOf(keystore: Keystore, policy: WitnessPolicy): LogTrust {
-  const origin = logOrigin(keystore.run_id);
-  const { signature_public_key } = identityMessage.decode(keystore.identity);
-  return { origin, logKey: noteKey(origin, "ml-dsa-44", signature_public_key), policy };
 }
 
 function policyOf({ witnessPolicy }: DeviceOptions): WitnessPolicy {

@@ -4,19 +4,17 @@ import { existsSync } from "node:fs";
 import { wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { bytes, message, type Of, text, uint } from "../core/shape.ts";
+import { bytes, list, message, nullable, type Of, text, uint } from "../core/shape.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
 import { checkSecretPlace, readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
-import { DEVICE_ID_BYTES } from "../wire/enroll.ts";
+import { lengthsOver } from "../crypto/suite.ts";
+import { DEVICE_ID_BYTES, kemPublicKey, signaturePublicKey } from "../wire/enroll.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { RUN_ID_BYTES } from "../wire/policy.ts";
 import { DEVICE_NAME } from "../wire/token.ts";
 
-const FRODO = kemSizes("FrodoKEM-640-AES");
-const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
-
-const keystoreMessage = message("keystore", 65_536, {
+const keystoreMessage = message("keystore", 131_072, {
   v: uint(1, 1),
   name: text(LIMITS.nameLengthMax, DEVICE_NAME),
   device_id: bytes(DEVICE_ID_BYTES),
@@ -24,10 +22,14 @@ const keystoreMessage = message("keystore", 65_536, {
   url: text(LIMITS.urlLengthMax),
   /** The server's identity document, whose hash stood in the token. */
   identity: bytes(1, identityMessage.bytesMax),
-  kem_secret_key: bytes(FRODO.secretKey),
-  kem_public_key: bytes(FRODO.publicKey),
-  signature_secret_key: bytes(MLDSA.secretKey),
-  signature_public_key: bytes(MLDSA.publicKey),
+  /** The identity that the server has announced as its next; null until one was seen. */
+  next_identity: nullable(bytes(1, identityMessage.bytesMax)),
+  /** Identities that the server had before, oldest first: receipts and checkpoints of theirs are kept. */
+  former_identities: list(bytes(1, identityMessage.bytesMax), 0, LIMITS.formerIdentitiesMax),
+  kem_secret_key: bytes(...lengthsOver((suite) => kemSizes(suite.static).secretKey)),
+  kem_public_key: kemPublicKey,
+  signature_secret_key: bytes(...lengthsOver((suite) => SIGNATURE_SIZES[suite.signature].secretKey)),
+  signature_public_key: signaturePublicKey,
 });
 
 export type Keystore = Of<typeof keystoreMessage.shape>;
@@ -59,5 +61,33 @@ export function loadKeystore(path: string): Keystore | undefined {
     throw new QflareError("keystore.malformed", path, { cause });
   } finally {
     wipe(encoded);
+  }
+}
+
+/** The keystore of a running device: one for all that use it, kept in its file. */
+export class OpenKeystore {
+  readonly path: string;
+  #saved: Keystore;
+  #tried: Partial<Keystore> = {};
+
+  constructor(path: string, keystore: Keystore) {
+    this.path = path;
+    this.#saved = keystore;
+  }
+
+  get current(): Keystore {
+    return { ...this.#saved, ...this.#tried };
+  }
+
+  /** In the file first, so that what is used is never lost. */
+  replace(changes: Partial<Keystore>): void {
+    const keystore = { ...this.#saved, ...changes };
+    saveKeystore(this.path, keystore);
+    this.#saved = keystore;
+  }
+
+  /** In memory alone, until another call: keys of which it is open whether the server knows them. */
+  pretend(changes: Partial<Keystore>): void {
+    this.#tried = changes;
   }
 }

@@ -1,31 +1,11 @@
-// A session from the device's side: the handshake, then protected requests.
+// A session from the device's side, once it is settled: protected requests, and the ticket with which it goes on.
 
-import { equal, toBase64Url, toHex, u32be, wipe } from "../core/bytes.ts";
+import { toBase64Url, toHex, u32be, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Clock, Random } from "../core/ports.ts";
 import { AEAD_TAG_BYTES } from "../crypto/aead-sizes.ts";
-import { kem } from "../crypto/kem-table.ts";
-import { signature } from "../crypto/signature.ts";
-import { exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
-import {
-  type Answer,
-  answerMessage,
-  challengeAnswer,
-  challengeRequest,
-  helloMessage,
-  NONCE_BYTES,
-} from "../wire/challenge.ts";
-import {
-  deriveSession,
-  deviceConfirmation,
-  type SessionKeys,
-  serverConfirmation,
-  transcriptHash,
-  wipeSession,
-} from "../wire/handshake.ts";
-import { identityMessage } from "../wire/identity.ts";
-import { CONTEXTS } from "../wire/labels.ts";
+import type { SuiteName } from "../crypto/suite.ts";
+import { type SessionKeys, wipeSession } from "../wire/handshake.ts";
 import {
   HEADERS,
   openRecord,
@@ -35,89 +15,66 @@ import {
   SUBMIT_TYPE,
   sealRecord,
 } from "../wire/record.ts";
-import type { Keystore } from "./keystore.ts";
-import { errorOf, type HttpAnswer, type Transport, Unreachable } from "./transport.ts";
+import { errorOf, type HttpAnswer, type HttpCall, type Transport, Unreachable } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export interface SessionOptions {
-  /** What this device would take, preferred first. */
-  readonly suites: readonly SuiteName[];
-  readonly clock: Clock;
-  readonly random: Random;
+/** New keys are made this long, and so many bytes, before the server would refuse the old ones. */
+const RENEWAL_MARGIN_MS = 60_000;
+const RENEWAL_MARGIN_BYTES = 2 ** 20;
+
+/** What a handshake, full or resumed, has settled. */
+export interface Settled {
+  readonly id: Bytes;
+  readonly suite: SuiteName;
+  readonly keys: SessionKeys;
+  readonly confirmation: Bytes;
+  /** End of these keys. */
+  readonly expiresAtMs: number;
+  /** When a full handshake is due. */
+  readonly fullUntilMs: number;
+  /** The server's signature key in this session. */
+  readonly serverKey: Bytes;
+  /** Whether a key held beforehand is mixed in; resumptions hand it on. */
+  readonly hasPsk: boolean;
 }
 
-/** Throws session.suite, session.refused, or server.identity where the answer is not the pinned server's. */
-export async function openSession(transport: Transport, keystore: Keystore, options: SessionOptions): Promise<Session> {
-  const suite = SUITES[options.suites[0]!];
-  const scheme = signature("ML-DSA-44");
-  const exchange = exchangeKem(suite.ephemeral);
-  const ephemeral = await exchange.generateKeyPair();
-  const hello = helloMessage.encode({
-    v: 1,
-    suites: [...options.suites],
-    suite: suite.name,
-    device_id: keystore.device_id,
-    nonce: options.random.bytes(NONCE_BYTES),
-    timestamp: options.clock.nowMs(),
-    ephemeral_public_key: ephemeral.publicKey,
-  });
-  const helloSignature = scheme.sign(keystore.signature_secret_key, hello, CONTEXTS.hello);
-  const answer = await transport.call({
-    method: "POST",
-    path: "/api/challenge",
-    headers: { "content-type": "application/cbor" },
-    body: [challengeRequest.encode({ message: hello, signature: helloSignature })],
-    bodyBytesMax: challengeAnswer.bytesMax,
-  });
-  if (answer.status !== 200) throw errorOf(answer);
-  const outer = challengeAnswer.decode(answer.body);
-  const inner = answerMessage.decode(outer.message);
-  const serverKey = identityMessage.decode(keystore.identity).signature_public_key;
-  const th2 = transcriptHash(hello, helloSignature, outer.message, serverKey);
-  checkAnswer(inner, suite.name, scheme.verify(serverKey, th2, outer.signature, CONTEXTS.answer));
-  const ephemeralSecret = await exchange.decapsulate(ephemeral.secretKey, inner.ephemeral_ciphertext);
-  wipe(ephemeral.secretKey);
-  const staticSecret = await kem(suite.static).decapsulate(keystore.kem_secret_key, inner.static_ciphertext);
-  const keys = deriveSession(th2, ephemeralSecret, staticSecret);
-  if (!equal(serverConfirmation(keys, th2), outer.confirmation)) {
-    throw new QflareError("server.identity", "its confirmation does not hold");
-  }
-  const confirmation = deviceConfirmation(keys, th2, outer.signature, outer.confirmation);
-  return new Session(transport, keys, inner, confirmation);
-}
-
-function checkAnswer(answer: Answer, wanted: SuiteName, isSigned: boolean): void {
-  const expected = exchangeSizes(SUITES[wanted].ephemeral).ciphertext;
-  if (!isSigned || answer.suite !== wanted || answer.ephemeral_ciphertext.length !== expected) {
-    throw new QflareError("server.identity", "its answer to the challenge is not signed for this suite");
-  }
+/** With it a session goes on under new keys, once. */
+export interface DeviceTicket extends Pick<Settled, "id" | "suite" | "fullUntilMs" | "serverKey" | "hasPsk"> {
+  readonly resumption: Bytes;
 }
 
 export class Session {
-  readonly expiresAtMs: number;
   readonly suite: SuiteName;
+  readonly hasPsk: boolean;
   readonly #transport: Transport;
-  readonly #keys: SessionKeys;
-  readonly #id: Bytes;
-  readonly #confirmation: Bytes;
+  readonly #settled: Settled;
   readonly #window = new SequenceWindow();
   #sequence = 0;
+  #recordBytes = 0;
   #isConfirmed = false;
   #isClosed = false;
 
-  constructor(transport: Transport, keys: SessionKeys, answer: Answer, confirmation: Bytes) {
+  constructor(transport: Transport, settled: Settled) {
     this.#transport = transport;
-    this.#keys = keys;
-    this.#id = answer.session_id;
-    this.#confirmation = confirmation;
-    this.suite = answer.suite;
-    this.expiresAtMs = answer.expires_at;
+    this.#settled = settled;
+    this.suite = settled.suite;
+    this.hasPsk = settled.hasPsk;
   }
 
-  /** Whether enough records are left for a while. */
-  get hasRecords(): boolean {
-    return this.#sequence < LIMITS.sessionRecordsMax - 1;
+  /** Whether new keys are due: these have sealed enough, or are old. */
+  isDue(nowMs: number): boolean {
+    const isSpent =
+      this.#sequence >= LIMITS.sessionRecordsMax - 1 ||
+      this.#recordBytes >= LIMITS.sessionBytesMax - RENEWAL_MARGIN_BYTES;
+    return isSpent || nowMs >= this.#settled.expiresAtMs - RENEWAL_MARGIN_MS;
+  }
+
+  /** undefined until the server has confirmed the session: before that it keeps no ticket. */
+  ticket(): DeviceTicket | undefined {
+    if (!this.#isConfirmed || this.#isClosed) return undefined;
+    const { id, suite, keys, fullUntilMs, serverKey, hasPsk } = this.#settled;
+    return { id, suite, fullUntilMs, serverKey, hasPsk, resumption: new Uint8Array(keys.resumption) };
   }
 
   /** One protected request; blob follows the record in the body of a POST. Throws the server's coded error. */
@@ -131,20 +88,17 @@ export class Session {
   ): Promise<Bytes> {
     this.#requireOpen();
     const place = this.#place(method, path, blob);
-    const record = sealRecord(this.#keys.client, place, plaintext);
+    const record = sealRecord(this.#settled.keys.client, place, plaintext);
+    this.#recordBytes += record.length;
     const headers: Record<string, string> = {
-      [HEADERS.session]: toHex(this.#id),
+      [HEADERS.session]: toHex(this.#settled.id),
       [HEADERS.sequence]: String(place.sequence),
-      ...(this.#isConfirmed ? {} : { [HEADERS.confirm]: toHex(this.#confirmation) }),
+      ...(this.#isConfirmed ? {} : { [HEADERS.confirm]: toHex(this.#settled.confirmation) }),
     };
     const answer = await this.#transport.call({
       method,
       path,
-      headers:
-        blob === undefined
-          ? { ...headers, [HEADERS.record]: toBase64Url(record) }
-          : { ...headers, "content-type": SUBMIT_TYPE },
-      ...(blob === undefined ? {} : { body: [u32be(record.length), record, blob] }),
+      ...carried(method, headers, record, blob),
       bodyBytesMax: bytesMax + AEAD_TAG_BYTES,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -158,7 +112,7 @@ export class Session {
       direction: "c2s",
       method,
       path,
-      sessionId: this.#id,
+      sessionId: this.#settled.id,
       sequence,
       answers: sequence,
       contentType: blob === undefined ? RECORD_TYPE : SUBMIT_TYPE,
@@ -171,11 +125,12 @@ export class Session {
     const sequence = Number(answer.headers[HEADERS.sequence] ?? Number.NaN);
     const answerPlace = { ...place, direction: "s2c", sequence, contentType: RECORD_TYPE, contentLength: 0 } as const;
     const plaintext = this.#window.isFresh(sequence)
-      ? openRecord(this.#keys.server, answerPlace, answer.body)
+      ? openRecord(this.#settled.keys.server, answerPlace, answer.body)
       : undefined;
     if (plaintext === undefined || !this.#window.take(sequence)) {
       throw new QflareError("server.identity", "its answer was not sealed in this session for this request");
     }
+    this.#recordBytes += answer.body.length;
     this.#isConfirmed = true;
     return plaintext;
   }
@@ -187,7 +142,20 @@ export class Session {
 
   close(): void {
     this.#isClosed = true;
-    wipeSession(this.#keys);
-    wipe(this.#confirmation);
+    wipeSession(this.#settled.keys);
+    wipe(this.#settled.confirmation);
   }
+}
+
+/** Where the record travels: in a header of a GET, alone in the body of a POST, or before the blob. */
+function carried(
+  method: string,
+  headers: Record<string, string>,
+  record: Bytes,
+  blob: Uint8Array | undefined,
+): Pick<HttpCall, "headers" | "body"> {
+  if (method === "GET") return { headers: { ...headers, [HEADERS.record]: toBase64Url(record) } };
+  const contentType = blob === undefined ? RECORD_TYPE : SUBMIT_TYPE;
+  const body = blob === undefined ? [record] : [u32be(record.length), record, blob];
+  return { headers: { ...headers, "content-type": contentType }, body };
 }

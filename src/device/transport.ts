@@ -16,6 +16,8 @@ import { sha256 } from "../crypto/hash.ts";
  */
 export type CertificatePin = { readonly sha256: Uint8Array } | "authorities" | "any";
 
+export const CBOR_HEADERS = { "content-type": "application/cbor" } as const;
+
 const TLS_GROUP = "X25519MLKEM768";
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 60_000;
@@ -155,8 +157,9 @@ function answerOf(request: ClientRequest, bytesMax: number): Promise<HttpAnswer>
 /** The coded error that an answer carries. */
 export function errorOf(answer: HttpAnswer): QflareError {
   try {
-    const { error, message } = JSON.parse(Buffer.from(answer.body).toString()) as { error: unknown; message: unknown };
-    if (typeof error === "string" && isErrorCode(error)) return new RemoteError(error, answer, String(message));
+    const { error, message, suites } = JSON.parse(Buffer.from(answer.body).toString()) as Record<string, unknown>;
+    const names = Array.isArray(suites) ? suites.map(String) : [];
+    if (typeof error === "string" && isErrorCode(error)) return new RemoteError(error, answer, String(message), names);
   } catch {
     // Not ours: a proxy's page, say. The status alone counts then.
   }
@@ -166,10 +169,13 @@ export function errorOf(answer: HttpAnswer): QflareError {
 /** What the server answered, with the time that it asked to wait. */
 export class RemoteError extends QflareError {
   readonly retryAfterMs: number | undefined;
+  /** Those that the server would take, where it refused a suite. */
+  readonly suites: readonly string[];
 
-  constructor(code: QflareError["code"], answer: HttpAnswer, text: string) {
+  constructor(code: QflareError["code"], answer: HttpAnswer, text: string, suites: readonly string[] = []) {
     super(code);
     this.message = text;
+    this.suites = suites;
     const seconds = Number(answer.headers["retry-after"]);
     this.retryAfterMs = seconds > 0 && seconds <= 3600 ? seconds * 1000 : undefined;
   }

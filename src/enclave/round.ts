@@ -7,12 +7,12 @@ import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { blobDigest } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
+import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import type { Reputation } from "../wire/report.ts";
-import { type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
+import { epochKeyHash, type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
 type Cohort = EnclaveRequest<"begin">["cohort"];
@@ -28,6 +28,11 @@ export interface KeptUpdate {
 }
 
 type Opened = Pick<KeptUpdate, "delta" | "reason" | "report">;
+
+interface OpeningKey {
+  readonly suite: EnclaveKeys["suite"];
+  readonly secretKey: Uint8Array;
+}
 
 const UNREADABLE: Opened = { delta: undefined, reason: "update.unreadable" };
 
@@ -86,11 +91,11 @@ export class EnclaveRound {
    * Checks that this device signed this manifest for this round and blob; throws the coded error where not, and nothing
    * changes. A second update of a device is the first one again or refused: one device, one vote.
    */
-  admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys, keyHash: Uint8Array): Manifest {
+  admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys): Manifest {
     const manifest = manifestMessage.decode(request.manifest);
     const publicKey = this.#cohort.get(toHex(manifest.device_id));
     if (publicKey === undefined) throw new QflareError("round.not_selected");
-    if (!signature("ML-DSA-44").verify(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
+    if (!verifyUnderKey(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
       throw new QflareError("update.signature");
     }
     if (manifest.round !== this.number) {
@@ -100,7 +105,7 @@ export class EnclaveRound {
     if (!equal(manifest.run_id, keys.run_id) || !equal(manifest.policy_hash, keys.policy_hash)) {
       throw new QflareError("round.wrong", "expected this run under this policy");
     }
-    if (!equal(manifest.enclave_key_hash, keyHash)) throw new QflareError("update.recipient");
+    if (this.#secretKeyFor(manifest, keys) === undefined) throw new QflareError("update.recipient");
     if (manifest.blob_length !== blob.length || !equal(blobDigest(blob), manifest.blob_digest)) {
       throw new QflareError("update.digest");
     }
@@ -108,20 +113,30 @@ export class EnclaveRound {
     return manifest;
   }
 
+  /** The key in force, or the one before where this round was open when it was replaced. */
+  #secretKeyFor({ enclave_key_hash }: Manifest, keys: EnclaveKeys): Uint8Array | undefined {
+    if (equal(enclave_key_hash, epochKeyHash(keys.kem_public_key))) return keys.kem_secret_key;
+    const { former, former_kem_secret_key } = keys;
+    if (former?.round !== this.number || !equal(enclave_key_hash, epochKeyHash(former.kem_public_key)))
+      return undefined;
+    return former_kem_secret_key ?? undefined;
+  }
+
   /** Opens the sealed delta and keeps or adds it, or keeps the reason why it cannot be used. */
   async keep(manifest: Manifest, blob: Uint8Array, keys: EnclaveKeys): Promise<KeptUpdate> {
     const common = { deviceId: manifest.device_id, examples: manifest.examples };
+    const key = { suite: keys.suite, secretKey: this.#secretKeyFor(manifest, keys)! };
     const opened =
       this.streaming === undefined
-        ? await this.#whole(manifest, blob, keys)
-        : await this.#streamed(this.streaming, manifest, blob, keys);
+        ? await this.#whole(key, manifest, blob)
+        : await this.#streamed(this.streaming, key, manifest, blob);
     const update: KeptUpdate = { ...common, ...opened };
     this.#updates.set(toHex(manifest.device_id), update);
     return update;
   }
 
-  async #whole(manifest: Manifest, blob: Uint8Array, keys: EnclaveKeys): Promise<Opened> {
-    const plaintext = await openUpdate(keys.suite, keys.kem_secret_key, manifest, blob);
+  async #whole({ suite, secretKey }: OpeningKey, manifest: Manifest, blob: Uint8Array): Promise<Opened> {
+    const plaintext = await openUpdate(suite, secretKey, manifest, blob);
     if (plaintext === undefined) return UNREADABLE;
     if (plaintext.length === 4 * this.base.length) return { delta: floatsFromBytes(plaintext), reason: undefined };
     wipe(plaintext);
@@ -130,11 +145,11 @@ export class EnclaveRound {
 
   async #streamed(
     streaming: StreamingDefence,
+    { suite, secretKey }: OpeningKey,
     manifest: Manifest,
     blob: Uint8Array,
-    keys: EnclaveKeys,
   ): Promise<Opened> {
-    const report = await openUpdatePieces(keys.suite, keys.kem_secret_key, manifest, blob, (pieces) =>
+    const report = await openUpdatePieces(suite, secretKey, manifest, blob, (pieces) =>
       streaming.add(pieces, manifest.examples),
     );
     return report === undefined ? UNREADABLE : { delta: undefined, reason: report.reason ?? undefined, report };

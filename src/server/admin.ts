@@ -7,11 +7,14 @@ import { createInterface } from "node:readline";
 import { fromHex, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Log } from "../core/ports.ts";
+import type { Departures } from "./departures.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Events } from "./events.ts";
+import type { ServerKeyring } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
 import type { Registry } from "./registry.ts";
+import type { Rotation } from "./rotation.ts";
 import type { RunState } from "./run-state.ts";
 
 export const ADMIN_SOCKET = "admin.sock";
@@ -21,6 +24,9 @@ const LINE_LENGTH_MAX = 65_536;
 
 export interface AdminPorts {
   readonly registry: Registry;
+  readonly departures: Departures;
+  readonly rotation: Rotation;
+  readonly keys: ServerKeyring;
   readonly state: RunState;
   readonly ledger: Ledger;
   readonly models: ModelVault;
@@ -69,6 +75,15 @@ const METHODS: Readonly<Record<string, Method>> = {
       state: row.state,
       enrolled_at: iso(row.enrolled_at),
     })),
+  "device.revoke": async ({ departures }, { name }) => {
+    const id = await departures.revoke(String(name));
+    if (id === undefined) throw new QflareError("config.invalid", `no device ${String(name).slice(0, 64)}`);
+    return { device_id: toHex(id), name, state: "revoked" };
+  },
+  "server.rotate": async ({ rotation, keys }) => {
+    await rotation.rotate();
+    return { fingerprint: toHex(keys.fingerprint), next_fingerprint: toHex(keys.nextFingerprint) };
+  },
   status: async ({ state, enclave, url }) => ({
     url,
     pid: process.pid,

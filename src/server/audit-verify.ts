@@ -7,7 +7,7 @@ import { QflareError } from "../core/error.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { HASH_BYTES, TILE_WIDTH } from "../crypto/log-tree.ts";
 import { blobDigest } from "../crypto/merkle.ts";
-import { signature } from "../crypto/signature.ts";
+import { signature, verifyUnderKey } from "../crypto/signature.ts";
 import { type AuditEntry, enclaveRecord } from "../wire/audit.ts";
 import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
 import { CONTEXTS } from "../wire/labels.ts";
@@ -48,9 +48,10 @@ type Check = (holds: boolean, problem: string) => void;
 
 const NOTHING = new Uint8Array(32);
 
+/** serverPublicKeys: that the run's log may be signed by, in the order in which they come into force. */
 export async function verifyAudit(
   db: Kysely<Tables>,
-  serverPublicKey: Uint8Array,
+  serverPublicKeys: readonly Uint8Array[],
   { earlier = [], blobs }: AuditOptions = {},
 ): Promise<AuditSummary> {
   const problems: string[] = [];
@@ -60,7 +61,8 @@ export async function verifyAudit(
   const run = await db.selectFrom("run").selectAll().executeTakeFirst();
   const runId = run?.run_id ?? NOTHING;
   const origin = logOrigin(runId);
-  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", serverPublicKey), policy: NO_WITNESSES };
+  const logKeys = serverPublicKeys.map((key) => noteKey(origin, "ml-dsa-44", key));
+  const trust: LogTrust = { origin, logKeys, policy: NO_WITNESSES };
   const stored = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
   const notes = stored.slice(0, -1).map(({ note }) => note);
   const log = await verifyLog(databaseSource(db), trust, [...notes, ...earlier]);
@@ -73,9 +75,9 @@ export async function verifyAudit(
   const facts = {
     runId,
     policyHash: policyHash(run?.policy ?? NOTHING),
-    enclaveKey: run?.enclave_public_key ?? NOTHING,
+    enclaveKeys: [...endedIdentities(log.entries), run?.enclave_public_key ?? NOTHING],
   };
-  verifyEnclaveKey(log.entries, facts.enclaveKey, check);
+  verifyEnclaveKeys(log.entries, facts.enclaveKeys, check);
   await verifyUpdates(db, log.entries, facts, check);
   await verifyModels(db, log.entries, facts, check);
   if (blobs !== undefined) await verifyFiles(db, blobs, check);
@@ -109,11 +111,23 @@ function databaseSource(db: Kysely<Tables>): LogSource {
 interface RunFacts {
   readonly runId: Uint8Array;
   readonly policyHash: Uint8Array;
-  readonly enclaveKey: Uint8Array;
+  /** The enclave's identities, one after the other: each ends with its sealing key. */
+  readonly enclaveKeys: readonly Uint8Array[];
 }
 
-function verifyEnclaveKey(entries: readonly (AuditEntry | undefined)[], key: Uint8Array, check: Check): void {
+function endedIdentities(entries: readonly (AuditEntry | undefined)[]): Uint8Array[] {
+  return entries.flatMap((entry) => (entry?.type === "enclave.replaced" ? [entry.data] : []));
+}
+
+function verifyEnclaveKeys(
+  entries: readonly (AuditEntry | undefined)[],
+  keys: readonly Uint8Array[],
+  check: Check,
+): void {
+  let ended = 0;
   for (const entry of entries) {
+    if (entry?.type === "enclave.replaced") ended += 1;
+    const key = keys[ended]!;
     const record = entry?.type === "enclave.operation" ? attempt(() => enclaveRecord.decode(entry.data)) : undefined;
     if (record?.operation !== "open") continue;
     check(equal(record.subject, sha256(key)), `enclave record ${record.sequence} names another enclave key`);
@@ -128,8 +142,9 @@ async function verifyUpdates(
 ): Promise<void> {
   const updates = await db.selectFrom("updates").selectAll().execute();
   const devices = await db.selectFrom("devices").select(["id", "signature_public_key"]).execute();
+  const former = await db.selectFrom("former_devices").select(["id", "signature_public_key"]).execute();
   const rounds = await db.selectFrom("rounds").select(["round", "base_digest"]).execute();
-  const keys = new Map(devices.map((device) => [toHex(device.id), device.signature_public_key]));
+  const keys = new Map([...devices, ...former].map((device) => [toHex(device.id), device.signature_public_key]));
   const bases = new Map(rounds.map(({ round, base_digest }) => [round, base_digest]));
   for (const row of updates) {
     const id = toHex(row.device_id);
@@ -138,7 +153,7 @@ async function verifyUpdates(
     const isLogged = entry?.type === "update.accepted" && equal(entry.digest, sha256(row.manifest));
     check(isLogged && entry.subject === id, `${what} is not in the log where its receipt says`);
     const publicKey = keys.get(id) ?? NOTHING;
-    const isSigned = signature("ML-DSA-44").verify(publicKey, row.manifest, row.signature, CONTEXTS.update);
+    const isSigned = verifyUnderKey(publicKey, row.manifest, row.signature, CONTEXTS.update);
     check(isSigned, `${what} is not signed by its device`);
     const manifest = attempt(() => manifestMessage.decode(row.manifest));
     check(manifest?.round === row.round, `${what} was signed for another round`);
@@ -159,12 +174,17 @@ async function verifyModels(
   check: Check,
 ): Promise<void> {
   const models = await db.selectFrom("models").selectAll().orderBy("round").execute();
-  const published = new Set(entries.filter((e) => e?.type === "model.published").map((e) => toHex(e!.digest)));
+  // By round too: where no update moves the model, the next one has the digest of the one before.
+  const published = entries.flatMap((one) =>
+    one?.type === "model.published" ? [`${one.subject} ${toHex(one.digest)}`] : [],
+  );
   const heads = aggregateHeads(entries);
   let base: Uint8Array = NOTHING;
   for (const model of models) {
     const what = `model of round ${model.round}`;
-    const isSigned = signature("ML-DSA-44").verify(facts.enclaveKey, model.statement, model.signature, CONTEXTS.model);
+    const isSigned = facts.enclaveKeys.some((key) =>
+      signature("ML-DSA-44").verify(key, model.statement, model.signature, CONTEXTS.model),
+    );
     check(isSigned, `${what} is not signed by the enclave`);
     const statement = attempt(() => modelStatement.decode(model.statement));
     const isAbout = statement?.round === model.round && equal(statement.model_digest, model.digest);
@@ -172,14 +192,14 @@ async function verifyModels(
     check(equal(statement?.run_id ?? NOTHING, facts.runId), `${what} has a statement of another run`);
     check(equal(statement?.policy_hash ?? NOTHING, facts.policyHash), `${what} was made under another policy`);
     check(statement !== undefined && equal(statement.base_digest, base), `${what} does not stand on the one before`);
-    check(published.has(toHex(model.digest)), `${what} is not in the log`);
+    check(published.includes(`round ${model.round} ${toHex(model.digest)}`), `${what} is not in the log`);
     if (model.round > 0) {
       const digest = statement?.report_digest ?? NOTHING;
       await verifyReport(db, model.round, { what, digest, head: heads.get(model.round) }, check);
     }
     base = model.digest;
   }
-  check(published.size === models.length, `the log has ${published.size} models, the ledger ${models.length}`);
+  check(published.length === models.length, `the log has ${published.length} models, the ledger ${models.length}`);
 }
 
 async function verifyReport(

@@ -8,6 +8,7 @@ import type { Policy } from "../wire/policy.ts";
 import { HEADERS } from "../wire/record.ts";
 import type { AuditLog } from "./audit.ts";
 import { clientOf } from "./client-address.ts";
+import type { Departures } from "./departures.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -23,6 +24,7 @@ export const CBOR_TYPE = "application/cbor";
 
 export interface GatewayPorts {
   readonly registry: Registry;
+  readonly departures: Departures;
   readonly sessions: Sessions;
   readonly state: RunState;
   readonly desk: WorkDesk;

@@ -4,7 +4,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { ERRORS, type ErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
-import { SUBMIT_TYPE } from "../wire/record.ts";
+import { RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { answerClientError } from "./client-error.ts";
 import { CBOR_TYPE, type GatewayPorts } from "./gateway-ports.ts";
@@ -17,7 +17,11 @@ import { identityRoute } from "./routes/identity.ts";
 import { logRoute } from "./routes/log.ts";
 import { modelBlobRoute } from "./routes/model-blob.ts";
 import { openapiRoute } from "./routes/openapi.ts";
+import { rekeyRoute } from "./routes/rekey.ts";
+import { resumeRoute } from "./routes/resume.ts";
+import { rotationsRoute } from "./routes/rotations.ts";
 import { submitModelRoute } from "./routes/submit-model.ts";
+import { SuiteRefused } from "./suite-refused.ts";
 
 /** The only key exchange offered: X25519 and ML-KEM-768 together. A client without it is refused by TLS. */
 const TLS_GROUP = "X25519MLKEM768";
@@ -45,6 +49,7 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
   app.server.maxConnections = LIMITS.connectionsMax;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(CBOR_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(RECORD_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser(SUBMIT_TYPE, (_request, body, done) => done(null, body));
   app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, ports.log));
   app.setNotFoundHandler(() => {
@@ -52,8 +57,11 @@ export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstan
   });
   for (const route of [
     identityRoute,
+    rotationsRoute,
     enrollRoute,
     challengeRoute,
+    resumeRoute,
+    rekeyRoute,
     globalModelRoute,
     modelBlobRoute,
     submitModelRoute,
@@ -79,7 +87,8 @@ function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyR
   // What a body still holds is not worth reading: the connection ends with the answer.
   if (Number(request.headers["content-length"] ?? 0) > LIMITS.controlMessageBytesMax)
     reply.header("connection", "close");
-  return reply.code(coded.status).send({ error: coded.code, message: coded.message });
+  const suites = coded instanceof SuiteRefused ? { suites: coded.suites } : {};
+  return reply.code(coded.status).send({ error: coded.code, message: coded.message, ...suites });
 }
 
 /** A session that is refused looks the same from outside, whatever the cause: no detail leaves the process. */

@@ -2,11 +2,15 @@
 
 import { ERRORS } from "../core/error.ts";
 import type { JsonSchema, Message } from "../core/shape.ts";
+import { SUITE_NAMES } from "../crypto/suite.ts";
 import { challengeAnswer, challengeRequest } from "../wire/challenge.ts";
 import { enrollAnswer, enrollRequest } from "../wire/enroll.ts";
 import { identityMessage } from "../wire/identity.ts";
 import { receiptAnswer } from "../wire/receipt.ts";
 import { HEADERS, RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
+import { rekeyAnswer, rekeyRequest } from "../wire/rekey.ts";
+import { resumeChallengeAnswer, resumeRequest } from "../wire/resume.ts";
+import { rotationsAnswer } from "../wire/rotation.ts";
 import { LOG_PREFIX } from "../wire/tile.ts";
 import { submitMessage } from "../wire/update.ts";
 import { workAnswer, workRequest } from "../wire/work.ts";
@@ -14,7 +18,11 @@ import { CBOR_TYPE } from "./gateway-ports.ts";
 
 const ERROR_SCHEMA = {
   type: "object",
-  properties: { error: { type: "string", enum: Object.keys(ERRORS) }, message: { type: "string" } },
+  properties: {
+    error: { type: "string", enum: Object.keys(ERRORS) },
+    message: { type: "string" },
+    suites: { type: "array", items: { type: "string", enum: SUITE_NAMES } },
+  },
   required: ["error", "message"],
   additionalProperties: false,
 };
@@ -77,6 +85,13 @@ function joiningPaths(): JsonSchema {
         responses: answers("Identity", cbor(identityMessage), []),
       },
     },
+    "/api/rotations": {
+      get: {
+        operationId: "readRotations",
+        summary: "Who this server will be next, each step signed by the one before",
+        responses: answers("Rotations", cbor(rotationsAnswer), [429]),
+      },
+    },
     "/api/enroll": {
       post: {
         operationId: "enroll",
@@ -91,6 +106,14 @@ function joiningPaths(): JsonSchema {
         summary: "Open a session",
         requestBody: { required: true, content: cbor(challengeRequest) },
         responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429, 503]),
+      },
+    },
+    "/api/resume": {
+      post: {
+        operationId: "resume",
+        summary: "Go on with a session under new keys",
+        requestBody: { required: true, content: cbor(resumeRequest) },
+        responses: answers("Answer and confirmation", cbor(resumeChallengeAnswer), [400, 401, 413, 415, 429, 503]),
       },
     },
   };
@@ -169,6 +192,20 @@ function logPaths(): JsonSchema {
   };
 }
 
+function keyPaths(): JsonSchema {
+  return {
+    "/api/rekey": {
+      post: {
+        operationId: "rekey",
+        summary: "Replace the device's keys, inside a session",
+        parameters: sessionHeaders,
+        requestBody: { required: true, content: sealed(RECORD_TYPE, rekeyRequest) },
+        responses: answers("Rekeyed", sealed(RECORD_TYPE, rekeyAnswer), [400, 401, 409, 413, 415, 429]),
+      },
+    },
+  };
+}
+
 function servicePaths(): JsonSchema {
   return {
     "/api/health": {
@@ -195,7 +232,7 @@ export function openapiDocument(): JsonSchema {
   return {
     openapi: "3.1.0",
     info: { title: "QFLARE", version: "1", description: "Every byte of every message: docs/wire.md" },
-    paths: { ...joiningPaths(), ...roundPaths(), ...logPaths(), ...servicePaths() },
+    paths: { ...joiningPaths(), ...roundPaths(), ...keyPaths(), ...logPaths(), ...servicePaths() },
     components: { schemas: { Error: ERROR_SCHEMA } },
   };
 }

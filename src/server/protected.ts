@@ -4,7 +4,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { fromBase64Url, fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { HEADERS, openRecord, RECORD_TYPE, type RecordPlace, sealRecord } from "../wire/record.ts";
-import type { Session, Sessions } from "./sessions.ts";
+import type { Session } from "./session.ts";
+import type { Sessions } from "./sessions.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -32,7 +33,7 @@ export async function openProtected(sessions: Sessions, request: FastifyRequest,
   if (sessionId === undefined || !SEQUENCE.test(sequenceText)) throw new QflareError("session.refused");
   const confirmation = typeof confirm === "string" ? (fromHex(confirm) ?? new Uint8Array(0)) : undefined;
   const sequence = Number(sequenceText);
-  const session = await sessions.use(sessionId, confirmation);
+  const session = sessions.use(sessionId, confirmation);
   const place: RecordPlace = {
     direction: "c2s",
     method: request.method,
@@ -47,6 +48,7 @@ export async function openProtected(sessions: Sessions, request: FastifyRequest,
     ? openRecord(session.keys.client, place, sealed.record)
     : undefined;
   if (plaintext === undefined || !session.window.take(sequence)) throw new QflareError("session.refused");
+  session.recordBytes += sealed.record.length;
   await sessions.confirm(session);
   return { session, plaintext, place };
 }
@@ -59,11 +61,11 @@ export function headerRecord(request: FastifyRequest): Sealed {
 }
 
 /**
- * Throws session.refused where the session was closed while the answer was made: sealed under wiped keys, anybody could
- * read it.
+ * Throws session.refused where the session was closed while the answer was made (sealed under wiped keys, anybody could
+ * read it), or where its keys have sealed enough.
  */
 export function sendProtected(reply: FastifyReply, { session, place }: Opened, plaintext: Uint8Array): FastifyReply {
-  if (session.isClosed) throw new QflareError("session.refused");
+  if (session.isClosed || session.isSpent) throw new QflareError("session.refused");
   const sequence = session.nextSequence++;
   const answerPlace: RecordPlace = {
     ...place,
@@ -73,6 +75,7 @@ export function sendProtected(reply: FastifyReply, { session, place }: Opened, p
     contentLength: 0,
   };
   const record = sealRecord(session.keys.server, answerPlace, plaintext);
+  session.recordBytes += record.length;
   return reply.header(HEADERS.sequence, String(sequence)).type(RECORD_TYPE).send(Buffer.from(record.buffer));
 }
 

@@ -6,8 +6,9 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { signature } from "../crypto/signature.ts";
+import { schemeOfKey, signature, verifyUnderKey } from "../crypto/signature.ts";
 import {
+  areKeysOfSuite,
   deviceId,
   enrollAnswer,
   enrollDigest,
@@ -44,6 +45,8 @@ export interface RegistryPorts {
 export class Registry {
   readonly #ports: RegistryPorts;
   readonly #devices = new Map<string, Device>();
+  /** Ids that no longer stand for a device: a look-up that began before must not bring one back. */
+  readonly #gone = new Set<string>();
 
   constructor(ports: RegistryPorts) {
     this.#ports = ports;
@@ -140,14 +143,9 @@ export class Registry {
     const isHolder = equal(enrollMac(secret, request.message, request.signature), request.mac);
     const isKnown = token !== undefined && equal(tokenHash(secret), token.secret_hash);
     secret.fill(0);
-    const isSigned = signature("ML-DSA-44").verify(
-      enroll.signature_public_key,
-      request.message,
-      request.signature,
-      CONTEXTS.enroll,
-    );
+    const isSigned = verifyUnderKey(enroll.signature_public_key, request.message, request.signature, CONTEXTS.enroll);
     const isHere = equal(enroll.server_fingerprint, keys.fingerprint);
-    if (!isKnown || !isHolder || !isSigned || !isHere || enroll.name !== token.name) {
+    if (!isKnown || !isHolder || !isSigned || !isHere || !areKeysOfSuite(enroll) || enroll.name !== token.name) {
       throw new QflareError("enroll.refused");
     }
     const device: Device = {
@@ -159,13 +157,16 @@ export class Registry {
       enrolled_at: this.#ports.clock.nowMs(),
       sequence: 0,
     };
-    await this.#claim(token, device);
-    return this.#enrolled(encoded, device);
+    return this.#enrolled(encoded, await this.#claim(token, device));
   }
 
-  async #claim(token: TokenRow, device: Device): Promise<void> {
+  /**
+   * The device as it is enrolled: the same keys under the same token again are the repetition of a request whose answer
+   * was lost, and change nothing.
+   */
+  async #claim(token: TokenRow, device: Device): Promise<Device> {
     const { writer, audit, clock } = this.#ports;
-    await writer.write(async (tx) => {
+    return await writer.write(async (tx) => {
       const now = clock.nowMs();
       const claimed = await tx
         .updateTable("tokens")
@@ -178,6 +179,9 @@ export class Registry {
         .executeTakeFirst();
       if (claimed === undefined) {
         const row = await tx.selectFrom("tokens").selectAll().where("id", "=", token.id).executeTakeFirst();
+        const enrolled = await tx.selectFrom("devices").selectAll().where("id", "=", device.id).executeTakeFirst();
+        const holder = row?.device_id ?? null;
+        if (enrolled !== undefined && holder !== null && equal(holder, device.id)) return enrolled;
         throw new QflareError(row === undefined ? "enroll.refused" : CLAIM_ERRORS[tokenState(row, now)]);
       }
       const same = await tx
@@ -186,12 +190,15 @@ export class Registry {
         .where((row) => row.or([row("name", "=", device.name), row("id", "=", device.id)]))
         .executeTakeFirst();
       if (same !== undefined) throw new QflareError("enroll.name_taken", device.name);
+      const former = await tx.selectFrom("former_devices").select("id").where("id", "=", device.id).executeTakeFirst();
+      if (former !== undefined) throw new QflareError("enroll.refused");
       await tx.insertInto("devices").values(device).execute();
       await audit.append(tx, {
         type: "device.enrolled",
         subject: toHex(device.id),
         digest: sha256(device.signature_public_key),
       });
+      return device;
     });
   }
 
@@ -205,7 +212,8 @@ export class Registry {
       run_id: runId,
       enrolled_at: device.enrolled_at,
     });
-    const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, message, CONTEXTS.enrolled);
+    const { name } = schemeOfKey(device.signature_public_key)!;
+    const signed = signature(name).sign(keys.pairOf(name).secretKey, message, CONTEXTS.enrolled);
     return enrollAnswer.encode({ message, signature: signed });
   }
 
@@ -218,8 +226,18 @@ export class Registry {
       .selectAll()
       .where("id", "=", new Uint8Array(id))
       .executeTakeFirst();
-    if (row !== undefined && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
+    if (row !== undefined && !this.isGone(id) && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
     return this.#devices.get(toHex(id));
+  }
+
+  /** The id stands for no device any more. */
+  forget(id: Uint8Array): void {
+    this.#gone.add(toHex(id));
+    this.#devices.delete(toHex(id));
+  }
+
+  isGone(id: Uint8Array): boolean {
+    return this.#gone.has(toHex(id));
   }
 
   async listDevices(): Promise<Device[]> {

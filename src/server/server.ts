@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { equal, toHex, utf8 } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
-import type { Clock, Log, Random } from "../core/ports.ts";
+import type { Clock, Log, Random, ServerPsk } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
@@ -14,13 +14,15 @@ import type { SuiteName } from "../crypto/suite.ts";
 import type { IsolationLevel } from "../isolation/level.ts";
 import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
-import { formatVkey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
 import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
-import { EnclaveLink } from "./enclave-link.ts";
+import { Departures } from "./departures.ts";
+import { type EnclaveHost, localHost } from "./enclave-host.ts";
+import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
+import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
@@ -28,8 +30,11 @@ import { examineHost, type HostIsolation, requireIsolation } from "./isolation.t
 import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
+import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
+import { type RemoteAddress, RemoteHost } from "./remote-enclave.ts";
+import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
@@ -64,14 +69,27 @@ export interface ServerOptions {
   readonly suites: readonly SuiteName[];
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
+  readonly epochs?: EpochSettings;
+  /** An enclave elsewhere; by default its process is started here. */
+  readonly enclave?: RemoteEnclave;
+  /** What is done where the enclave's keys are lost; by default the server stops. */
+  readonly lostEnclave?: LostEnclave;
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
+  /** Keys that some devices hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: ServerPsk;
   /** No enclave below it is started; by default none is required. */
   readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+}
+
+export interface RemoteEnclave {
+  readonly address: RemoteAddress;
+  /** SHA-256 of its certificate, hexadecimal. */
+  readonly pin: string;
 }
 
 export interface RunningServer {
@@ -87,13 +105,18 @@ export interface RunningServer {
 }
 
 export const LEDGER_FILE = "ledger.sqlite";
+/** How long the keys of an expired session may stay in memory. */
+const SWEEP_MS = 60_000;
 const LOCK_FILE = "server.lock";
 export const BLOB_FOLDER = "blobs";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
   const isolation = await examineHost();
-  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  // Of an enclave elsewhere it is the enclave that says how isolated it is.
+  if (options.enclave === undefined) {
+    requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  }
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
@@ -111,7 +134,9 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
   let admin: Admin | undefined;
   let finished: Promise<void> | undefined;
   let isClosing = false;
+  const sweeping = setInterval(() => parts.sessions.sweep(), SWEEP_MS).unref();
   const close = (): Promise<void> => {
+    clearInterval(sweeping);
     if (!isClosing) stop(parts, admin, finished).finally(lock.release).then(closed.resolve, closed.reject);
     isClosing = true;
     return closed.promise;
@@ -144,32 +169,49 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
     db,
     clock,
     origin: logOrigin(runId),
-    signer: logSignerOf(keys, runId),
+    signer: logSignerOf(keys.pairOf("ML-DSA-44"), runId),
+    successor: logSignerOf(keys.nextPair, runId),
     isWitnessed: options.witnesses?.quorum !== undefined,
   });
   const writer = new Writer(db, audit);
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const keyFolder = join(dataDir, "enclave");
-  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
-  const registry = new Registry({ ...base, keys, runId });
+  const host = await enclaveHost(options, isolation);
+  const { rounds: epochRounds, timeMs } = options.epochs ?? DEFAULT_EPOCHS;
+  const graceMs = epochGraceMs(options.rounds.deadlineMs);
+  const evidenceMs = timeMs + graceMs;
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
+  const { lostEnclave = "stop" } = options;
+  const run = { policy: policyBytes, ledger, models, lostEnclave };
+  const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
+  const registry = new Registry({ ...base, keys, runId });
   const events = new Events();
-  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
   const state = new RunState();
-  const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
+  const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
+  const evidence = new EvidenceDesk(enclave, epochs, clock, policyBytes);
+  const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
-  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
+  const sessions = new Sessions({
+    ...{ registry, keys, clock, random, suites: options.suites, enclaveKeyHash },
+    ...(options.psk === undefined ? {} : { psk: options.psk }),
+  });
   const limiter = new Limiter(options.rateLimits);
-  const shared = { ...base, registry, sessions, state, desk, ledger, enclave };
+  const endSessions = (id: Uint8Array): void => sessions.revoke(id);
+  const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
+  const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
+  const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
-  const { fingerprint } = keys;
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
-  return { ...shared, rounds, models, events, policyHash: hash, fingerprint, witnesses, gateway, leaves };
+  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
+}
+
+async function enclaveHost({ enclave, dataDir }: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
+  if (enclave === undefined) return localHost(join(dataDir, "enclave"), isolation);
+  return new RemoteHost(enclave.address, enclave.pin, await loadLinkIdentity(dataDir));
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {
@@ -177,6 +219,7 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await blobs.prepare();
   await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
   await audit.load();
+  await parts.rotation.finish();
   parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
@@ -292,27 +335,25 @@ async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<vo
 /** Who signs the log, and the rules of sessions where they differ from those that it names last. */
 async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Parts): Promise<void> {
   const { writer, audit } = parts;
-  const keys = audit.keys.map((key) => key.keyId);
+  const keys = audit.signer.keys.map((key) => key.keyId);
   const rules = encodeCbor({ suites, rate_limits: rateLimits, quorum: rounds.quorum, target: rounds.target, keys });
   const digest = sha256(rules);
   await writer.write(async (tx) => {
-    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.fingerprint });
+    await audit.append(tx, { type: "server.started", subject: "server", digest: parts.keys.fingerprint });
     const { session_policy } = await tx.selectFrom("run").select("session_policy").executeTakeFirstOrThrow();
     if (session_policy !== null && equal(session_policy, digest)) return;
     await tx.updateTable("run").set({ session_policy: digest }).execute();
     await audit.append(tx, { type: "session.policy", subject: "server", digest, data: rules });
-    for (const key of audit.keys) {
-      const vkey = utf8(formatVkey(key));
-      await audit.append(tx, { type: "key.published", subject: `log ${key.type}`, digest: sha256(vkey), data: vkey });
-    }
+    await audit.appendKeys(tx, audit.signer);
   });
 }
 
 /** A full disk must not keep a server from stopping. */
-async function logStop({ writer, audit, log, fingerprint }: Parts): Promise<void> {
+async function logStop({ writer, audit, log, keys }: Parts): Promise<void> {
   if (audit.newest === undefined) return;
+  const digest = keys.fingerprint;
   try {
-    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest: fingerprint }));
+    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest }));
   } catch (error) {
     log.warn({ error: String(error) }, "the stop cannot be logged");
   }

@@ -8,31 +8,43 @@
 // pins.
 
 import { LIMITS } from "../core/limits.ts";
-import { bytes, message, oneOf, text, uint } from "../core/shape.ts";
+import { bytes, message, type Of, object, oneOf, text, uint } from "../core/shape.ts";
 import { hmacSha384, SHA384_BYTES, sha256, sha384 } from "../crypto/hash.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
+import { kindsOfKeys, lengthsOver, SUITES } from "../crypto/suite.ts";
 import { DEVICE_NAME, TOKEN_ID_BYTES } from "./token.ts";
 import { DEVICE_ID, ENROLL_MAC, gather } from "./transcript.ts";
 
-const MLDSA = SIGNATURE_SIZES["ML-DSA-44"];
-
 export const DEVICE_ID_BYTES = 16;
 
-export const enrollMessage = message("enroll", 16_384, {
+export const kemPublicKey = bytes(...lengthsOver((suite) => kemSizes(suite.static).publicKey));
+export const signaturePublicKey = bytes(...lengthsOver((suite) => SIGNATURE_SIZES[suite.signature].publicKey));
+/** As long as the scheme of the suite makes it. */
+export const anySignature = bytes(...lengthsOver((suite) => SIGNATURE_SIZES[suite.signature].signature));
+const KEM_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.static))];
+const SIGNATURE_NAMES = [...new Set(Object.values(SUITES).map((suite) => suite.signature))];
+
+/** The two keys of a device, with the mechanisms that they are of. */
+export const deviceKeyFields = {
+  kem: oneOf(...KEM_NAMES),
+  kem_public_key: kemPublicKey,
+  signature_scheme: oneOf(...SIGNATURE_NAMES),
+  signature_public_key: signaturePublicKey,
+};
+const deviceKeysShape = object(deviceKeyFields);
+
+export const enrollMessage = message("enroll", 20_480, {
   v: uint(1, 1),
   enrollment_token: bytes(TOKEN_ID_BYTES),
   name: text(LIMITS.nameLengthMax, DEVICE_NAME),
-  kem: oneOf("FrodoKEM-640-AES"),
-  kem_public_key: bytes(kemSizes("FrodoKEM-640-AES").publicKey),
-  signature_scheme: oneOf("ML-DSA-44"),
-  signature_public_key: bytes(MLDSA.publicKey),
+  ...deviceKeyFields,
   server_fingerprint: bytes(32),
 });
 
-export const enrollRequest = message("enroll request", 20_480, {
+export const enrollRequest = message("enroll request", 26_624, {
   message: bytes(1, enrollMessage.bytesMax),
-  signature: bytes(MLDSA.signature),
+  signature: anySignature,
   mac: bytes(SHA384_BYTES),
 });
 
@@ -47,7 +59,7 @@ export const enrolledMessage = message("enrolled", 1024, {
 
 export const enrollAnswer = message("enroll answer", 8192, {
   message: bytes(1, enrolledMessage.bytesMax),
-  signature: bytes(MLDSA.signature),
+  signature: anySignature,
 });
 
 export function enrollMac(
@@ -60,6 +72,14 @@ export function enrollMac(
 
 export function enrollDigest(requestBytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return sha384(requestBytes);
+}
+
+export type NamedKeys = Of<typeof deviceKeysShape>;
+
+/** Whether the keys are of the mechanisms named beside them, and some suite uses the two together. */
+export function areKeysOfSuite(keys: NamedKeys): boolean {
+  const kinds = kindsOfKeys(keys.kem_public_key, keys.signature_public_key);
+  return kinds !== undefined && kinds.static === keys.kem && kinds.signature === keys.signature_scheme;
 }
 
 /** A device is its two keys: no name, number or account can be moved to other keys. */

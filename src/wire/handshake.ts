@@ -10,6 +10,8 @@
 //   confirm_s = HMAC(kc_s, th2)[0:32]
 //   confirm_d = HMAC(kc_d, SHA-384(th2 LP(sig2) LP(confirm_s)))[0:32]   rides on the first protected request
 //
+// A resumption (resume.ts) absorbs the resumption secret and ss_e instead, and confirm_d leaves sig2 out.
+//
 // Reading a recorded session needs ss_e and ss_d. Only the server's key signs th2; only the device's static key opens
 // ss_d, so the confirmations prove both ends.
 
@@ -18,7 +20,7 @@ import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES } from "../crypto/aead-sizes.ts";
 import { hmacSha384, SHA384_BYTES, sha384 } from "../crypto/hash.ts";
 import { expand, extract } from "../crypto/hkdf.ts";
 import { CONFIRMATION_BYTES } from "./challenge.ts";
-import { CONFIRMATIONS, gather, KEY_SCHEDULE, TRANSCRIPT } from "./transcript.ts";
+import { CONFIRMATIONS, gather, KEY_SCHEDULE, RESUME_SECRETS, TRANSCRIPT } from "./transcript.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -57,8 +59,22 @@ export function deriveSession(
   staticSecret: Uint8Array,
   psk: Uint8Array = new Uint8Array(PSK_BYTES),
 ): SessionKeys {
+  if (psk.length !== PSK_BYTES) throw new RangeError(`expected a key of ${PSK_BYTES} bytes, got ${psk.length}`);
+  const keys = expandKeys(th2, absorb(KEY_SCHEDULE.secrets, { psk, ephemeralSecret, staticSecret }));
+  wipe(ephemeralSecret, staticSecret);
+  return keys;
+}
+
+/** Wipes the ephemeral secret; the resumption secret stays the caller's. */
+export function deriveResumed(th2: Uint8Array, resumption: Uint8Array, ephemeralSecret: Uint8Array): SessionKeys {
+  const keys = expandKeys(th2, absorb(RESUME_SECRETS, { resumption, ephemeralSecret }));
+  wipe(ephemeralSecret);
+  return keys;
+}
+
+/** Wipes root. */
+function expandKeys(th2: Uint8Array, root: Bytes): SessionKeys {
   const { master: masterInfo, keys: infos } = KEY_SCHEDULE;
-  const root = absorb({ psk, ephemeralSecret, staticSecret });
   const master = expand(root, gather(masterInfo, { th2 }), SHA384_BYTES);
   const derive = (name: keyof typeof infos, length: number): Bytes =>
     expand(master, gather(infos[name], { th2 }), length);
@@ -70,14 +86,14 @@ export function deriveSession(
     resumption: derive("resumption", SHA384_BYTES),
     exporter: derive("exporter", SHA384_BYTES),
   };
-  wipe(ephemeralSecret, staticSecret, root, master);
+  wipe(root, master);
   return keys;
 }
 
 /** Extract over all secrets in their order. */
-function absorb(secrets: Readonly<Record<(typeof KEY_SCHEDULE.secrets)[number], Uint8Array>>): Bytes {
+function absorb<Name extends string>(names: readonly Name[], secrets: Readonly<Record<Name, Uint8Array>>): Bytes {
   let root: Bytes | undefined;
-  for (const name of KEY_SCHEDULE.secrets) {
+  for (const name of names) {
     const salt = root === undefined ? new Uint8Array(0) : expand(root, gather(KEY_SCHEDULE.step, {}), SHA384_BYTES);
     const next = extract(salt, secrets[name]);
     wipe(salt, root ?? salt);
@@ -97,6 +113,12 @@ export function deviceConfirmation(
   confirmation: Uint8Array,
 ): Bytes {
   const th3 = sha384(gather(TRANSCRIPT.th3, { th2, answerSignature, serverConfirmation: confirmation }));
+  return hmacSha384(keys.confirmDevice, gather(CONFIRMATIONS.device, { th3 })).slice(0, CONFIRMATION_BYTES);
+}
+
+/** confirm_d of a resumption, which has no signature to confirm. */
+export function resumedConfirmation(keys: SessionKeys, th2: Uint8Array, confirmation: Uint8Array): Bytes {
+  const th3 = sha384(gather(TRANSCRIPT.resumeTh3, { th2, serverConfirmation: confirmation }));
   return hmacSha384(keys.confirmDevice, gather(CONFIRMATIONS.device, { th3 })).slice(0, CONFIRMATION_BYTES);
 }
 

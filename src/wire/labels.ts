@@ -10,6 +10,10 @@ export const CONTEXTS = {
   update: "qflare/v1 update",
   receipt: "qflare/v1 receipt",
   model: "qflare/v1 model",
+  rotation: "qflare/v1 rotation",
+  rekeyOld: "qflare/v1 rekey old",
+  rekeyNew: "qflare/v1 rekey new",
+  rekeyed: "qflare/v1 rekeyed",
 } as const;
 
 /** Labels of hashes and derived keys. */
@@ -20,6 +24,9 @@ export const LABELS = {
   logKey: "qflare/v1 log key",
   enrollMac: "qflare/v1 enroll mac",
   hello: "qflare/v1 m1",
+  resumeHello: "qflare/v1 resume m1",
+  resumeBinderKey: "qflare/v1 resume binder key",
+  resumeBinder: "qflare/v1 resume binder",
   derived: "qflare/v1 derived",
   master: "qflare/v1 master",
   clientKey: "qflare/v1 c2s key",

@@ -18,11 +18,16 @@ type PartOf<T> = T extends readonly (infer Inner)[] ? Inner : T;
 /** Names of the values that an input needs. */
 export type ValueOf<I extends Input> = Exclude<PartOf<I[number]>, Label>;
 
-/** th1 covers the first message, th2 all that the server signs, th3 all that the device confirms. SHA-384. */
+/**
+ * th1 covers the first message, th2 all that the server signs, th3 all that the device confirms. A resumption has a th1
+ * and a th3 of its own and no signatures. SHA-384.
+ */
 export const TRANSCRIPT = {
   th1: [[LABELS.hello, "hello", "helloSignature"]],
   th2: ["th1", ["answer", "serverKey"]],
   th3: ["th2", ["answerSignature", "serverConfirmation"]],
+  resumeTh1: [[LABELS.resumeHello, "hello", "binder"]],
+  resumeTh3: ["th2", ["serverConfirmation"]],
 } as const satisfies Record<string, Input>;
 
 /**
@@ -44,6 +49,15 @@ export const KEY_SCHEDULE = {
     exporter: [LABELS.exporter, "th2"],
   },
 } as const;
+
+/** In place of secrets, for a resumption. */
+export const RESUME_SECRETS = ["resumption", "ephemeralSecret"] as const;
+
+/** Info of the key that proves that the device holds the resumption secret, and what it is a MAC over. */
+export const RESUME_BINDER = {
+  key: [LABELS.resumeBinderKey],
+  mac: [LABELS.resumeBinder, ["hello"]],
+} as const satisfies Record<string, Input>;
 
 /** What each end's confirmation is a MAC over, by confirmServer and confirmDevice. */
 export const CONFIRMATIONS = { server: ["th2"], device: ["th3"] } as const satisfies Record<string, Input>;

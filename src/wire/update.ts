@@ -15,9 +15,8 @@ import { open, openPieces, seal } from "../crypto/chunked-seal.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { sealedLength } from "../crypto/seal-format.ts";
-import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { type ExchangeKem, exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
-import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 import { gather, UPDATE_CONTEXT } from "./transcript.ts";
 
@@ -44,7 +43,7 @@ export type Manifest = Of<typeof manifestMessage.shape>;
 /** What stands in the record of POST /api/submit_model; the blob follows it in the body. */
 export const submitMessage = message("submit", 8192, {
   manifest: bytes(1, manifestMessage.bytesMax),
-  signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
+  signature: anySignature,
 });
 
 /** Fields that the sealed bytes are bound to; a manifest has them all. */

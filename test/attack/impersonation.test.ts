@@ -5,19 +5,19 @@ import { test } from "node:test";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { enrollDevice } from "../../src/device/enroll.ts";
 import { certificateHash, makeCertificate } from "../../src/server/certificate.ts";
-import { identityFingerprint, identityMessage } from "../../src/wire/identity.ts";
+import { freshServerKeys, ServerKeyring } from "../../src/server/keys.ts";
+import { identityFingerprint } from "../../src/wire/identity.ts";
+import { rotationsAnswer } from "../../src/wire/rotation.ts";
 import { formatToken, type Token } from "../../src/wire/token.ts";
 import { type Impostor, startImpostor } from "../support/impostor.ts";
-import { mldsa } from "../support/session.ts";
 
 /** The identity document of a server with this certificate. */
 function identityOf(certificate: string): Uint8Array<ArrayBuffer> {
-  const { publicKey } = mldsa.generateKeyPair();
-  return identityMessage.encode({
-    v: 1,
-    signature_public_key: publicKey,
-    tls_certificate_sha256: certificateHash(certificate),
-  });
+  return keysFor(certificateHash(certificate)).identity;
+}
+
+function keysFor(certificateSha256: Uint8Array<ArrayBuffer> | null): ServerKeyring {
+  return new ServerKeyring(freshServerKeys(systemRandom, null), { certificate: "", key: "" }, certificateSha256);
 }
 
 function tokenFor(identity: Uint8Array, url: string): Token {
@@ -86,8 +86,7 @@ test("a device says nothing of its token to a server whose identity document is 
 });
 
 test("a device wants a certificate of the authorities where the document pins none", async () => {
-  const { publicKey } = mldsa.generateKeyPair();
-  const genuine = identityMessage.encode({ v: 1, signature_public_key: publicKey, tls_certificate_sha256: null });
+  const genuine = keysFor(null).identity;
   const impostor = await startImpostor({ "GET /api/identity": genuine });
   const token = tokenFor(genuine, impostor.url);
   await assert.rejects(enrollDevice(formatToken(token)), { message: /certificate/ });
@@ -97,8 +96,12 @@ test("a device wants a certificate of the authorities where the document pins no
 
 test("a device does not believe an enrolment that the server's key has not signed", async () => {
   const tls = await makeCertificate(["127.0.0.1"]);
-  const identity = identityOf(tls.certificate);
-  const forged = { "GET /api/identity": identity, "POST /api/enroll": new Uint8Array([0xa0]) };
+  const { identity, announcements } = keysFor(certificateHash(tls.certificate));
+  const forged = {
+    "GET /api/identity": identity,
+    "GET /api/rotations": rotationsAnswer.encode({ announcements: [...announcements] as Uint8Array<ArrayBuffer>[] }),
+    "POST /api/enroll": new Uint8Array([0xa0]),
+  };
   const impostor = await startImpostor(forged, tls);
   await assert.rejects(enrollDevice(formatToken(tokenFor(identity, impostor.url))), { code: "message.malformed" });
   await impostor.close();

@@ -36,6 +36,7 @@ import { policyHash, policyMessage } from "../../src/wire/policy.ts";
 import { formatToken } from "../../src/wire/token.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { WorkAnswer, WorkRequest } from "../../src/wire/work.ts";
+import { openingOf } from "./enclave.ts";
 import { TINY_MODEL } from "./server.ts";
 import { mldsa } from "./session.ts";
 
@@ -80,7 +81,7 @@ export async function openRun(openedAtMs: number, runId: Bytes = systemRandom.by
     weight_cap: 2,
   });
   const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), "none", systemRandom.bytes(32));
-  const opened = await enclave.open({ policy, resume: null, at: openedAtMs });
+  const opened = await enclave.open(openingOf(policy, { at: openedAtMs }));
   const { statement, signature } = enclave.genesis({ at: openedAtMs }, model);
   const kemPublicKey = opened.kem_public_key;
   return { runId, policy, enclave, kemPublicKey, statement, statementSignature: signature, model };
@@ -121,6 +122,7 @@ export class LyingGateway {
     const registry = {
       findDevice: async (id: Uint8Array) => (this.#device && equal(id, this.#device.id) ? this.#device : undefined),
       activate: async () => undefined,
+      isGone: () => false,
       enroll: async (encoded: Uint8Array) => this.#enroll(encoded),
     };
     const stream = async (digest: Uint8Array) => {
@@ -159,7 +161,9 @@ export class LyingGateway {
   /** Signed as it should be: the log is not what is attacked here. */
   #emptyLog(): { note: string } {
     const checkpoint = { origin: logOrigin(this.run.runId), size: 0, root: sha256() };
-    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys, this.run.runId).sign(checkpoint, 0)) };
+    return {
+      note: checkpointNote(checkpoint, logSignerOf(this.#keys.pairOf("ML-DSA-44"), this.run.runId).sign(checkpoint, 0)),
+    };
   }
 
   /** Takes every token: what is attacked here comes after enrolment. */

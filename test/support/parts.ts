@@ -5,10 +5,12 @@ import type { TestContext } from "node:test";
 import type { Kysely } from "kysely";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { kem } from "../../src/crypto/kem-table.ts";
-import { signature } from "../../src/crypto/signature.ts";
+import { schemeOfKey, signature } from "../../src/crypto/signature.ts";
+import { SUITES, type SuiteName } from "../../src/crypto/suite.ts";
+import { namedKeys } from "../../src/device/enroll.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
 import { AuditLog, type AuditPorts } from "../../src/server/audit.ts";
-import { logSignerOf, type ServerKeys } from "../../src/server/keys.ts";
+import { freshServerKeys, logSignerOf, ServerKeyring } from "../../src/server/keys.ts";
 import { Ledger } from "../../src/server/ledger.ts";
 import { Registry } from "../../src/server/registry.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
@@ -16,7 +18,6 @@ import type { Tables } from "../../src/server/store/schema.ts";
 import { Writer } from "../../src/server/store/writer.ts";
 import { logOrigin } from "../../src/wire/checkpoint.ts";
 import { deviceId, enrollMac, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
-import { identityFingerprint, identityMessage } from "../../src/wire/identity.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
 import { parseToken, type Token } from "../../src/wire/token.ts";
 import { FakeClock, seededRandom } from "./clock.ts";
@@ -29,17 +30,8 @@ export const HOUR_MS = 3_600_000;
 
 const random = seededRandom("server");
 
-function keysOf(): ServerKeys {
-  const { publicKey, secretKey } = signature("ML-DSA-44").generateKeyPair(random.bytes(32));
-  const identity = identityMessage.encode({ v: 1, signature_public_key: publicKey, tls_certificate_sha256: null });
-  return {
-    signatureSecretKey: secretKey,
-    signaturePublicKey: publicKey,
-    pepper: random.bytes(32),
-    tls: { certificate: "", key: "" },
-    identity,
-    fingerprint: identityFingerprint(identity),
-  };
+function keysOf(): ServerKeyring {
+  return new ServerKeyring(freshServerKeys(random, null), { certificate: "", key: "" }, null);
 }
 
 export type DeviceKeys = Pick<
@@ -47,9 +39,9 @@ export type DeviceKeys = Pick<
   "kem_secret_key" | "kem_public_key" | "signature_secret_key" | "signature_public_key"
 >;
 
-export async function deviceKeys(): Promise<DeviceKeys> {
-  const exchange = await kem("FrodoKEM-640-AES").generateKeyPair();
-  const signing = signature("ML-DSA-44").generateKeyPair();
+export async function deviceKeys(suite: SuiteName = "QF2-HYBRID"): Promise<DeviceKeys> {
+  const exchange = await kem(SUITES[suite].static).generateKeyPair();
+  const signing = signature(SUITES[suite].signature).generateKeyPair();
   return {
     kem_secret_key: exchange.secretKey,
     kem_public_key: exchange.publicKey,
@@ -68,14 +60,11 @@ export function enrollmentOf(
     v: 1,
     enrollment_token: token.id,
     name: changed.name ?? token.name,
-    kem: "FrodoKEM-640-AES",
-    kem_public_key: keys.kem_public_key,
-    signature_scheme: "ML-DSA-44",
-    signature_public_key: keys.signature_public_key,
+    ...namedKeys(keys),
     server_fingerprint: changed.fingerprint ?? token.fingerprint,
   });
   const signer = changed.signer ?? keys.signature_secret_key;
-  const signed = signature("ML-DSA-44").sign(signer, message, CONTEXTS.enroll);
+  const signed = schemeOfKey(keys.signature_public_key)!.sign(signer, message, CONTEXTS.enroll);
   return enrollRequest.encode({
     message,
     signature: signed,
@@ -88,7 +77,7 @@ export class TestServer {
   readonly db: Kysely<Tables>;
   readonly clock = new FakeClock();
   readonly random = random;
-  readonly keys: ServerKeys = keysOf();
+  readonly keys: ServerKeyring = keysOf();
   readonly runId: Bytes = random.bytes(32);
   readonly writer: Writer;
   readonly audit: AuditLog;
@@ -106,7 +95,9 @@ export class TestServer {
 
   auditPorts(): AuditPorts {
     const { db, clock, runId, keys } = this;
-    return { db, clock, origin: logOrigin(runId), signer: logSignerOf(keys, runId), isWitnessed: false };
+    const signer = logSignerOf(keys.pairOf("ML-DSA-44"), runId);
+    const successor = logSignerOf(keys.nextPair, runId);
+    return { db, clock, origin: logOrigin(runId), signer, successor, isWitnessed: false };
   }
 
   static async start(context: TestContext): Promise<TestServer> {
@@ -121,11 +112,13 @@ export class TestServer {
   }
 
   /** An enrolled device with its key file. */
-  async enrolled(name: string): Promise<Keystore> {
-    const keys = await deviceKeys();
+  async enrolled(name: string, suite: SuiteName = "QF2-HYBRID"): Promise<Keystore> {
+    const keys = await deviceKeys(suite);
     await this.registry.enroll(enrollmentOf(await this.token(name), keys));
     const id = deviceId(sha256(keys.kem_public_key), keys.signature_public_key);
-    return { v: 1, name, device_id: id, run_id: this.runId, url: URL_OF_TESTS, identity: this.keys.identity, ...keys };
+    const { identity } = this.keys;
+    const place = { name, device_id: id, run_id: this.runId, url: URL_OF_TESTS };
+    return { v: 1, ...place, identity, next_identity: null, former_identities: [], ...keys };
   }
 
   async entries(): Promise<number> {

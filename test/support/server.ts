@@ -8,13 +8,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AdminClient } from "../../src/cli/admin-client.ts";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
-import type { Clock, Log } from "../../src/core/ports.ts";
+import type { Clock, Log, ServerPsk } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import type { SuiteName } from "../../src/crypto/suite.ts";
 import { initialParameters, type ModelDescription, parameterCount } from "../../src/learning/model.ts";
 import { decodeModel, encodeModel } from "../../src/learning/model-file.ts";
 import { verifyAudit } from "../../src/server/audit-verify.ts";
-import { readServerPublicKey } from "../../src/server/keys.ts";
+import { readServerPublicKeys } from "../../src/server/keys.ts";
 import type { RateLimits } from "../../src/server/limiter.ts";
 import type { RoundSettings } from "../../src/server/rounds.ts";
 import { type RunDefinition, type RunningServer, startServer } from "../../src/server/server.ts";
@@ -24,7 +24,7 @@ import { exchange } from "./http.ts";
 
 export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
-const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
+export const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const QUIET_MS_MAX = 10_000;
 
 /** Runs with the system's time, unless it is held or moved. */
@@ -55,6 +55,7 @@ export interface TestServerOptions {
   readonly rounds?: Partial<RoundSettings>;
   readonly rateLimits?: RateLimits;
   readonly suites?: readonly SuiteName[];
+  readonly psk?: ServerPsk;
 }
 
 export class TestServer {
@@ -116,6 +117,7 @@ export class TestServer {
       clock,
       random: systemRandom,
       log: faultLog(faults),
+      ...(options.psk === undefined ? {} : { psk: options.psk }),
     });
     const admin = await AdminClient.connect(dataDir);
     return new TestServer(running, { dataDir, clock, admin, faults });
@@ -201,7 +203,7 @@ export class TestServer {
     this.admin.close();
     await this.#running.close();
     try {
-      const key = readServerPublicKey(this.dataDir);
+      const key = readServerPublicKeys(this.dataDir);
       const { problems } = await readLedger(this.dataDir, (db) => verifyAudit(db, key));
       assert.deepEqual(problems, []);
       assert.deepEqual(this.#faults, []);
@@ -231,7 +233,7 @@ function isTold(records: readonly EnclaveRecord[], round: number, accepted: numb
   return told.some((record) => record.operation === "begin") && updates === accepted;
 }
 
-const RUN: Omit<RunDefinition, "firstModel"> = {
+export const RUN: Omit<RunDefinition, "firstModel"> = {
   suite: "QF2-HYBRID",
   aggregation: JSON.stringify({ rule: "mean" }),
   updates_min: 1,
@@ -240,7 +242,7 @@ const RUN: Omit<RunDefinition, "firstModel"> = {
   plan: JSON.stringify({ epochs: 1 }),
 };
 
-const ROUNDS: RoundSettings = {
+export const ROUNDS: RoundSettings = {
   rounds: 1,
   target: 3,
   quorum: 3,

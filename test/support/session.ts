@@ -45,6 +45,7 @@ export async function draftHello(
     nonce: systemRandom.bytes(32),
     timestamp: clock.nowMs(),
     ephemeral_public_key: ephemeral.publicKey,
+    psk_ids: [],
     ...(changes as Partial<Hello>),
   };
   const message = encodeCbor(fields);
@@ -141,6 +142,10 @@ export class HandSession {
       [HEADERS.sequence]: String(sequence),
       [HEADERS.confirm]: toHex(this.confirmation),
     };
+    if (blob === undefined && method === "POST") {
+      headers["content-type"] = RECORD_TYPE;
+      return { call: { method, path, headers, body: [record] }, place, record };
+    }
     if (blob === undefined) {
       headers[HEADERS.record] = toBase64Url(record);
       return { call: { method, path, headers }, place, record };
@@ -182,8 +187,9 @@ export function alteredFields<T extends object>(fields: T): [name: keyof T & str
 function altered(value: unknown): unknown {
   if (value instanceof Uint8Array) return flipped(value);
   if (typeof value === "number") return value + 1;
+  if (value === null) return Uint8Array.of(1);
   if (typeof value === "string") return value.startsWith("QF2") ? "QF1-FRODO" : `${value}x`;
-  if (Array.isArray(value)) return [...value, ...value];
+  if (Array.isArray(value)) return value.length === 0 ? [Uint8Array.of(1)] : [...value, ...value];
   throw new TypeError(`no way to alter ${String(value)}`);
 }
 

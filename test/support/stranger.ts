@@ -439,7 +439,7 @@ export class Stranger {
     const base = new URL(token.url);
     const first = await call(base, null, { method: "GET", path: "/api/identity" });
     check(equal(sha256(first.body), token.fingerprint), "the server in the token");
-    const identity = read(first.body, "v signature_public_key tls_certificate_sha256");
+    const identity = read(first.body, "v signature_public_key longterm_public_key tls_certificate_sha256");
     const kem = frodo.generateKeyPair();
     const signing = generatePair("ml-dsa-44");
     const message = write({
@@ -477,12 +477,13 @@ export class Stranger {
       nonce: randomBytes(32),
       timestamp: Date.now(),
       ephemeral_public_key: exchange.publicKey,
+      psk_ids: [],
     });
     const sig1 = sign(this.#signingKey, "qflare/v1 hs1", hello);
     const body = write({ message: hello, signature: sig1 });
     const answer = await call(this.#base, this.#pin, { method: "POST", path: "/api/challenge", headers: CBOR, body });
     const outer = read(answer.body, "message signature confirmation") as Fields;
-    const names = "v suite session_id nonce expires_at ephemeral_ciphertext static_ciphertext enclave_key_hash";
+    const names = "v suite session_id nonce expires_at ephemeral_ciphertext static_ciphertext enclave_key_hash psk_id";
     const inner = read(outer.message, names) as Fields;
     const th1 = hash("sha384", LP("qflare/v1 m1", hello, sig1));
     const th2 = hash("sha384", th1, LP(outer.message, this.#serverKey));

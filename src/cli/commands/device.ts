@@ -6,7 +6,8 @@ import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
-import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
+import { Device, type ProvenReceipt, type Round } from "../../device/device.ts";
+import type { DeviceEvent } from "../../device/event.ts";
 import { createProcessTrainer } from "../../device/process-trainer.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
 import type { ModelDescription } from "../../learning/model.ts";
@@ -17,16 +18,19 @@ import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
+import { devicePsk, type QkdFlags } from "../qkd.ts";
 import { endWithInput, interrupted } from "../system.ts";
 import { readToken, type TokenFlags } from "../token-input.ts";
+import { addDeviceAdminCommands } from "./device-admin.ts";
 
-interface Flags extends DataOptions, TokenFlags {
+interface Flags extends DataOptions, TokenFlags, QkdFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
   readonly witnessPolicy?: string;
   readonly receipts?: string;
+  readonly suite?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
@@ -65,6 +69,13 @@ export function addDeviceCommand(program: Command): void {
   common(device.command("status").description("what the key file says, and whether the server knows it"))
     .addHelpText("after", "\nExample:\n  qflare device status --keystore device.key")
     .action(async (flags: Flags) => await status(flags));
+  common(
+    device.command("rekey").description("replace the device's keys by new ones, signed by the old; not while it runs"),
+  )
+    .option("--suite <name>", `suite that the new keys are for: ${SUITE_NAMES.join(", ")} (default: as before)`)
+    .addHelpText("after", "\nExample:\n  qflare device rekey --keystore device.key --suite QF3-LONGTERM")
+    .action(async (flags: Flags) => await rekey(flags));
+  addDeviceAdminCommands(device);
 }
 
 function common(command: Command): Command {
@@ -75,8 +86,10 @@ function common(command: Command): Command {
     .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
       "--suites <names>",
-      `suites that this device would use, preferred first (default: ${SUITE_NAMES.join(",")})`,
+      `suites to use, preferred first; the first decides the keys (default: ${SUITE_NAMES.join(",")})`,
     )
+    .option("--qkd <policy>", "a key from quantum key distribution in each session: off, prefer or require", "off")
+    .option("--qkd-link <file>", "link file of the KME at this site, as qflare qkd simulate writes one")
     .option("--json", "one JSON object a line");
 }
 
@@ -100,7 +113,11 @@ function deviceOptions(
   output: Output,
   onEvent: (event: DeviceEvent) => void = () => undefined,
 ): Parameters<typeof Device.open>[0] {
+  const psk = devicePsk(flags, (reason) =>
+    output.emit({ event: "session.no_quantum_key", reason }, `no quantum key goes into the session: ${reason}`),
+  );
   return {
+    ...(psk === undefined ? {} : { psk }),
     keystore: flags.keystore,
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
@@ -135,8 +152,10 @@ async function enroll(flags: Flags): Promise<void> {
 async function status(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
   let reason = "no answer";
+  let psk = false;
   const onEvent = (event: DeviceEvent): void => {
     if (event.event === "retry") reason = event.reason;
+    if (event.event === "session") psk = event.psk;
   };
   const device = Device.open({ ...deviceOptions(flags, output), onEvent });
   const timer = setTimeout(() => device.close(), STATUS_MS);
@@ -150,7 +169,23 @@ async function status(flags: Flags): Promise<void> {
     device.close();
   }
   const { name, id, url } = device;
-  output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
+  output.emit(
+    { event: "status", device_id: id, name, url, connected: true, psk },
+    `${name} (${id}) is known at ${url}${psk ? ", with a quantum key in the session" : ""}`,
+  );
+}
+
+async function rekey(flags: Flags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const suite = flags.suite === undefined ? undefined : suitesOf(flags.suite)[0];
+  const device = Device.open(deviceOptions(flags, output));
+  try {
+    await device.rekey(suite);
+  } finally {
+    device.close();
+  }
+  const { name, id, url } = device;
+  output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
 }
 
 /** What a device of the command line trains with. examples: of its data set, where the program holds one. */
@@ -269,12 +304,19 @@ function readPlan(json: string): TrainingPlan {
   return trainingPlanShape.read(JSON.parse(json), "plan");
 }
 
+function describeSession({ suite, resumed, psk }: Extract<DeviceEvent, { event: "session" }>): string {
+  const secrets = psk ? `${suite} and a quantum key` : suite;
+  return resumed ? `session goes on under new keys (${secrets})` : `session open with ${secrets}`;
+}
+
 function describe(event: DeviceEvent): string {
   switch (event.event) {
     case "session":
-      return `session open with ${event.suite}`;
-    case "enclave":
-      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}`;
+      return describeSession(event);
+    case "enclave": {
+      const identity = event.replaced ? ", a new identity" : "";
+      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${identity}`;
+    }
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":

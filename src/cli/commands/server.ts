@@ -8,7 +8,8 @@ import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
-import { type RunDefinition, startServer } from "../../server/server.ts";
+import { readAddress } from "../../server/remote-enclave.ts";
+import { type RemoteEnclave, type RunDefinition, startServer } from "../../server/server.ts";
 import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
@@ -16,8 +17,10 @@ import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { serverPsk } from "../qkd.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
+import { type AdminFlags, withAdmin } from "../with-admin.ts";
 
 interface Flags {
   readonly dataDir: string;
@@ -41,6 +44,24 @@ export function addServerCommand(program: Command): void {
       "\nExample:\n  qflare server --data-dir /var/lib/qflare --host 0.0.0.0 --target 20 --rounds 50",
     );
   addSettings(command).action(async (flags: Flags) => await run(flags, readSettings({ ...flags }, process.env)));
+  addRotateCommand(command);
+}
+
+/** Its options are those of the server command too, which takes them first. */
+function addRotateCommand(server: Command): void {
+  server
+    .command("rotate")
+    .description("on a running server: put the announced identity into force and announce another")
+    .option("--data-dir <folder>", "data folder of the running server", ".qflare")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare server rotate --data-dir /var/lib/qflare")
+    .action(async (_own: AdminFlags, command: Command) => {
+      await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
+        const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
+        const { fingerprint, next_fingerprint } = rotated;
+        output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
+      });
+    });
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
@@ -54,6 +75,8 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   const output = createOutput(flags.json ?? false);
   // Before anybody can know that there is a server to stop.
   const stopped = interrupted(flags.endWithInput);
+  const log = createLog(flags.logLevel);
+  const psk = serverPsk(settings.qkd, settings.qkd_link, log);
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -63,6 +86,9 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     suites: settings.suites.split(",") as SuiteName[],
     run: runDefinition(settings),
     rounds: roundSettings(settings),
+    epochs: { rounds: settings.epoch_rounds, timeMs: settings.epoch_time },
+    ...remoteEnclave(settings),
+    lostEnclave: settings.lost_enclave,
     rateLimits: {
       enroll: settings.enroll_per_minute,
       challenge: settings.challenge_per_minute,
@@ -74,7 +100,8 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
-    log: createLog(flags.logLevel),
+    log,
+    ...(psk === undefined ? {} : { psk }),
   });
   const { url, port, isolation } = server;
   const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };
@@ -90,6 +117,12 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   if (flags.exitWhenFinished ?? false) await server.close();
   else await Promise.race([closed, server.closed]);
+}
+
+function remoteEnclave({ enclave, enclave_pin: pin }: Settings): { enclave?: RemoteEnclave } {
+  if (enclave === undefined && pin === undefined) return {};
+  if (enclave === undefined || pin === undefined) throw new UsageError("--enclave and --enclave-pin: expected both");
+  return { enclave: { address: readAddress(enclave), pin } };
 }
 
 function publicUrl({ public_url }: Settings): string | undefined {

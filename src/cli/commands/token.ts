@@ -3,13 +3,12 @@
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
-import { AdminClient } from "../admin-client.ts";
-import { createOutput, type Output, UsageError } from "../output.ts";
+import type { AdminClient } from "../admin-client.ts";
+import { type Output, UsageError } from "../output.ts";
 import { parseDuration } from "../parse.ts";
+import { type AdminFlags, withAdmin } from "../with-admin.ts";
 
-interface Flags {
-  readonly dataDir: string;
-  readonly json?: boolean;
+interface Flags extends AdminFlags {
   readonly name: string;
   readonly expires: string;
   readonly qr: boolean;
@@ -60,15 +59,6 @@ export function addTokenCommand(program: Command): void {
       output.emit({ removed }, `removed ${removed} expired tokens`);
     });
   });
-}
-
-async function withAdmin(flags: Flags, work: (admin: AdminClient, output: Output) => Promise<void>): Promise<void> {
-  const admin = await AdminClient.connect(flags.dataDir);
-  try {
-    await work(admin, createOutput(flags.json ?? false));
-  } finally {
-    admin.close();
-  }
 }
 
 async function create(admin: AdminClient, output: Output, { name, expires, qr, out }: Flags): Promise<void> {

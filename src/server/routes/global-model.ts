@@ -11,7 +11,8 @@ export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const wanted = workRequest.decode(opened.plaintext);
     const gone = new AbortController();
     request.raw.once("close", () => gone.abort());
-    const answer = await ports.desk.ask(opened.session.device, wanted, gone.signal);
+    const over = AbortSignal.any([gone.signal, opened.session.ended]);
+    const answer = await ports.desk.ask(opened.session.device, wanted, over);
     return sendProtected(reply, opened, workAnswer.encode(answer));
   });
 }

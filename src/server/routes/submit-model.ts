@@ -1,15 +1,15 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, sequence, digest, then the
-// one transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence, digest,
+// then the one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be, utf8 } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
-import { signature } from "../../crypto/signature.ts";
+import { schemeOfKey, signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
@@ -18,6 +18,7 @@ import { BodyReader } from "../body.ts";
 import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
+import type { Device } from "../registry.ts";
 
 const LENGTH_BYTES = 4;
 const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
@@ -31,7 +32,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, await signedReceipt(ports, row));
+    return sendProtected(reply, opened, await signedReceipt(ports, opened.session.device, row));
   });
 }
 
@@ -54,15 +55,14 @@ function readSigned({ session, plaintext }: Opened): SignedManifest {
   const submit = submitMessage.decode(plaintext);
   const manifest = manifestMessage.decode(submit.manifest);
   const { id, signature_public_key } = session.device;
-  const scheme = signature("ML-DSA-44");
   const isOwn = equal(manifest.device_id, id);
-  if (!isOwn || !scheme.verify(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
+  if (!isOwn || !verifyUnderKey(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
     throw new QflareError("update.signature");
   }
   return { manifest, encoded: submit.manifest, signature: submit.signature };
 }
 
-function checkManifest({ policy, policyHash, enclave }: GatewayPorts, manifest: Manifest, blobLength: number): void {
+function checkManifest({ policy, policyHash }: GatewayPorts, manifest: Manifest, blobLength: number): void {
   if (manifest.blob_length !== blobLength) {
     throw new QflareError("message.length_mismatch", `signed for ${manifest.blob_length} bytes, got ${blobLength}`);
   }
@@ -72,7 +72,13 @@ function checkManifest({ policy, policyHash, enclave }: GatewayPorts, manifest: 
   if (!equal(manifest.run_id, policy.run_id) || !equal(manifest.policy_hash, policyHash)) {
     throw new QflareError("round.wrong", "expected this run under this policy");
   }
-  if (!equal(manifest.enclave_key_hash, enclave.facts.kemKeyHash)) throw new QflareError("update.recipient");
+}
+
+/** The epoch's key, or the one before for the round that was open when it was replaced. */
+function checkRecipient({ enclave }: GatewayPorts, { enclave_key_hash, round }: Manifest): void {
+  const { kemKeyHash, former } = enclave.facts;
+  if (equal(enclave_key_hash, kemKeyHash)) return;
+  if (former?.round !== round || !equal(enclave_key_hash, former.kemKeyHash)) throw new QflareError("update.recipient");
 }
 
 /** A device that lost the answer sends the same again, also after the round has closed. */
@@ -90,6 +96,7 @@ async function duplicateOf(
 
 async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyReader): Promise<UpdateRow> {
   const { manifest } = signed;
+  checkRecipient(ports, manifest);
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.ledger.requireNewer(manifest);
@@ -98,9 +105,14 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   return row;
 }
 
-async function signedReceipt({ policy, keys, audit }: GatewayPorts, row: UpdateRow): Promise<Uint8Array> {
+async function signedReceipt(
+  { policy, keys, audit }: GatewayPorts,
+  device: Device,
+  row: UpdateRow,
+): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
-  const signed = signature("ML-DSA-44").sign(keys.signatureSecretKey, receipt, CONTEXTS.receipt);
+  const { name } = schemeOfKey(device.signature_public_key)!;
+  const signed = signature(name).sign(keys.pairOf(name).secretKey, receipt, CONTEXTS.receipt);
   const proof = utf8(await audit.prove(row.audit_index));
   return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
 }

@@ -37,6 +37,19 @@ export interface Tables {
     /** Sequence of the newest accepted update. */
     sequence: number;
   };
+  /** Keys that count no more, for verifying what they signed. */
+  former_devices: {
+    id: Blob;
+    name: string;
+    kem_public_key: Blob;
+    signature_public_key: Blob;
+    enrolled_at: number;
+    ended_at: number;
+    reason: "revoked" | "replaced";
+    /** Of the keys that replaced these, with the digest of the request that asked for it. */
+    successor_id: Blob | null;
+    request_digest: Blob | null;
+  };
   rounds: {
     round: number;
     state: RoundState;
@@ -90,6 +103,7 @@ export type RoundState = (typeof ROUND_STATES)[number];
 export async function createTables(db: Kysely<Tables>): Promise<void> {
   const table: NewTable = (name) => db.schema.createTable(name).ifNotExists();
   await createRegistry(table);
+  await createFormerDevices(table);
   await createRounds(table);
   await createAudit(table);
 }
@@ -125,6 +139,20 @@ async function createRegistry(table: NewTable): Promise<void> {
     .addColumn("state", "text", (c) => c.notNull())
     .addColumn("enrolled_at", "integer", (c) => c.notNull())
     .addColumn("sequence", "integer", (c) => c.notNull())
+    .execute();
+}
+
+async function createFormerDevices(table: NewTable): Promise<void> {
+  await table("former_devices")
+    .addColumn("id", "blob", (c) => c.primaryKey())
+    .addColumn("name", "text", (c) => c.notNull())
+    .addColumn("kem_public_key", "blob", (c) => c.notNull())
+    .addColumn("signature_public_key", "blob", (c) => c.notNull())
+    .addColumn("enrolled_at", "integer", (c) => c.notNull())
+    .addColumn("ended_at", "integer", (c) => c.notNull())
+    .addColumn("reason", "text", (c) => c.notNull())
+    .addColumn("successor_id", "blob", (c) => c.unique())
+    .addColumn("request_digest", "blob")
     .execute();
 }
 

@@ -12,7 +12,7 @@ import {
 import { answerMessage, challengeAnswer, challengeRequest, helloMessage } from "../../../src/wire/challenge.ts";
 
 /** First and second message of the handshake as they travel, kB. */
-const HANDSHAKE_KB = { "QF2-HYBRID": 17.1, "QF1-FRODO": 34.2 } as const;
+const HANDSHAKE_KB = { "QF2-HYBRID": 17.1, "QF1-FRODO": 34.2, "QF3-LONGTERM": 25.7 } as const;
 
 describe("the table of suites", () => {
   it("names each suite after itself, prefers the first, and holds its own members alone", () => {
@@ -45,6 +45,7 @@ describe("the table of suites", () => {
         nonce: new Uint8Array(32),
         timestamp: 1_750_000_000_000,
         ephemeral_public_key: new Uint8Array(publicKey),
+        psk_ids: [],
       });
       const answer = answerMessage.encode({
         v: 1,
@@ -55,8 +56,9 @@ describe("the table of suites", () => {
         ephemeral_ciphertext: new Uint8Array(ciphertext),
         static_ciphertext: new Uint8Array(exchangeSizes(SUITES[name].static).ciphertext),
         enclave_key_hash: new Uint8Array(32),
+        psk_id: null,
       });
-      const signature = new Uint8Array(SIGNATURE_SIZES["ML-DSA-44"].signature);
+      const signature = new Uint8Array(SIGNATURE_SIZES[SUITES[name].signature].signature);
       const first = challengeRequest.encode({ message: hello, signature });
       const second = challengeAnswer.encode({ message: answer, signature, confirmation: new Uint8Array(32) });
       const kb = (first.length + second.length) / 1000;

@@ -38,19 +38,19 @@ function inputs(): [string, Input, (input: Input) => Tables][] {
     ]),
     // Derived, but used by nobody yet, so in no model.
     ...Object.entries(keys)
-      .filter(([name]) => name !== "resumption" && name !== "exporter")
+      .filter(([name]) => name !== "exporter")
       .map(([name, input]): [string, Input, (input: Input) => Tables] => [
         name,
         input,
         (other) => ({ ...product, keys: { ...keys, [name]: other } }),
       ]),
-    ...(["step", "master", "enrollMac", "deviceId", "recordContext", "updateContext"] as const).map(
-      (name): [string, Input, (input: Input) => Tables] => [
-        name,
-        product[name],
-        (other) => ({ ...product, [name]: other }),
-      ],
-    ),
+    ...(
+      ["step", "master", "binderKey", "binderMac", "enrollMac", "deviceId", "recordContext", "updateContext"] as const
+    ).map((name): [string, Input, (input: Input) => Tables] => [
+      name,
+      product[name],
+      (other) => ({ ...product, [name]: other }),
+    ]),
   ];
 }
 
@@ -83,7 +83,10 @@ test("the order in which secrets enter the key schedule is part of what is prove
 });
 
 test("changing a signature's context changes what is proved", () => {
-  for (const name of ["hello", "answer", "enroll", "enrolled", "update"] as const) {
+  for (const name of [
+    ...(["hello", "answer", "enroll", "enrolled"] as const),
+    ...(["update", "rotation", "rekeyOld", "rekeyNew", "rekeyed"] as const),
+  ]) {
     const contexts = { ...product.contexts, [name]: `${CONTEXTS[name]} changed` };
     assert.notEqual(writtenFrom({ ...product, contexts }), asProduct, name);
   }

@@ -1,78 +1,19 @@
 import assert from "node:assert/strict";
 import { before, describe, it, type TestContext } from "node:test";
-import type { FastifyReply, FastifyRequest } from "fastify";
 import { QflareError } from "../../../src/core/error.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
-import type { Clock } from "../../../src/core/ports.ts";
+import type { Clock, DevicePsk, ServerPsk } from "../../../src/core/ports.ts";
 import { signature } from "../../../src/crypto/signature.ts";
-import { exchangeKem, type SuiteName } from "../../../src/crypto/suite.ts";
+import { exchangeKem, SUITE_NAMES, type SuiteName } from "../../../src/crypto/suite.ts";
+import { openSession } from "../../../src/device/handshake.ts";
 import type { Keystore } from "../../../src/device/keystore.ts";
-import { openSession } from "../../../src/device/session.ts";
 import type { HttpAnswer, HttpCall, Transport } from "../../../src/device/transport.ts";
-import { headerRecord, openProtected, sendProtected } from "../../../src/server/protected.ts";
 import { Sessions } from "../../../src/server/sessions.ts";
 import { challengeRequest, type Hello, helloMessage } from "../../../src/wire/challenge.ts";
 import { CONTEXTS } from "../../../src/wire/labels.ts";
 import { coded } from "../../support/errors.ts";
 import { TestServer } from "../../support/parts.ts";
-
-const ok = (body: Uint8Array, headers: HttpAnswer["headers"] = {}): HttpAnswer => ({
-  status: 200,
-  headers,
-  body: new Uint8Array(body),
-});
-const refused = (code: string): HttpAnswer => ({
-  status: 401,
-  headers: {},
-  body: new Uint8Array(Buffer.from(JSON.stringify({ error: code, message: code }))),
-});
-
-/** Stands where TLS and HTTP stand: hands requests to the sessions, records them, and can change them. */
-class Wire {
-  readonly sessions: Sessions;
-  readonly calls: HttpCall[] = [];
-  /** Runs while a protected request is being served. */
-  meanwhile: () => Promise<unknown> = async () => undefined;
-
-  constructor(sessions: Sessions) {
-    this.sessions = sessions;
-  }
-
-  get transport(): Transport {
-    return { call: (call: HttpCall) => this.serve(call) } as unknown as Transport;
-  }
-
-  async serve(call: HttpCall): Promise<HttpAnswer> {
-    this.calls.push(call);
-    try {
-      if (call.path === "/api/challenge") return ok(await this.sessions.challenge(Buffer.concat(call.body!)));
-      return await this.#protected(call);
-    } catch (error) {
-      if (error instanceof QflareError) return refused(error.code);
-      throw error;
-    }
-  }
-
-  async #protected({ method, path, headers }: HttpCall): Promise<HttpAnswer> {
-    const request = { method, url: path, headers } as unknown as FastifyRequest;
-    const opened = await openProtected(this.sessions, request, headerRecord(request));
-    await this.meanwhile();
-    const sent: { headers: Record<string, string>; body: Uint8Array } = { headers: {}, body: new Uint8Array(0) };
-    const reply = {
-      header: (name: string, value: string) => {
-        sent.headers[name] = value;
-        return reply;
-      },
-      type: () => reply,
-      send: (body: Uint8Array) => {
-        sent.body = body;
-        return reply;
-      },
-    };
-    sendProtected(reply as unknown as FastifyReply, opened, opened.plaintext);
-    return ok(sent.body, sent.headers);
-  }
-}
+import { refused, Wire } from "../../support/wire.ts";
 
 interface Site {
   readonly server: TestServer;
@@ -81,11 +22,16 @@ interface Site {
   readonly keystore: Keystore;
 }
 
-async function siteOf(context: TestContext, suites: readonly SuiteName[] = ["QF2-HYBRID", "QF1-FRODO"]): Promise<Site> {
+async function siteOf(
+  context: TestContext,
+  suites: readonly SuiteName[] = ["QF2-HYBRID", "QF1-FRODO"],
+  psk?: ServerPsk,
+): Promise<Site> {
   const server = await TestServer.start(context);
   const { registry, keys, clock, random } = server;
-  const sessions = new Sessions({ registry, keys, clock, random, suites, enclaveKeyHash: () => new Uint8Array(32) });
-  return { server, sessions, wire: new Wire(sessions), keystore: await server.enrolled("a") };
+  const base = { registry, keys, clock, random, suites, enclaveKeyHash: () => new Uint8Array(32) };
+  const sessions = new Sessions({ ...base, ...(psk === undefined ? {} : { psk }) });
+  return { server, sessions, wire: new Wire(sessions), keystore: await server.enrolled("a", suites[0]) };
 }
 
 const connect = (
@@ -98,9 +44,9 @@ const ask = (session: Awaited<ReturnType<typeof connect>>) =>
   session.call("GET", "/api/global_model", Buffer.from("work, please"), 1000);
 
 describe("a handshake", () => {
-  for (const suite of ["QF2-HYBRID", "QF1-FRODO"] as const) {
+  for (const suite of SUITE_NAMES) {
     it(`of ${suite} ends in the same keys on both sides, and makes the device active`, async (context) => {
-      const site = await siteOf(context);
+      const site = await siteOf(context, [suite]);
       const session = await connect(site, [suite]);
       assert.equal((await site.server.registry.listDevices())[0].state, "pending");
       assert.equal(Buffer.from(await ask(session)).toString(), "work, please");
@@ -122,6 +68,7 @@ describe("a handshake", () => {
       () => connect({ ...site, keystore: { ...site.keystore, device_id: new Uint8Array(16) } }),
       () => connect({ ...site, keystore: { ...site.keystore, signature_secret_key: other.secretKey } }),
     ];
+    site.server.clock.advance(LIMITS.clockSkewMsMax);
     for (const attempt of tries) await assert.rejects(attempt(), coded("session.refused"));
     for (const ms of [LIMITS.clockSkewMsMax, -LIMITS.clockSkewMsMax]) await connect(site, ["QF2-HYBRID"], clockAt(ms));
     assert.deepEqual(await site.wire.serve(site.wire.calls.at(-1)!), refused("session.refused"));
@@ -155,8 +102,73 @@ describe("a handshake", () => {
     await assert.rejects(site.sessions.challenge(lower), coded("session.suite", /expected a key for QF2-HYBRID$/));
     const frodoOnly = await siteOf(context, ["QF1-FRODO"]);
     await assert.rejects(connect(frodoOnly, ["QF2-HYBRID"]), coded("session.suite"));
+    assert.equal(frodoOnly.wire.calls.length, 1);
+    for (const suites of [["QF3-LONGTERM"], ["QF9-LATER"], ["QF9-LATER", "QF3-LONGTERM"]]) {
+      const foreign = await helloOf(site, { suites, suite: suites[0] });
+      await assert.rejects(site.sessions.challenge(foreign), coded("session.suite"));
+    }
     const wrongKey = await helloOf(site, { suite: "QF1-FRODO", suites: ["QF1-FRODO"] });
     await assert.rejects(site.sessions.challenge(wrongKey), coded("message.malformed", /ephemeral_public_key/));
+  });
+
+  it("finds the next suite that both would take in one more try, never one of the server alone", async (context) => {
+    const site = await siteOf(context, ["QF1-FRODO"]);
+    assert.equal((await connect(site, ["QF2-HYBRID", "QF1-FRODO"])).suite, "QF1-FRODO");
+    assert.equal(site.wire.calls.length, 2);
+    const liar = async (call: HttpCall): Promise<HttpAnswer> => {
+      site.wire.calls.push(call);
+      return refused("session.suite", { suites: ["QF1-FRODO", "QF3-LONGTERM", "QF9-LATER"] });
+    };
+    const lied = { ...site, wire: { transport: { call: liar } } } as unknown as Site;
+    await assert.rejects(connect(lied, ["QF2-HYBRID", "QF3-LONGTERM"]), coded("session.suite"));
+    assert.equal(site.wire.calls.length, 3);
+  });
+
+  it("is not talked into a later suite by a false refusal: the real server refuses that", async (context) => {
+    const site = await siteOf(context);
+    const transport = {
+      call: async (call: HttpCall) => {
+        const isFirst = site.wire.calls.length === 0;
+        const answer = await site.wire.serve(call);
+        return isFirst ? refused("session.suite", { suites: ["QF1-FRODO"] }) : answer;
+      },
+    } as unknown as Transport;
+    const { keystore, server } = site;
+    const options = { suites: ["QF2-HYBRID", "QF1-FRODO"] as const, clock: server.clock, random: server.random };
+    await assert.rejects(openSession(transport, keystore, options), coded("session.suite"));
+    assert.equal(site.wire.calls.length, 2);
+  });
+
+  it("written before the server started is refused, since nonces of that time are forgotten", async (context) => {
+    const site = await siteOf(context);
+    const { registry, keys, clock, random } = site.server;
+    const hello = await helloOf(site, {});
+    clock.advance(1);
+    const suites = ["QF2-HYBRID"] as const;
+    const restarted = new Sessions({ registry, keys, clock, random, suites, enclaveKeyHash: () => new Uint8Array(32) });
+    await assert.rejects(restarted.challenge(hello), coded("session.refused"));
+    await assert.doesNotReject(site.sessions.challenge(hello));
+  });
+
+  it("mixes in a key held beforehand, and ends where the two sides hold others", async (context) => {
+    const [id, key] = [Uint8Array.of(7), new Uint8Array(32).fill(9)];
+    const psk: ServerPsk = {
+      choose: async (_device, offered) => (offered.length === 0 ? undefined : { id, key: new Uint8Array(key) }),
+    };
+    const site = await siteOf(context, ["QF2-HYBRID"], psk);
+    const held = (own: Uint8Array<ArrayBuffer> | undefined): DevicePsk => ({
+      offer: async () => [id],
+      take: async (named) => (named === null ? undefined : own && new Uint8Array(own)),
+    });
+    const { wire, keystore, server } = site;
+    const open = (own?: Uint8Array<ArrayBuffer>) => {
+      const options = { suites: ["QF2-HYBRID"] as const, clock: server.clock, random: server.random, psk: held(own) };
+      return openSession(wire.transport, keystore, options);
+    };
+    await ask(await open(key));
+    await assert.rejects(open(new Uint8Array(32)), coded("server.identity", /confirmation/));
+    await assert.rejects(open(), coded("session.psk"));
+    await assert.doesNotReject(connect(site));
   });
 
   it("costs a stranger's bytes a code and nothing else", async (context) => {
@@ -206,6 +218,7 @@ async function helloOf({ server, keystore }: Site, changed: Partial<Hello>): Pro
     nonce: server.random.bytes(32),
     timestamp: server.clock.nowMs(),
     ephemeral_public_key: ephemeral,
+    psk_ids: [],
     ...changed,
   });
   const signed = signature("ML-DSA-44").sign(keystore.signature_secret_key, message, CONTEXTS.hello);
@@ -276,7 +289,7 @@ describe("a session", () => {
     await ask(session);
   });
 
-  it("ends 30 seconds after the handshake if unconfirmed, after 15 idle minutes, and after a day", async (context) => {
+  it("ends 30 s after the handshake if unconfirmed, after 15 idle minutes, and after an hour", async (context) => {
     const site = await siteOf(context);
     const { clock } = site.server;
     const late = await connect(site);
@@ -289,7 +302,7 @@ describe("a session", () => {
     clock.advance(LIMITS.sessionIdleMsMax);
     await assert.rejects(ask(idle), coded("session.refused"));
     const old = await connect(site);
-    for (let ms = 0; ms < LIMITS.sessionAgeMsMax; ms += LIMITS.sessionIdleMsMax - 1) {
+    for (let ms = 0; ms < LIMITS.sessionKeyAgeMsMax; ms += LIMITS.sessionIdleMsMax - 1) {
       await ask(old);
       clock.advance(LIMITS.sessionIdleMsMax - 1);
     }
@@ -314,7 +327,7 @@ describe("a session", () => {
     await ask(session);
     site.wire.meanwhile = async () => {
       site.wire.meanwhile = async () => undefined;
-      for (let i = 0; i < LIMITS.sessionsPerDeviceMax; i++) await connect(site);
+      site.sessions.revoke(site.keystore.device_id);
     };
     await assert.rejects(ask(session), coded("session.refused"));
   });
