@@ -9,6 +9,7 @@ import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
+import { addServeCommands } from "./commands/enclave-serve.ts";
 import { addModelCommand } from "./commands/model.ts";
 import { addQkdCommand } from "./commands/qkd.ts";
 import { addServerCommand } from "./commands/server.ts";
@@ -42,6 +43,7 @@ function createProgram(): Command {
   const enclave = program.command("enclave").description("the enclave's program and evidence");
   addMeasureCommand(enclave);
   addEvidenceCommands(enclave);
+  addServeCommands(enclave);
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);

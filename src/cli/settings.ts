@@ -11,6 +11,8 @@ import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
 import { QKD_POLICIES } from "../qkd/psk.ts";
+import { LOST_ENCLAVE, type LostEnclave } from "../server/enclave-link.ts";
+import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
@@ -96,6 +98,14 @@ const qkd: Setting<QkdChoice> = {
   expected: QKD_POLICIES.join(", "),
 };
 
+const lostEnclave: Setting<LostEnclave> = {
+  words: "where the enclave's keys are lost: stop, or replace it and begin a new epoch with new keys",
+  placeholder: "what",
+  fallback: "stop",
+  read: (text) => LOST_ENCLAVE.find((known) => known === text),
+  expected: LOST_ENCLAVE.join(" or "),
+};
+
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),
   port: whole("port to listen on; 0 takes a free one", 8443, 0, 65_535),
@@ -115,12 +125,21 @@ const SETTINGS = {
     undefined,
   ),
   require_isolation: isolation,
+  enclave: string<string | undefined>(
+    "enclave elsewhere, tls://host:port; by default it is started here",
+    "url",
+    undefined,
+  ),
+  enclave_pin: string<string | undefined>("SHA-256 of its certificate, hexadecimal", "sha256", undefined),
+  lost_enclave: lostEnclave,
   rounds: whole("rounds to publish", 10, 1, LIMITS.roundsMax),
   target: whole("accepted updates that close a round", 10, 1, LIMITS.devicesPerRoundMax),
   quorum: whole("fewest updates that make a model", 3, 1, LIMITS.devicesPerRoundMax),
   over_selection: number("devices selected for each wanted update", 1, 1, 10),
   selection_time: duration("how long a round waits for more than quorum devices", "10s", 0, LIMITS.roundDeadlineMsMax),
   round_deadline: duration("how long a round takes updates", "60s", 100, LIMITS.roundDeadlineMsMax),
+  epoch_rounds: whole("rounds after which the enclave gets a new key", DEFAULT_EPOCHS.rounds, 1, LIMITS.roundsMax),
+  epoch_time: duration("time after which it does", "24h", 1000, LIMITS.epochMsMax),
   rule: string<string>(RULE_WORDS, "rule", "default"),
   updates_min: whole("fewest updates that the enclave puts into a model", 2, 1, LIMITS.devicesPerRoundMax),
   norm_max: number("largest norm of an update", 1e6, 0, 1e18),

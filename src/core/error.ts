@@ -67,6 +67,7 @@ export const ERRORS = {
   "enclave.unavailable": { status: 503, text: "Cannot reach enclave" },
   "isolation.insufficient": { status: 503, text: "Cannot start enclave: it would be isolated too little" },
   "enclave.state": { status: 500, text: "Cannot restore enclave: its sealed state does not open" },
+  "enclave.rollback": { status: 500, text: "Cannot restore enclave: its sealed state is not the newest" },
   "audit.broken": { status: 500, text: "Cannot verify audit log" },
   "log.malformed": { status: 502, text: "Cannot read audit log" },
   "log.signature": { status: 502, text: "Cannot trust audit log: its checkpoint is not signed by the pinned key" },

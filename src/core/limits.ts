@@ -87,6 +87,11 @@ export const LIMITS = {
   datasetBytesMax: 2 * 1024 * MIB,
   csvBytesMax: 256 * MIB,
 
+  // epochs of the enclave: how long its key may be in use, and how long evidence about it holds beyond that, so that a
+  // round which began at the end of an epoch comes to its own
+  epochMsMax: 30 * 24 * 3_600_000,
+  epochGraceMsMax: 2 * 24 * 3_600_000 + 300_000,
+
   // enclave: how long one call may take, from when the enclave can start on it. An aggregation may compare every pair
   // of updates: 1,000 of a million values are 5e11 products, some minutes on one core.
   enclaveCallMsMax: 60_000,

@@ -6,7 +6,6 @@
 //     await round.submit(delta, examples);
 //   }
 
-import { appraise } from "../attestation/appraisal.ts";
 import type { SimulatedBody } from "../attestation/simulated.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -19,14 +18,15 @@ import { schemeOfKey, signature } from "../crypto/signature.ts";
 import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
-import { modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
+import { type ModelStatement, modelStatement, openModel, splitModel } from "../wire/model.ts";
 import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
-import { epochKeyHash, type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
+import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
+import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 import { LogWatch } from "./log-watch.ts";
@@ -35,14 +35,6 @@ import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 import type { Session } from "./session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-export type DeviceEvent =
-  /** psk: whether a key held beforehand is mixed in. */
-  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean; readonly psk: boolean }
-  | { readonly event: "enclave"; readonly tee: string; readonly isolation: string; readonly epoch: number }
-  | { readonly event: "outcome"; readonly round: number; readonly verdict: string; readonly reason: string | null }
-  | { readonly event: "late"; readonly round: number; readonly reason: string }
-  | { readonly event: "retry"; readonly reason: string; readonly wait_ms: number };
 
 export interface DeviceOptions {
   /** Path of the key file. */
@@ -82,22 +74,23 @@ export interface Round {
 /** encoded: receipt, signature and proof, which hold without the server (see verifyReceipt). */
 export type ProvenReceipt = Receipt & { readonly encoded: Uint8Array };
 
-/** What was checked about the enclave, once an epoch. */
-interface TrustedEnclave {
-  readonly body: SimulatedBody;
-  readonly keyHash: Bytes;
-  readonly policy: Policy;
-  readonly policyHash: Bytes;
+/** What a submission needs: taken from the enclave that was checked when the round was opened. */
+interface Work {
+  readonly task: Task;
+  readonly baseDigest: Bytes;
+  readonly enclave: TrustedEnclave;
 }
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const NONCE_BYTES = 32;
 const UPDATES_MIN = 2;
+/** So often an update is sealed again, because the enclave has another key by then. */
+const RENEWALS_MAX = 3;
 
 /** The round is over or never was this device's: nothing to repeat. */
 const TOO_LATE: readonly string[] = [
   ...["round.closed", "round.wrong", "round.not_selected"],
-  ...["update.base_model", "update.recipient", "update.duplicate", "update.sequence"],
+  ...["update.base_model", "update.duplicate", "update.sequence"],
 ];
 
 export class Device {
@@ -109,6 +102,8 @@ export class Device {
   readonly #random: Random;
   readonly #log: LogWatch;
   #enclave: TrustedEnclave | undefined;
+  /** Newest epoch that this device has trusted. */
+  #newestBody: SimulatedBody | undefined;
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
@@ -239,27 +234,19 @@ export class Device {
     return outcome.round;
   }
 
-  /** Throws evidence.refused: this device seals nothing for such an enclave. */
   #trust(offered: EvidencePackage, nonce: Bytes): TrustedEnclave {
-    const policy = policyMessage.decode(offered.policy);
-    const hash = policyHash(offered.policy);
-    const { ok, reasons, enclave } = appraise(offered.evidence, {
+    const enclave = trustEnclave(offered, {
       nowMs: this.#clock.nowMs(),
       allowSimulated: this.#options.allowSimulatedEnclave ?? false,
       runId: this.#keystore.run_id,
-      policyHash: hash,
       nonce,
-      nonceIndex: offered.nonce_index,
-      nonceCount: offered.nonce_count,
-      noncePath: offered.nonce_path,
+      updatesMin: this.#options.updatesMin ?? UPDATES_MIN,
     });
-    if (!ok || enclave === undefined) throw new QflareError("evidence.refused", reasons.join("; "));
-    const updatesMin = this.#options.updatesMin ?? UPDATES_MIN;
-    if (policy.updates_min < updatesMin) {
-      throw new QflareError("evidence.refused", `it aggregates ${policy.updates_min} updates, wanted ${updatesMin}`);
-    }
-    this.#emit({ event: "enclave", tee: enclave.tee, isolation: enclave.isolation, epoch: enclave.epoch });
-    return { body: enclave, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
+    const replaced = this.#newestBody !== undefined && requireSuccessor(this.#newestBody, enclave.body);
+    this.#newestBody = enclave.body;
+    const { tee, isolation, epoch } = enclave.body;
+    this.#emit({ event: "enclave", tee, isolation, epoch, replaced });
+    return enclave;
   }
 
   /** Whether the task is for the enclave and policy that were checked; if not, they are asked for again. */
@@ -281,12 +268,21 @@ export class Device {
       model,
       plan: task.plan,
       deadlineMs,
-      submit: (delta, examples) => this.#submit(task, blobDigest(model), enclave, delta, examples),
+      submit: (delta, examples) => this.#submit({ task, baseDigest: blobDigest(model), enclave }, delta, examples),
     };
   }
 
   /** Throws model.signature unless the attested enclave of this run signed exactly this model. */
   async #fetchModel(task: Task): Promise<Bytes> {
+    const statement = this.#readStatement(task);
+    const path = `/api/models/${toHex(task.model_blob)}`;
+    const blob = await this.#connection.get(path, task.model_blob_length);
+    const model = openModel(task.content_key, statement.model_digest, blob);
+    if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
+    return model;
+  }
+
+  #readStatement(task: Task): ModelStatement {
     const { body } = this.#enclave!;
     const scheme = signature("ML-DSA-44");
     const isSigned = scheme.verify(body.signature_public_key, task.statement, task.statement_signature, CONTEXTS.model);
@@ -295,20 +291,40 @@ export class Device {
     if (!equal(statement.run_id, this.#keystore.run_id) || statement.round >= task.round) {
       throw new QflareError("model.signature", "it is of another run or round");
     }
-    const path = `/api/models/${toHex(task.model_blob)}`;
-    const blob = await this.#connection.get(path, task.model_blob_length);
-    const model = openModel(task.content_key, statement.model_digest, blob);
-    if (!equal(blobDigest(model), statement.model_digest)) throw new QflareError("model.signature");
-    return model;
+    return statement;
   }
 
-  async #submit(
-    task: Task,
-    baseDigest: Bytes,
-    enclave: TrustedEnclave,
+  /** Where the enclave has another key by now, what was trained is sealed again, to that one. */
+  async #submit(first: Work, delta: Float32Array, examples: number): Promise<ProvenReceipt | undefined> {
+    const { task } = first;
+    let work: Work | undefined = first;
+    for (let renewals = 0; work !== undefined && renewals <= RENEWALS_MAX; renewals++) {
+      if (this.#clock.nowMs() <= work.enclave.body.not_after) {
+        const result = await this.#sealAndSend(work, delta, examples);
+        if (result !== "update.recipient") return result;
+      }
+      work = await this.#renew(work);
+    }
+    this.#emit({ event: "late", round: task.round, reason: "update.recipient" });
+    return undefined;
+  }
+
+  /** The same work for the enclave's new key; undefined where there is none on the same model. */
+  async #renew({ task: { round }, baseDigest }: Work): Promise<Work | undefined> {
+    this.#enclave = undefined;
+    const { task, evidence } = await this.#askForWork(round - 1, LIMITS.longPollMsMax);
+    if (task === null || evidence === null) return undefined;
+    const enclave = this.#trust(evidence.package, evidence.nonce);
+    this.#enclave = enclave;
+    if (!this.#isTrusted(task)) throw new QflareError("evidence.refused", "the task is for another enclave or policy");
+    return equal(this.#readStatement(task).model_digest, baseDigest) ? { task, baseDigest, enclave } : undefined;
+  }
+
+  async #sealAndSend(
+    { task, baseDigest, enclave }: Work,
     delta: Float32Array,
     examples: number,
-  ): Promise<ProvenReceipt | undefined> {
+  ): Promise<ProvenReceipt | undefined | "update.recipient"> {
     if (delta.length !== enclave.policy.parameters) {
       throw new RangeError(`expected a delta of ${enclave.policy.parameters} values, got ${delta.length}`);
     }
@@ -340,11 +356,17 @@ export class Device {
     return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
   }
 
-  async #send(round: number, submit: Bytes, blob: Bytes, digest: Bytes): Promise<ProvenReceipt | undefined> {
+  async #send(
+    round: number,
+    submit: Bytes,
+    blob: Bytes,
+    digest: Bytes,
+  ): Promise<ProvenReceipt | undefined | "update.recipient"> {
     try {
       const answer = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
       return await this.#readReceipt(answer, digest);
     } catch (error) {
+      if (error instanceof QflareError && error.code === "update.recipient") return error.code;
       if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
       this.#emit({ event: "late", round, reason: error.code });
       return undefined;

@@ -20,23 +20,25 @@ import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Reputation, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence } from "./aggregate.ts";
-import { AuditChain } from "./chain.ts";
-import { type EnclaveKeys, type EnclaveProgress, generateKeys, type Vault, wipeKeys } from "./keys.ts";
+import type { AuditChain } from "./chain.ts";
+import { type EnclaveKeys, type EnclaveProgress, forgetFormer, rotateKeys, type Vault, wipeKeys } from "./keys.ts";
+import { epochOf, formerOf, resumeRun, startRun } from "./opening.ts";
 import { updatedReputations } from "./reputation.ts";
 import { EnclaveRound } from "./round.ts";
 
-/** Evidence lives so long; a run that lasts longer cannot go on: its devices refuse the enclave. */
-const EPOCH_MS = 30 * 24 * 3_600_000;
 const NOTHING = new Uint8Array(32);
 
 /** What one run of the enclave holds. */
 interface Run {
-  readonly keys: EnclaveKeys;
+  keys: EnclaveKeys;
+  /** Of the keys as they were sealed last. */
+  keysDigest: Uint8Array<ArrayBuffer>;
   readonly policy: Policy;
   readonly defence: Defence;
-  readonly keyHash: Uint8Array;
   readonly chain: AuditChain;
   latest: EnclaveProgress["latest"];
+  /** Begun and not aggregated, if not by this process. */
+  openRound: EnclaveProgress["open_round"];
   round: EnclaveRound | undefined;
 }
 
@@ -59,31 +61,36 @@ export class Enclave {
     const policy = policyMessage.decode(request.policy);
     const defence = readDefence(policy);
     const hash = policyHash(request.policy);
-    const { keys, progress } =
-      request.resume === null ? await this.#start(policy, hash, request.at) : this.#resume(request.resume);
+    const { resume, newest } = request;
+    const opened = resume === null ? await startRun(policy, hash, request) : resumeRun(this.#vault, resume, newest);
+    const { keys, outcome } = opened;
     if (!equal(keys.run_id, policy.run_id) || !equal(keys.policy_hash, hash) || keys.suite !== policy.suite) {
       wipeKeys(keys);
       throw new QflareError("enclave.state", "it belongs to another run or policy");
     }
-    const chain = new AuditChain(progress ?? undefined);
+    const sealed = this.#vault.sealKeys(keys);
     const run: Run = {
       keys,
+      keysDigest: sha256(sealed),
       policy,
       defence,
-      keyHash: epochKeyHash(keys.kem_public_key),
-      chain,
-      latest: progress?.latest ?? null,
+      chain: opened.chain,
+      latest: opened.latest,
+      openRound: opened.openRound,
       round: undefined,
     };
     this.#forgetRun();
     this.#run = run;
-    const outcome = request.resume === null ? "new" : "resumed";
     return {
       signature_public_key: new Uint8Array(keys.signature_public_key),
       kem_public_key: new Uint8Array(keys.kem_public_key),
       epoch: keys.epoch,
+      first_round: keys.first_round,
+      not_after: keys.not_after,
+      former: formerOf(keys),
+      latest_round: opened.latest?.round ?? null,
       isolation: this.#isolation,
-      keys: this.#vault.sealKeys(keys),
+      keys: sealed,
       ...this.#trace(run, {
         at: request.at,
         operation: "open",
@@ -101,24 +108,40 @@ export class Enclave {
     this.#run = undefined;
   }
 
-  async #start(
-    policy: Policy,
-    hash: Uint8Array<ArrayBuffer>,
-    atMs: number,
-  ): Promise<{ keys: EnclaveKeys; progress: undefined }> {
-    const fields = { run_id: policy.run_id, policy_hash: hash, suite: policy.suite };
+  /** The run goes on under a new key. What the open round was sent under the key before can still be opened. */
+  async rotate(request: EnclaveRequest<"rotate">): Promise<EnclaveAnswer<"rotate">> {
+    const run = this.#openRun();
+    if (run.keys.former !== null && run.keys.former.round === run.openRound) {
+      throw new QflareError("enclave.state", "the open round needs the key of the epoch before");
+    }
+    const keys = forgetFormer(run.keys);
+    const { first_round, valid_ms, at } = request;
+    const epoch = epochOf({ epoch: keys.epoch + 1, first_round, valid_ms }, at);
+    run.keys = await rotateKeys(keys, epoch, run.openRound);
+    const sealed = this.#sealKeys(run);
+    const subject = epochKeyHash(run.keys.kem_public_key);
     return {
-      keys: await generateKeys({ ...fields, not_before: atMs, not_after: atMs + EPOCH_MS }),
-      progress: undefined,
+      kem_public_key: new Uint8Array(run.keys.kem_public_key),
+      epoch: run.keys.epoch,
+      not_after: run.keys.not_after,
+      former: formerOf(run.keys),
+      keys: sealed,
+      ...this.#trace(run, { at: request.at, operation: "rotate", round: 0, subject, outcome: "done" }),
     };
   }
 
-  #resume(sealed: { keys: Uint8Array; progress: Uint8Array }): { keys: EnclaveKeys; progress: EnclaveProgress } {
-    const keys = this.#vault.openKeys(sealed.keys);
-    const progress = this.#vault.openProgress(sealed.progress);
-    if (!equal(keys.run_id, progress.run_id))
-      throw new QflareError("enclave.state", "keys and progress are of two runs");
-    return { keys, progress };
+  #sealKeys(run: Run): Uint8Array<ArrayBuffer> {
+    const sealed = this.#vault.sealKeys(run.keys);
+    run.keysDigest = sha256(sealed);
+    return sealed;
+  }
+
+  /** The key before goes with the round that needed it. Returns the keys to be stored where that has changed them. */
+  #needOnly(run: Run, openRound: number | null): Uint8Array<ArrayBuffer> | null {
+    run.openRound = openRound;
+    if (run.keys.former === null || run.keys.former.round === openRound) return null;
+    run.keys = forgetFormer(run.keys);
+    return this.#sealKeys(run);
   }
 
   attest(request: EnclaveRequest<"attest">): EnclaveAnswer<"attest"> {
@@ -153,21 +176,28 @@ export class Enclave {
   genesis(request: EnclaveRequest<"genesis">, file: Uint8Array): EnclaveAnswer<"genesis"> {
     const run = this.#openRun();
     if (run.latest !== null) throw new QflareError("enclave.state", "the run has its first model already");
-    const { parameters } = splitModel(file);
-    if (parameters.length !== run.policy.parameters) {
-      throw new QflareError(
-        "model.malformed",
-        `expected ${run.policy.parameters} parameters, got ${parameters.length}`,
-      );
-    }
-    if (!parameters.every(Number.isFinite)) {
-      throw new QflareError("model.malformed", "expected parameters that are finite");
-    }
+    requireUsable(file, run.policy.parameters);
     const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
     return {
       ...signed.answer,
       ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }),
     };
+  }
+
+  /** The model that the enclave before has signed last, where that one is lost. */
+  adopt(request: EnclaveRequest<"adopt">, file: Uint8Array): EnclaveAnswer<"adopt"> {
+    const run = this.#openRun();
+    if (run.latest !== null || run.keys.epoch === 1) {
+      throw new QflareError("enclave.state", "only the successor of a lost enclave adopts a model");
+    }
+    requireUsable(file, run.policy.parameters);
+    const { round, model_digest, base_digest, report_digest, run_id } = modelStatement.decode(request.statement);
+    if (!equal(run_id, run.keys.run_id) || !equal(model_digest, blobDigest(file))) {
+      throw new QflareError("model.signature", "its statement is about another model");
+    }
+    const signed = this.#signModel(run, { round, file, baseDigest: base_digest, reportDigest: report_digest });
+    const happening = { at: request.at, operation: "adopt", round: 0 } as const;
+    return { ...signed.answer, ...this.#trace(run, { ...happening, subject: signed.digest, outcome: "done" }) };
   }
 
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
@@ -176,13 +206,9 @@ export class Enclave {
     run.round?.forget();
     const { head, parameters } = splitModel(file);
     run.round = new EnclaveRound(request.round, { digest, head, parameters, reputations }, request.cohort);
-    return this.#trace(run, {
-      at: request.at,
-      operation: "begin",
-      round: request.round,
-      subject: digest,
-      outcome: "done",
-    });
+    const keys = this.#needOnly(run, request.round);
+    const happening = { at: request.at, operation: "begin", round: request.round } as const;
+    return { keys, ...this.#trace(run, { ...happening, subject: digest, outcome: "done" }) };
   }
 
   /** The base is the model that this enclave signed last: a server cannot start a round on another or an older one. */
@@ -212,7 +238,7 @@ export class Enclave {
     let reason: ErrorCode | null = null;
     let subject: Uint8Array<ArrayBuffer> = NOTHING;
     try {
-      const manifest = round.admit(request, blob, run.keys, run.keyHash);
+      const manifest = round.admit(request, blob, run.keys);
       subject = manifest.blob_digest;
       reason = (await round.keep(manifest, blob, run.keys)).reason ?? null;
     } catch (error) {
@@ -239,12 +265,14 @@ export class Enclave {
     const happening = { at: request.at, operation: "aggregate", round: round.number } as const;
     try {
       const { result, model, digest } = this.#finish(run, round);
+      const keys = this.#needOnly(run, null);
       const trace = this.#trace(run, { ...happening, subject: digest, outcome: "done" });
-      return { answer: { result, failure: null, ...trace }, model };
+      return { answer: { result, failure: null, keys, ...trace }, model };
     } catch (error) {
       if (!(error instanceof QflareError)) throw error;
+      const keys = this.#needOnly(run, null);
       const trace = this.#trace(run, { ...happening, subject: NOTHING, outcome: error.code });
-      return { answer: { result: null, failure: error.message, ...trace }, model: new Uint8Array(0) };
+      return { answer: { result: null, failure: error.message, keys, ...trace }, model: new Uint8Array(0) };
     } finally {
       round.forget();
       run.round = undefined;
@@ -309,11 +337,23 @@ export class Enclave {
     const progress = this.#vault.sealProgress({
       v: 1,
       run_id: run.keys.run_id,
+      keys_digest: run.keysDigest,
       audit_sequence: run.chain.sequence,
       audit_head: run.chain.head,
       latest: run.latest,
+      open_round: run.openRound,
     });
     return { progress, record };
+  }
+}
+
+function requireUsable(file: Uint8Array, count: number): void {
+  const { parameters } = splitModel(file);
+  if (parameters.length !== count) {
+    throw new QflareError("model.malformed", `expected ${count} parameters, got ${parameters.length}`);
+  }
+  if (!parameters.every(Number.isFinite)) {
+    throw new QflareError("model.malformed", "expected parameters that are finite");
   }
 }
 

@@ -84,10 +84,14 @@ async function run(enclave: Enclave, operation: EnclaveOperation, body: Uint8Arr
   switch (operation) {
     case "open":
       return { body: of.open.answer.encode(await enclave.open(of.open.request.decode(body))), blob: EMPTY };
+    case "rotate":
+      return { body: of.rotate.answer.encode(await enclave.rotate(of.rotate.request.decode(body))), blob: EMPTY };
     case "attest":
       return { body: of.attest.answer.encode(enclave.attest(of.attest.request.decode(body))), blob: EMPTY };
     case "genesis":
       return { body: of.genesis.answer.encode(enclave.genesis(of.genesis.request.decode(body), blob)), blob: EMPTY };
+    case "adopt":
+      return { body: of.adopt.answer.encode(enclave.adopt(of.adopt.request.decode(body), blob)), blob: EMPTY };
     case "begin":
       return { body: of.begin.answer.encode(enclave.begin(of.begin.request.decode(body), blob)), blob: EMPTY };
     case "update":

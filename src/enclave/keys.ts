@@ -3,6 +3,7 @@
 
 import { concat, lengthPrefixed, readU32be, takeOver, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, nullable, type Of, object, oneOf, uint } from "../core/shape.ts";
 import { openAead, sealAead } from "../crypto/aead.ts";
@@ -21,17 +22,26 @@ const keysMessage = message("enclave keys", 49_152, {
   signature_public_key: bytes(1, 4096),
   kem_public_key: bytes(1, 32_768),
   epoch: uint(1),
+  /** The first that began in this epoch. */
+  first_round: uint(1, LIMITS.roundsMax),
   not_before: uint(),
   not_after: uint(),
+  /** The key of the epoch before, while this round may hold updates that are sealed to it. */
+  former: nullable(object({ kem_public_key: bytes(1, 32_768), round: uint(1, LIMITS.roundsMax) })),
 });
 
-/** latest: the last model that this enclave signed; another one is refused as a base. */
-const progressMessage = message("enclave progress", 256, {
+/**
+ * keys_digest: of the sealed keys that go with it. latest: the last model that this enclave signed; another one is
+ * refused as a base. open_round: begun and not aggregated.
+ */
+const progressMessage = message("enclave progress", 384, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
+  keys_digest: bytes(32),
   audit_sequence: uint(),
   audit_head: bytes(32),
   latest: nullable(object({ round: uint(), model_digest: bytes(32) })),
+  open_round: nullable(uint(1, LIMITS.roundsMax)),
 });
 
 type PublicKeys = Of<typeof keysMessage.shape>;
@@ -40,12 +50,17 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface EnclaveKeys extends PublicKeys {
   readonly signature_secret_key: Bytes;
   readonly kem_secret_key: Bytes;
+  /** null where former is. */
+  readonly former_kem_secret_key: Bytes | null;
 }
 
 export type EnclaveProgress = Of<typeof progressMessage.shape>;
 
+/** What is decided where an epoch begins. */
+export type Epoch = Pick<EnclaveKeys, "epoch" | "first_round" | "not_before" | "not_after">;
+
 export async function generateKeys(
-  fields: Pick<EnclaveKeys, "run_id" | "policy_hash" | "not_before" | "not_after" | "suite">,
+  fields: Pick<EnclaveKeys, "run_id" | "policy_hash" | "suite"> & Epoch,
 ): Promise<EnclaveKeys> {
   const identity = signature("ML-DSA-44").generateKeyPair();
   const epoch = await exchangeKem(SUITES[fields.suite].update).generateKeyPair();
@@ -56,13 +71,38 @@ export async function generateKeys(
     signature_public_key: identity.publicKey,
     kem_secret_key: epoch.secretKey,
     kem_public_key: epoch.publicKey,
-    epoch: 1,
+    former: null,
+    former_kem_secret_key: null,
   };
+}
+
+/**
+ * The keys of the next epoch, under the same identity. openRound: may hold updates that are sealed to the key before,
+ * which is wiped where there is none.
+ */
+export async function rotateKeys(keys: EnclaveKeys, epoch: Epoch, openRound: number | null): Promise<EnclaveKeys> {
+  const { publicKey, secretKey } = await exchangeKem(SUITES[keys.suite].update).generateKeyPair();
+  const { kem_public_key, kem_secret_key } = keys;
+  if (openRound === null) wipe(kem_secret_key);
+  return {
+    ...keys,
+    ...epoch,
+    kem_public_key: publicKey,
+    kem_secret_key: secretKey,
+    former: openRound === null ? null : { kem_public_key, round: openRound },
+    former_kem_secret_key: openRound === null ? null : kem_secret_key,
+  };
+}
+
+/** Wipes the key before. */
+export function forgetFormer(keys: EnclaveKeys): EnclaveKeys {
+  if (keys.former_kem_secret_key !== null) wipe(keys.former_kem_secret_key);
+  return { ...keys, former: null, former_kem_secret_key: null };
 }
 
 /** The keys are of no use from now on. */
 export function wipeKeys(keys: EnclaveKeys): void {
-  wipe(keys.signature_secret_key, keys.kem_secret_key);
+  wipe(keys.signature_secret_key, keys.kem_secret_key, keys.former_kem_secret_key ?? new Uint8Array(0));
 }
 
 /** Seals under the enclave's own key. Holds that key: nothing else needs it. */
@@ -76,9 +116,14 @@ export class Vault {
     this.#random = random;
   }
 
-  /** LP(public part) LP(signature secret key) LP(KEM secret key), sealed. */
-  sealKeys({ signature_secret_key, kem_secret_key, ...open }: EnclaveKeys): Bytes {
-    const plaintext = lengthPrefixed(keysMessage.encode(open), signature_secret_key, kem_secret_key);
+  /** LP(public part) LP(signature secret key) LP(KEM secret key) [LP(former KEM secret key)], sealed. */
+  sealKeys({ signature_secret_key, kem_secret_key, former_kem_secret_key, ...open }: EnclaveKeys): Bytes {
+    const secrets = [
+      signature_secret_key,
+      kem_secret_key,
+      ...(former_kem_secret_key === null ? [] : [former_kem_secret_key]),
+    ];
+    const plaintext = lengthPrefixed(keysMessage.encode(open), ...secrets);
     return this.#seal(LABELS.enclaveKeys, plaintext);
   }
 
@@ -129,5 +174,7 @@ function readKeys(plaintext: Uint8Array): EnclaveKeys {
     rest = rest.subarray(end);
     return part;
   };
-  return { ...keysMessage.decode(next()), signature_secret_key: next(), kem_secret_key: next() };
+  const open = keysMessage.decode(next());
+  const secrets = { signature_secret_key: next(), kem_secret_key: next() };
+  return { ...open, ...secrets, former_kem_secret_key: open.former === null ? null : next() };
 }

@@ -10,7 +10,7 @@ import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import type { Reputation } from "../wire/report.ts";
-import { type Manifest, manifestMessage, openUpdate } from "../wire/update.ts";
+import { epochKeyHash, type Manifest, manifestMessage, openUpdate } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
 type Cohort = EnclaveRequest<"begin">["cohort"];
@@ -74,7 +74,7 @@ export class EnclaveRound {
    * Checks that this device signed this manifest for this round and blob; throws the coded error where not, and nothing
    * changes. A second update of a device is the first one again or refused: one device, one vote.
    */
-  admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys, keyHash: Uint8Array): Manifest {
+  admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys): Manifest {
     const manifest = manifestMessage.decode(request.manifest);
     const publicKey = this.#cohort.get(toHex(manifest.device_id));
     if (publicKey === undefined) throw new QflareError("round.not_selected");
@@ -88,7 +88,7 @@ export class EnclaveRound {
     if (!equal(manifest.run_id, keys.run_id) || !equal(manifest.policy_hash, keys.policy_hash)) {
       throw new QflareError("round.wrong", "expected this run under this policy");
     }
-    if (!equal(manifest.enclave_key_hash, keyHash)) throw new QflareError("update.recipient");
+    if (this.#secretKeyFor(manifest, keys) === undefined) throw new QflareError("update.recipient");
     if (manifest.blob_length !== blob.length || !equal(blobDigest(blob), manifest.blob_digest)) {
       throw new QflareError("update.digest");
     }
@@ -96,9 +96,19 @@ export class EnclaveRound {
     return manifest;
   }
 
+  /** The key in force, or the one before where this round was open when it was replaced. */
+  #secretKeyFor({ enclave_key_hash }: Manifest, keys: EnclaveKeys): Uint8Array | undefined {
+    if (equal(enclave_key_hash, epochKeyHash(keys.kem_public_key))) return keys.kem_secret_key;
+    const { former, former_kem_secret_key } = keys;
+    if (former?.round !== this.number || !equal(enclave_key_hash, epochKeyHash(former.kem_public_key)))
+      return undefined;
+    return former_kem_secret_key ?? undefined;
+  }
+
   /** Opens the sealed delta and keeps it, or keeps the reason why it cannot be used. */
   async keep(manifest: Manifest, blob: Uint8Array, keys: EnclaveKeys): Promise<KeptUpdate> {
-    const plaintext = await openUpdate(keys.suite, keys.kem_secret_key, manifest, blob);
+    const secretKey = this.#secretKeyFor(manifest, keys)!;
+    const plaintext = await openUpdate(keys.suite, secretKey, manifest, blob);
     const isWhole = plaintext !== undefined && plaintext.length === 4 * this.base.length;
     if (!isWhole && plaintext !== undefined) wipe(plaintext);
     const update: KeptUpdate = {

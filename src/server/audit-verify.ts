@@ -75,9 +75,9 @@ export async function verifyAudit(
   const facts = {
     runId,
     policyHash: policyHash(run?.policy ?? NOTHING),
-    enclaveKey: run?.enclave_public_key ?? NOTHING,
+    enclaveKeys: [...endedIdentities(log.entries), run?.enclave_public_key ?? NOTHING],
   };
-  verifyEnclaveKey(log.entries, facts.enclaveKey, check);
+  verifyEnclaveKeys(log.entries, facts.enclaveKeys, check);
   await verifyUpdates(db, log.entries, facts, check);
   await verifyModels(db, log.entries, facts, check);
   if (blobs !== undefined) await verifyFiles(db, blobs, check);
@@ -111,11 +111,23 @@ function databaseSource(db: Kysely<Tables>): LogSource {
 interface RunFacts {
   readonly runId: Uint8Array;
   readonly policyHash: Uint8Array;
-  readonly enclaveKey: Uint8Array;
+  /** The enclave's identities, one after the other: each ends with its sealing key. */
+  readonly enclaveKeys: readonly Uint8Array[];
 }
 
-function verifyEnclaveKey(entries: readonly (AuditEntry | undefined)[], key: Uint8Array, check: Check): void {
+function endedIdentities(entries: readonly (AuditEntry | undefined)[]): Uint8Array[] {
+  return entries.flatMap((entry) => (entry?.type === "enclave.replaced" ? [entry.data] : []));
+}
+
+function verifyEnclaveKeys(
+  entries: readonly (AuditEntry | undefined)[],
+  keys: readonly Uint8Array[],
+  check: Check,
+): void {
+  let ended = 0;
   for (const entry of entries) {
+    if (entry?.type === "enclave.replaced") ended += 1;
+    const key = keys[ended]!;
     const record = entry?.type === "enclave.operation" ? attempt(() => enclaveRecord.decode(entry.data)) : undefined;
     if (record?.operation !== "open") continue;
     check(equal(record.subject, sha256(key)), `enclave record ${record.sequence} names another enclave key`);
@@ -170,7 +182,9 @@ async function verifyModels(
   let base: Uint8Array = NOTHING;
   for (const model of models) {
     const what = `model of round ${model.round}`;
-    const isSigned = signature("ML-DSA-44").verify(facts.enclaveKey, model.statement, model.signature, CONTEXTS.model);
+    const isSigned = facts.enclaveKeys.some((key) =>
+      signature("ML-DSA-44").verify(key, model.statement, model.signature, CONTEXTS.model),
+    );
     check(isSigned, `${what} is not signed by the enclave`);
     const statement = attempt(() => modelStatement.decode(model.statement));
     const isAbout = statement?.round === model.round && equal(statement.model_digest, model.digest);

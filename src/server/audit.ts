@@ -17,7 +17,7 @@ import {
   TileEdge,
 } from "../crypto/log-tree.ts";
 import { leafHash } from "../crypto/merkle.ts";
-import { type AuditType, auditEntry } from "../wire/audit.ts";
+import { type AuditEntry, type AuditType, auditEntry } from "../wire/audit.ts";
 import { type Checkpoint, type CheckpointSigner, checkpointNote, parseCheckpoint } from "../wire/checkpoint.ts";
 import { formatLogProof } from "../wire/log-proof.ts";
 import { formatVkey, isBy, parseNote } from "../wire/note.ts";
@@ -61,6 +61,7 @@ interface Pending {
 }
 
 const NOTHING = new Uint8Array(0);
+const EPOCH = /^enclave epoch (\d+)$/;
 
 export class AuditLog implements CommitHook {
   readonly #ports: AuditPorts;
@@ -165,6 +166,28 @@ export class AuditLog implements CommitHook {
   async #storeNewest(tx: Transaction<Tables>, { size, note }: SignedCheckpoint): Promise<void> {
     await tx.deleteFrom("checkpoints").where("cosigned", "=", 0).execute();
     await tx.insertInto("checkpoints").values({ size, note, cosigned: 0 }).execute();
+  }
+
+  /** The record that the enclave left last; null where there is none yet. */
+  async newestEnclaveRecord(): Promise<Bytes | null> {
+    return (await this.#findLast(({ type }) => type === "enclave.operation"))?.data ?? null;
+  }
+
+  async #findLast(isWanted: (entry: AuditEntry) => boolean): Promise<AuditEntry | undefined> {
+    const { db } = this.#ports;
+    for (let end = await countEntries(db); end > 0; end -= TILE_WIDTH) {
+      const first = Math.max(0, end - TILE_WIDTH);
+      const entries = (await readEntries(db, first, end - first)).map((entry) => auditEntry.decode(entry));
+      const found = entries.findLast(isWanted);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Number of the enclave's newest epoch; 0 before there is one. */
+  async newestEpoch(): Promise<number> {
+    const found = await this.#findLast(({ type, subject }) => type === "key.published" && EPOCH.test(subject));
+    return found === undefined ? 0 : Number(EPOCH.exec(found.subject)![1]);
   }
 
   /** Who signs its checkpoints now. */

@@ -1,20 +1,21 @@
 // The run's link to its enclave, across restarts of the enclave: opens the run anew from sealed keys and progress, and
 // stores what every answer leaves behind.
 
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { QflareError } from "../core/error.ts";
-import type { Clock, Log } from "../core/ports.ts";
+import type { Clock, Log, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { syncFolder } from "../crypto/secret-file.ts";
 import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
-import { launchEnclave } from "./enclave-launch.ts";
+import { requireOwnEnclave } from "./enclave-examination.ts";
+import type { EnclaveHost } from "./enclave-host.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
 import { enclaveProgram } from "./enclave-program.ts";
-import { type HostIsolation, requireIsolation } from "./isolation.ts";
-import { requireSealingKey } from "./sealing-key.ts";
+import { requireIsolation } from "./isolation.ts";
+import type { Ledger } from "./ledger.ts";
+import type { ModelVault } from "./models.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Write, Writer } from "./store/writer.ts";
 
@@ -25,19 +26,35 @@ export interface EnclavePorts {
   readonly writer: Writer;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
-  readonly keyFolder: string;
+  readonly host: EnclaveHost;
   readonly policy: Bytes;
-  readonly isolation: HostIsolation;
+  readonly ledger: Ledger;
+  readonly models: ModelVault;
+  /** Whether a run goes on with new keys where those of its enclave are lost. */
+  readonly lostEnclave: LostEnclave;
+  /** How long evidence about an epoch's key holds. */
+  readonly evidenceMs: number;
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
 }
 
-/** What the enclave said when the run was opened. */
+/** stop: the operator is to bring back the sealing key. replace: new keys, for the devices and the log to see. */
+export const LOST_ENCLAVE = ["stop", "replace"] as const;
+export type LostEnclave = (typeof LOST_ENCLAVE)[number];
+
+/** What the enclave said when the run was opened, or its key renewed. */
 export interface EnclaveFacts {
   readonly signaturePublicKey: Bytes;
   readonly kemKeyHash: Bytes;
   readonly epoch: number;
+  /** The first that began in this epoch. */
+  readonly firstRound: number;
+  /** The end of the epoch's evidence. */
+  readonly notAfterMs: number;
+  /** The key before, which this round's updates may still be sealed to. */
+  readonly former: { readonly kemKeyHash: Bytes; readonly round: number } | undefined;
   readonly isolation: IsolationLevel;
   /** What would raise it. */
   readonly raise: string;
@@ -47,6 +64,17 @@ export interface EnclaveReply<K extends EnclaveOperation> {
   readonly answer: EnclaveAnswer<K>;
   readonly blob: Uint8Array;
 }
+
+type EpochAnswer = Pick<EnclaveAnswer<"rotate">, "epoch" | "kem_public_key" | "not_after" | "former">;
+
+/** What every answer leaves behind; keys where they have changed. */
+interface Trace {
+  readonly progress: Bytes;
+  readonly record: Bytes;
+  readonly keys?: Bytes | null;
+}
+
+const NONCE_BYTES = 32;
 
 const nothing: Write<void> = async () => undefined;
 
@@ -97,19 +125,16 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { db, clock, log, keyFolder, policy, isolation } = this.#ports;
+    const { log, host, lostEnclave } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
-    const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
-    const keys = row.enclave_keys;
-    const progress = row.enclave_progress;
-    const resume = keys === null || progress === null ? null : { keys, progress };
-    if (resume !== null) requireSealingKey(keyFolder);
-    const launched = launchEnclave(keyFolder, isolation);
+    const lost = (await this.#hasSealedKeys()) ? host.lostKey() : undefined;
+    if (lost !== undefined && lostEnclave === "stop") throw lost;
+    const launched = await host.reach();
     const child = new EnclaveProcess(launched.child, log);
     try {
-      this.#facts = await this.#openRun(child, { policy, resume, at: clock.nowMs() });
+      this.#facts = await this.#openRun(child, lost);
       this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
@@ -117,35 +142,134 @@ export class EnclaveLink {
     }
     this.#process = child;
     this.#generation += 1;
-    log.info({ pid: this.#pid, isolation: this.#facts.isolation, resumed: resume !== null }, "enclave is open");
+    log.info({ pid: this.#pid, isolation: this.#facts.isolation, epoch: this.#facts.epoch }, "enclave is open");
   }
 
-  async #openRun(child: EnclaveProcess, request: EnclaveRequest<"open">): Promise<EnclaveFacts> {
+  async #hasSealedKeys(): Promise<boolean> {
+    const { enclave_keys } = await this.#ports.db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
+    return enclave_keys !== null;
+  }
+
+  /** From the sealed state, or with new keys where there is none, or where it is lost and may be replaced. */
+  async #openRun(child: EnclaveProcess, lost: QflareError | undefined): Promise<EnclaveFacts> {
+    const { db, clock, policy, audit, evidenceMs, log, lostEnclave } = this.#ports;
+    const row = await db.selectFrom("run").selectAll().executeTakeFirstOrThrow();
+    const newest = await audit.newestEnclaveRecord();
+    const first = { epoch: 1, first_round: 1, valid_ms: evidenceMs };
+    const opening = { policy, newest, start: first, at: clock.nowMs() };
+    const { enclave_keys: keys, enclave_progress: progress } = row;
+    if (keys === null || progress === null) return await this.#begin(child, { ...opening, resume: null }, undefined);
+    try {
+      if (lost !== undefined) throw lost;
+      return await this.#begin(child, { ...opening, resume: { keys, progress } }, undefined);
+    } catch (error) {
+      const isLost = error instanceof QflareError && error.code === "enclave.state";
+      if (!isLost || lostEnclave === "stop") throw error;
+      log.error({ reason: error.message }, "the enclave's keys are lost: a new one begins an epoch with new keys");
+      const start = { ...first, ...(await this.#nextEpoch()) };
+      return await this.#begin(child, { ...opening, start, resume: null }, row.enclave_public_key!);
+    }
+  }
+
+  /** The round that was open has lost its key; the epoch begins behind it. */
+  async #nextEpoch(): Promise<{ epoch: number; first_round: number }> {
+    const { ledger, audit } = this.#ports;
+    const newest = await ledger.newestRound();
+    const isUntold = newest?.state === "selecting";
+    const firstRound = newest === undefined ? 1 : isUntold ? newest.round : newest.round + 1;
+    return { epoch: (await audit.newestEpoch()) + 1, first_round: firstRound };
+  }
+
+  /** ended: identity of the enclave whose place this one takes. */
+  async #begin(
+    child: EnclaveProcess,
+    request: EnclaveRequest<"open">,
+    ended: Bytes | undefined,
+  ): Promise<EnclaveFacts> {
     const { answer } = await child.call("open", request);
     // Before anything sealed under a new key: the enclave has no folder to put on disk.
-    syncFolder(this.#ports.keyFolder);
-    const { keys, progress, signature_public_key, kem_public_key, epoch } = answer;
+    this.#ports.host.settle();
     const isolation = this.#checkLevel(answer.isolation);
-    const kemKeyHash = epochKeyHash(kem_public_key);
-    const { audit, writer } = this.#ports;
+    const shown = this.#ports.host.isRemote ? await this.#examine(child, answer) : undefined;
+    const isNew = request.resume === null;
+    await this.#ports.writer.write((tx) => this.#storeOpened(tx, answer, { isNew, ended, shown }));
+    this.#progress = (shown ?? answer).progress;
+    if (answer.latest_round === null) await this.#adopt(child);
+    const { raise } = this.#ports.host;
+    const { signature_public_key: signaturePublicKey, first_round: firstRound } = answer;
+    return { signaturePublicKey, firstRound, ...epochFacts(answer), isolation, raise };
+  }
+
+  /** Before anything of it is stored, or it is told anything of the run. */
+  async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">): Promise<EnclaveAnswer<"attest">> {
+    const { clock, random, policy } = this.#ports;
+    const nonce = random.bytes(NONCE_BYTES);
+    const { answer } = await child.call("attest", { nonces: [nonce], at: clock.nowMs() });
+    requireOwnEnclave(answer.evidence, { nowMs: clock.nowMs(), nonce, policy, opened });
+    return answer;
+  }
+
+  async #storeOpened(
+    tx: Transaction<Tables>,
+    answer: EnclaveAnswer<"open">,
+    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> | undefined },
+  ): Promise<void> {
+    const { audit } = this.#ports;
+    const { keys, signature_public_key, record, epoch } = answer;
+    const digest = sha256(enclaveProgram());
+    await audit.append(tx, { type: "enclave.started", subject: `isolation ${answer.isolation}`, digest });
+    if (ended !== undefined) {
+      const fact = { subject: `epoch ${epoch}`, digest: sha256(signature_public_key), data: ended };
+      await audit.append(tx, { type: "enclave.replaced", ...fact });
+    }
+    await audit.appendEnclaveRecord(tx, record);
+    if (shown !== undefined) await audit.appendEnclaveRecord(tx, shown.record);
+    const enclave_progress = (shown ?? answer).progress;
+    const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress };
+    await tx.updateTable("run").set(opened).execute();
+    if (isNew) await this.#publishKey(tx, answer);
+  }
+
+  /** The newest model of the run, signed anew by the enclave that is to go on from it; nothing at a run's start. */
+  async #adopt(child: EnclaveProcess): Promise<void> {
+    const { ledger, models, clock, audit, writer } = this.#ports;
+    const model = await ledger.newestModel();
+    if (model === undefined) return;
+    const request = { statement: model.statement, at: clock.nowMs() };
+    const { answer } = await child.call("adopt", request, await models.read(model));
     await writer.write(async (tx) => {
-      const digest = sha256(enclaveProgram());
-      await audit.append(tx, { type: "enclave.started", subject: `isolation ${isolation}`, digest });
       await audit.appendEnclaveRecord(tx, answer.record);
-      const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress: progress };
-      await tx.updateTable("run").set(opened).execute();
-      if (request.resume !== null) return;
-      await audit.append(tx, { type: "key.published", subject: `enclave epoch ${epoch}`, digest: kemKeyHash });
+      await tx.updateTable("run").set({ enclave_progress: answer.progress }).execute();
+      await ledger.adoptModel(tx, model.round, answer);
     });
-    this.#progress = progress;
-    const { raise } = this.#ports.isolation;
-    return { signaturePublicKey: signature_public_key, kemKeyHash, epoch, isolation, raise };
+    this.#progress = answer.progress;
+  }
+
+  async #publishKey(tx: Transaction<Tables>, { epoch, kem_public_key }: EpochAnswer): Promise<void> {
+    const subject = `enclave epoch ${epoch}`;
+    await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
+  }
+
+  /** The next epoch. The round that is open may go on under the key before; firstRound is the one behind it. */
+  async rotate(firstRound: number): Promise<void> {
+    const request = { first_round: firstRound, valid_ms: this.#ports.evidenceMs, at: this.#ports.clock.nowMs() };
+    const { answer } = await this.call("rotate", request, undefined, async ({ answer }) => {
+      return async (tx) => await this.#publishKey(tx, answer);
+    });
+    this.#facts = { ...this.facts, firstRound, ...epochFacts(answer) };
+    this.#ports.log.info({ epoch: answer.epoch }, "enclave has a new key");
+  }
+
+  /** Whether it can open what was sealed for this round; not where its keys were lost while the round was open. */
+  holdsKeyOf(round: number): boolean {
+    const { firstRound, former } = this.facts;
+    return round >= firstRound || former?.round === round;
   }
 
   /** What the process found from inside counts, not what it was started with. */
   #checkLevel(reached: string): IsolationLevel {
     if (!isIsolationLevel(reached)) throw new QflareError("message.malformed", "expected a level of isolation");
-    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.isolation.raise);
+    requireIsolation(reached, this.#ports.isolationRequired, this.#ports.host.raise);
     return reached;
   }
 
@@ -211,10 +335,12 @@ export class EnclaveLink {
   }
 
   /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
-  async #store(trace: { progress: Bytes; record: Bytes }, earlier: Bytes, also: Write<unknown>): Promise<void> {
+  async #store(trace: Trace, earlier: Bytes, also: Write<unknown>): Promise<void> {
     await this.#ports.writer.write(async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
-      const next = tx.updateTable("run").set({ enclave_progress: trace.progress });
+      const keys = trace.keys ?? null;
+      const changedKeys = keys === null ? {} : { enclave_keys: keys };
+      const next = tx.updateTable("run").set({ enclave_progress: trace.progress, ...changedKeys });
       const changed = await next.where("enclave_progress", "=", earlier).returning("id").executeTakeFirst();
       if (changed === undefined) throw new QflareError("enclave.unavailable", "its answer before is not stored");
       await also(tx);
@@ -227,4 +353,10 @@ export class EnclaveLink {
     await this.#process?.close();
     await this.#settled;
   }
+}
+
+function epochFacts(answer: EpochAnswer): Pick<EnclaveFacts, "kemKeyHash" | "epoch" | "notAfterMs" | "former"> {
+  const { epoch, kem_public_key, not_after, former } = answer;
+  const before = former === null ? undefined : { kemKeyHash: epochKeyHash(former.kem_public_key), round: former.round };
+  return { kemKeyHash: epochKeyHash(kem_public_key), epoch, notAfterMs: not_after, former: before };
 }

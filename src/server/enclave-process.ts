@@ -13,7 +13,7 @@ import {
   enclaveReply,
 } from "../wire/enclave.ts";
 import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../wire/frame.ts";
-import type { EnclaveChild } from "./enclave-launch.ts";
+import type { EnclaveChannel } from "./enclave-host.ts";
 
 const EMPTY = new Uint8Array(0);
 const LOG_LINE_LENGTH_MAX = 500;
@@ -24,8 +24,10 @@ export type Patience = Readonly<Record<EnclaveOperation, number>>;
 
 const PATIENCE: Patience = {
   open: LIMITS.enclaveCallMsMax,
+  rotate: LIMITS.enclaveCallMsMax,
   attest: LIMITS.enclaveCallMsMax,
   genesis: LIMITS.enclaveCallMsMax,
+  adopt: LIMITS.enclaveCallMsMax,
   begin: LIMITS.enclaveCallMsMax,
   update: LIMITS.enclaveCallMsMax,
   aggregate: LIMITS.enclaveAggregateMsMax,
@@ -43,7 +45,7 @@ interface Waiting {
 }
 
 export class EnclaveProcess {
-  readonly #child: EnclaveChild;
+  readonly #child: EnclaveChannel;
   readonly #log: Log;
   readonly #reader = new FrameReader();
   /** Calls without their answer, in order; the enclave works on the first. */
@@ -58,7 +60,7 @@ export class EnclaveProcess {
   /** Why the enclave ended, where it said so itself. */
   #lastWords: string | undefined;
 
-  constructor(child: EnclaveChild, log: Log, patience: Patience = PATIENCE) {
+  constructor(child: EnclaveChannel, log: Log, patience: Patience = PATIENCE) {
     this.#child = child;
     this.#log = log;
     this.#patience = patience;

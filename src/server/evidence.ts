@@ -5,6 +5,7 @@ import type { Clock } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
 import type { EvidencePackage } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { Epochs } from "./epochs.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -19,14 +20,26 @@ interface Asking {
 
 export class EvidenceDesk {
   readonly #enclave: EnclaveLink;
+  readonly #epochs: Epochs;
   readonly #clock: Clock;
   readonly #policy: Bytes;
   #asking: Asking[] = [];
 
-  constructor(enclave: EnclaveLink, clock: Clock, policy: Bytes) {
+  constructor(enclave: EnclaveLink, epochs: Epochs, clock: Clock, policy: Bytes) {
     this.#enclave = enclave;
+    this.#epochs = epochs;
     this.#clock = clock;
     this.#policy = policy;
+  }
+
+  /** Grows with every new key. */
+  get epoch(): number {
+    return this.#enclave.facts.epoch;
+  }
+
+  /** Whether what a device seals for this round will open. */
+  isFor(round: number): boolean {
+    return this.#enclave.holdsKeyOf(round);
   }
 
   get(nonce: Bytes): Promise<EvidencePackage> {
@@ -40,7 +53,7 @@ export class EvidenceDesk {
     const batch = this.#asking;
     this.#asking = [];
     try {
-      await this.#enclave.ready();
+      await this.#epochs.beforeEvidence();
       const nonces = batch.map((asking) => asking.nonce);
       const { answer } = await this.#enclave.call("attest", { nonces, at: this.#clock.nowMs() });
       const paths = inclusionPaths(nonces.map((nonce) => leafHash(nonce)));

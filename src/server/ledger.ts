@@ -168,6 +168,17 @@ export class Ledger {
     });
   }
 
+  /** The enclave that goes on from a model it has not made has signed it anew. */
+  async adoptModel(
+    tx: Transaction<Tables>,
+    round: number,
+    { statement, signature }: Pick<ModelRow, "statement" | "signature">,
+  ): Promise<void> {
+    const query = tx.updateTable("models").set({ statement, signature }).where("round", "=", round);
+    const { digest } = await query.returning("digest").executeTakeFirstOrThrow();
+    await this.#audit.append(tx, { type: "model.adopted", subject: `round ${round}`, digest, data: statement });
+  }
+
   async findUpdate(round: number, deviceId: Uint8Array): Promise<UpdateRow | undefined> {
     return await this.#db
       .selectFrom("updates")

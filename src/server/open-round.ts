@@ -89,6 +89,7 @@ export class OpenRound {
   async feedOne(): Promise<void> {
     const { enclave } = this.#ports;
     await enclave.ready();
+    if (!enclave.holdsKeyOf(this.row.round)) return;
     if (this.#generation !== enclave.generation) {
       await this.#begin();
       return;

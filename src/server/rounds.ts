@@ -9,6 +9,7 @@ import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
 import type { Outcome } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { Epochs } from "./epochs.ts";
 import type { Events } from "./events.ts";
 import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
@@ -38,6 +39,7 @@ export interface RoundsPorts {
   readonly registry: Registry;
   readonly blobs: BlobStore;
   readonly enclave: EnclaveLink;
+  readonly epochs: Epochs;
   readonly models: ModelVault;
   readonly events: Events;
   readonly clock: Clock;
@@ -46,6 +48,7 @@ export interface RoundsPorts {
   readonly state: RunState;
 }
 
+const KEY_LOST = "the enclave's keys were lost; it has new ones";
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 5000;
 const PAUSE_MS_MAX = 30_000;
@@ -125,6 +128,7 @@ export class Rounds {
       const leftMs = untilMs - clock.nowMs();
       await this.#state.forLoop.wait(leftMs > 0 ? leftMs : undefined);
     }
+    await this.#untilEnclave(() => this.#ports.epochs.beforeRound(open.row.round));
     if (this.#state.isStopped) return;
     const ids = this.#sample([...this.#state.ready.keys()], this.#selectMax());
     const cohort = ids.map((id) => fromHex(id)!);
@@ -179,6 +183,7 @@ export class Rounds {
       if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
       else if (!(await this.#tryEnclave(() => open.feedOne())))
         await this.#state.forLoop.wait(Math.min(leftMs, RETRY_MS));
+      if (!this.#ports.enclave.holdsKeyOf(open.row.round)) return await this.#fail(open, KEY_LOST);
     }
     if (this.#state.isStopped) return;
     open.row = await ledger.startAggregating(open.row);
@@ -190,10 +195,11 @@ export class Rounds {
     if (open.acceptedCount < this.#settings.quorum) {
       return await this.#fail(open, `expected at least ${this.#settings.quorum} updates, got ${open.acceptedCount}`);
     }
-    for (let waitMs = RETRY_MS; !this.#state.isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
-      if (await this.#tryEnclave(() => this.#finishRound(open))) return;
-      await this.#state.forLoop.wait(waitMs);
-    }
+    await this.#untilEnclave(async () => {
+      await this.#ports.enclave.ready();
+      if (this.#ports.enclave.holdsKeyOf(open.row.round)) await this.#finishRound(open);
+      else await this.#fail(open, KEY_LOST);
+    });
   }
 
   async #finishRound(open: OpenRound): Promise<void> {
@@ -283,6 +289,13 @@ export class Rounds {
         .map(toHex)
         .filter((id) => !missing.has(id)),
     );
+  }
+
+  async #untilEnclave(work: () => Promise<void>): Promise<void> {
+    for (let waitMs = RETRY_MS; !this.#state.isStopped; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+      if (await this.#tryEnclave(work)) return;
+      await this.#state.forLoop.wait(waitMs);
+    }
   }
 
   /** False where the enclave was not to be reached; the caller tries again. */

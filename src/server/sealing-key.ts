@@ -6,13 +6,14 @@ import { QflareError } from "../core/error.ts";
 
 export const SEALING_KEY_FILE = "sealing.key";
 
-/**
- * Throws enclave.state where sealed keys wait for a sealing key that is gone. A new one in its place would open nothing
- * and hide what to look for: the old file.
- */
-export function requireSealingKey(keyFolder: string): void {
+export function hasSealingKey(keyFolder: string): boolean {
+  const status = statSync(join(keyFolder, SEALING_KEY_FILE), { throwIfNoEntry: false });
+  return status !== undefined && status.size > 0;
+}
+
+/** Sealed keys wait for a sealing key that is gone. A new one in its place opens nothing. */
+export function missingSealingKey(keyFolder: string): QflareError {
   const path = join(keyFolder, SEALING_KEY_FILE);
-  const status = statSync(path, { throwIfNoEntry: false });
-  if (status !== undefined && status.size > 0) return;
-  throw new QflareError("enclave.state", `expected the sealing key in ${path}, found none; restore it from a backup`);
+  const wayOut = "restore it from a backup, or let the server begin a new epoch with --lost-enclave replace";
+  return new QflareError("enclave.state", `expected the sealing key in ${path}, found none; ${wayOut}`);
 }

@@ -20,7 +20,9 @@ import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts"
 import { AuditLog } from "./audit.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { Departures } from "./departures.ts";
-import { EnclaveLink } from "./enclave-link.ts";
+import { type EnclaveHost, localHost } from "./enclave-host.ts";
+import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
+import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { createGateway } from "./gateway.ts";
@@ -28,8 +30,10 @@ import { examineHost, type HostIsolation, requireIsolation } from "./isolation.t
 import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
+import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
+import { type RemoteAddress, RemoteHost } from "./remote-enclave.ts";
 import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
@@ -65,6 +69,11 @@ export interface ServerOptions {
   readonly suites: readonly SuiteName[];
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
+  readonly epochs?: EpochSettings;
+  /** An enclave elsewhere; by default its process is started here. */
+  readonly enclave?: RemoteEnclave;
+  /** What is done where the enclave's keys are lost; by default the server stops. */
+  readonly lostEnclave?: LostEnclave;
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
@@ -75,6 +84,12 @@ export interface ServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+}
+
+export interface RemoteEnclave {
+  readonly address: RemoteAddress;
+  /** SHA-256 of its certificate, hexadecimal. */
+  readonly pin: string;
 }
 
 export interface RunningServer {
@@ -98,7 +113,10 @@ export const BLOB_FOLDER = "blobs";
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
   const isolation = await examineHost();
-  requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  // Of an enclave elsewhere it is the enclave that says how isolated it is.
+  if (options.enclave === undefined) {
+    requireIsolation(isolation.level, options.isolationRequired ?? "none", isolation.raise);
+  }
   prepareFolder(options.dataDir);
   const lock = lockFolder(join(options.dataDir, LOCK_FILE));
   try {
@@ -159,15 +177,21 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };
-  const keyFolder = join(dataDir, "enclave");
-  const enclave = new EnclaveLink({ ...base, keyFolder, policy: policyBytes, isolation, isolationRequired });
-  const registry = new Registry({ ...base, keys, runId });
+  const host = await enclaveHost(options, isolation);
+  const { rounds: epochRounds, timeMs } = options.epochs ?? DEFAULT_EPOCHS;
+  const graceMs = epochGraceMs(options.rounds.deadlineMs);
+  const evidenceMs = timeMs + graceMs;
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
+  const { lostEnclave = "stop" } = options;
+  const run = { policy: policyBytes, ledger, models, lostEnclave };
+  const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
+  const registry = new Registry({ ...base, keys, runId });
   const events = new Events();
-  const evidence = new EvidenceDesk(enclave, clock, policyBytes);
   const state = new RunState();
-  const rounds = new Rounds({ ...base, ledger, registry, enclave, models, events, state }, options.rounds);
+  const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
+  const evidence = new EvidenceDesk(enclave, epochs, clock, policyBytes);
+  const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({
@@ -183,6 +207,11 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
   return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
+}
+
+async function enclaveHost({ enclave, dataDir }: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
+  if (enclave === undefined) return localHost(join(dataDir, "enclave"), isolation);
+  return new RemoteHost(enclave.address, enclave.pin, await loadLinkIdentity(dataDir));
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {

@@ -2,7 +2,7 @@
 
 import { toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/ports.ts";
-import type { WorkAnswer, WorkRequest } from "../wire/work.ts";
+import type { EvidencePackage, WorkAnswer, WorkRequest } from "../wire/work.ts";
 import type { EvidenceDesk } from "./evidence.ts";
 import type { Device } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
@@ -43,20 +43,36 @@ export class WorkDesk {
 
   #isSettled(id: string, request: WorkRequest, signal: AbortSignal): boolean {
     const { state } = this.#ports;
-    return state.isStopped || state.isFinished || signal.aborted || state.hasWork(id, request.after_round);
+    return state.isStopped || state.isFinished || signal.aborted || this.#hasWork(id, request);
+  }
+
+  #hasWork(id: string, { after_round }: WorkRequest): boolean {
+    const { state, evidence } = this.#ports;
+    return state.hasWork(id, after_round) && evidence.isFor(state.open!.row.round);
   }
 
   async #answer(id: string, request: WorkRequest): Promise<WorkAnswer> {
-    const { state, evidence, clock, plan, policyHash } = this.#ports;
+    const { state, clock, plan, policyHash } = this.#ports;
     const outcome = state.outcomes.get(id) ?? null;
     if (state.isFinished) return { state: "finished", task: null, evidence: null, outcome };
-    const open = state.open;
-    if (open === undefined || !state.hasWork(id, request.after_round)) {
-      return { state: "wait", task: null, evidence: null, outcome };
-    }
-    const shown = request.nonce === null ? null : await evidence.get(request.nonce);
+    const wait: WorkAnswer = { state: "wait", task: null, evidence: null, outcome };
+    if (!this.#hasWork(id, request)) return wait;
+    const shown = request.nonce === null ? null : await this.#evidence(request.nonce);
+    // Asking for evidence may have started an enclave that does not know the round's key.
+    if (!this.#hasWork(id, request)) return wait;
+    const open = state.open!;
     const remainingMs = Math.max(0, Math.floor(open.row.deadline_at! - clock.nowMs()));
     const task = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
     return { state: "train", task, evidence: shown, outcome };
+  }
+
+  /** Of the key that the task will name: one that was renewed meanwhile is asked for again. */
+  async #evidence(nonce: Uint8Array<ArrayBuffer>): Promise<EvidencePackage> {
+    const { evidence } = this.#ports;
+    for (;;) {
+      const { epoch } = evidence;
+      const shown = await evidence.get(nonce);
+      if (evidence.epoch === epoch) return shown;
+    }
   }
 }

@@ -7,8 +7,8 @@ import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
 /**
  * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
  * root of what the entry is about. data: what is needed to follow the run by the log alone: the enclave's record for
- * "enclave.operation", the blob's digest for "update.accepted", the statement for "model.published", the verifier key
- * for "key.published".
+ * "enclave.operation", the blob's digest for "update.accepted", the statement for "model.published" and
+ * "model.adopted", the verifier key for "key.published", the identity that has ended for "enclave.replaced".
  */
 export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
   v: uint(1, 1),
@@ -32,7 +32,9 @@ export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
     "round.committed",
     "update.accepted",
     "model.published",
+    "model.adopted",
     "enclave.started",
+    "enclave.replaced",
     "enclave.operation",
   ),
   subject: text(128),
@@ -46,7 +48,7 @@ export const enclaveRecord = message("enclave record", 1024, {
   sequence: uint(),
   previous: bytes(32),
   at: uint(),
-  operation: oneOf("open", "attest", "genesis", "begin", "update", "aggregate"),
+  operation: oneOf("open", "rotate", "attest", "genesis", "adopt", "begin", "update", "aggregate"),
   round: uint(),
   subject: bytes(0, 32),
   outcome: text(64),

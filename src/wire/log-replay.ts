@@ -16,6 +16,7 @@ export interface RunStory {
 }
 
 const NOTHING = new Uint8Array(32);
+const EPOCH = /^enclave epoch ([1-9][0-9]{0,15})$/;
 const ROUND = /^round (0|[1-9][0-9]{0,6})$/;
 
 interface OpenRound {
@@ -42,6 +43,9 @@ class Replay {
   #open: OpenRound | undefined;
   #model: Uint8Array = NOTHING;
   #genesis: Uint8Array | undefined;
+  #adopted: Uint8Array | undefined;
+  #rotated: Uint8Array | undefined;
+  #epoch = 0;
   #statement: ModelStatement | undefined;
   #chain = { sequence: 0, head: NOTHING as Uint8Array };
   #updates = 0;
@@ -81,6 +85,13 @@ class Replay {
       case "model.published":
         this.#modelPublished(entry, check);
         return;
+      case "model.adopted":
+        check(equal(entry.digest, this.#model), "the enclave has taken over another model than the newest");
+        check(equal(entry.digest, this.#adopted ?? NOTHING), "the enclave says that it has taken over another model");
+        return;
+      case "key.published":
+        this.#keyPublished(entry, check);
+        return;
       case "round.committed":
         check(equal(entry.digest, this.#statement?.report_digest ?? NOTHING), "the report is not the model's");
         check(numberOf(entry) === this.#statement?.round, "the round is not the model's");
@@ -116,9 +127,21 @@ class Replay {
     if (record !== undefined) this.#enclaveDid(record, check);
   }
 
+  /** Epochs are counted without a gap, and a key that the enclave has renewed is the one that it says. */
+  #keyPublished({ subject, digest }: AuditEntry, check: Check): void {
+    const epoch = EPOCH.exec(subject)?.[1];
+    if (epoch === undefined) return;
+    check(Number(epoch) === this.#epoch + 1, `epoch ${epoch} of the enclave follows epoch ${this.#epoch}`);
+    check(this.#rotated === undefined || equal(this.#rotated, digest), "the enclave has another key than the log says");
+    this.#epoch = Number(epoch);
+    this.#rotated = undefined;
+  }
+
   #enclaveDid(record: EnclaveRecord, check: Check): void {
     const open = this.#open;
     if (record.operation === "genesis") this.#genesis = record.subject;
+    if (record.operation === "adopt") this.#adopted = record.subject;
+    if (record.operation === "rotate") this.#rotated = record.subject;
     if (record.round === 0) return;
     check(record.round === open?.number, `the enclave worked on round ${record.round}, which was not open`);
     if (open === undefined) return;

@@ -19,10 +19,11 @@ import { type EnclaveChild, launchEnclave } from "../../src/server/enclave-launc
 import { EnclaveProcess } from "../../src/server/enclave-process.ts";
 import { enclaveProgram } from "../../src/server/enclave-program.ts";
 import { examineHost } from "../../src/server/isolation.ts";
+import type { EnclaveRequest } from "../../src/wire/enclave.ts";
 import { policyMessage } from "../../src/wire/policy.ts";
 import { gather, UPDATE_CONTEXT } from "../../src/wire/transcript.ts";
 import { seededRandom, silentLog } from "../support/clock.ts";
-import { AT, modelOf, policyOf, type TestDevice, TestRun } from "../support/enclave.ts";
+import { AT, modelOf, openingOf, policyOf, type TestDevice, TestRun } from "../support/enclave.ts";
 import { folderOf } from "../support/folder.ts";
 import { countInMemory } from "../support/memory.ts";
 
@@ -66,8 +67,8 @@ function policyOfRun(number: number): ReturnType<typeof policyOf> {
   return policyOf({ run_id: new Uint8Array(32).fill(number), parameters: PARAMETERS, aggregation });
 }
 
-function openRequest(number: number): { policy: Uint8Array<ArrayBuffer>; resume: null; at: number } {
-  return { policy: policyMessage.encode(policyOfRun(number)), resume: null, at: AT };
+function openRequest(number: number): EnclaveRequest<"open"> {
+  return openingOf(policyMessage.encode(policyOfRun(number)));
 }
 
 /** Every secret that a sealed update passes through on its way to the clear. */

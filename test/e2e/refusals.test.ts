@@ -23,7 +23,17 @@ interface Refusal {
 }
 
 const BAD_NUMBERS = ["", "x", "-1", "0x10", "1 ", "1e400", "99999999999999999999"];
-const TEXTS: readonly string[] = ["host", "public_url", "tls_cert", "tls_key", "rule", "model", "witness_policy"];
+const TEXTS: readonly string[] = [
+  "host",
+  "public_url",
+  "tls_cert",
+  "tls_key",
+  "rule",
+  "model",
+  "witness_policy",
+  "enclave",
+  "enclave_pin",
+];
 
 function camel(name: string): string {
   return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());

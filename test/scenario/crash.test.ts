@@ -119,6 +119,21 @@ describe("after kill -9", { concurrency: 2 }, () => {
     assert.equal((await enclaveKept(run)) >= 3 + 2 + 3, true);
   });
 
+  test("of the enclave while it aggregates, its successor finishes the round under the same keys", async (t) => {
+    const { run, a, b, held, all } = await openTrio(t, 1);
+    const round = await held.next();
+    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
+    await eventually(async () => (await enclaveKept(run)) === 2 || undefined, "the enclave to keep two updates");
+    const enclave = await run.enclavePid();
+    run.pause(enclave);
+    await held.submit(round);
+    await eventually(async () => (await stateOf(run, 1)) === "aggregating" || undefined, "the round to aggregate");
+    process.kill(enclave, "SIGKILL");
+    await Promise.all([held.finish(), a.ending(), b.ending()]);
+    const stored = await assertOutcome(run, 1, all);
+    assert.equal(stored.updates.length, 3);
+  });
+
   test("of a device before it submits or after, it takes up the round where it is", async (t) => {
     const { run, a, b, held, all } = await openTrio(t, 2);
     const round = await held.next();

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { describe, test } from "node:test";
-import type { DeviceEvent } from "../../src/device/device.ts";
+import type { DeviceEvent } from "../../src/device/event.ts";
 import { type Cli, eventually, type JsonLine } from "../support/cli.ts";
 import { Held } from "../support/held.ts";
 import { assertOutcome, type Participant, readStored } from "../support/outcome.ts";

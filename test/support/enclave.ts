@@ -18,6 +18,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export const PARAMETERS = 6;
 export const AT = 1_750_000_000_000;
+export const EPOCH_MS = 24 * 3_600_000;
 const HEADER = "{}  ";
 
 export function modelOf(parameters: readonly number[], header = HEADER): Bytes {
@@ -41,6 +42,12 @@ export function policyOf(changed: Partial<Policy> = {}): Policy {
     weight_cap: 2,
     ...changed,
   };
+}
+
+/** A start of a run in epoch 1, unless the changes say otherwise. */
+export function openingOf(policy: Bytes, changed: Partial<EnclaveRequest<"open">> = {}): EnclaveRequest<"open"> {
+  const start = { epoch: 1, first_round: 1, valid_ms: EPOCH_MS };
+  return { policy, resume: null, newest: null, start, at: AT, ...changed };
 }
 
 export interface TestDevice {
@@ -79,7 +86,7 @@ export class TestRun {
   static async open(random: Random, changed: Partial<Policy> = {}): Promise<TestRun> {
     const enclave = enclaveOf(random);
     const policy = policyOf(changed);
-    const opened = await enclave.open({ policy: policyMessage.encode(policy), resume: null, at: AT });
+    const opened = await enclave.open(openingOf(policyMessage.encode(policy)));
     return new TestRun(enclave, policy, random, opened);
   }
 

@@ -36,6 +36,7 @@ import { policyHash, policyMessage } from "../../src/wire/policy.ts";
 import { formatToken } from "../../src/wire/token.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { WorkAnswer, WorkRequest } from "../../src/wire/work.ts";
+import { openingOf } from "./enclave.ts";
 import { TINY_MODEL } from "./server.ts";
 import { mldsa } from "./session.ts";
 
@@ -80,7 +81,7 @@ export async function openRun(openedAtMs: number, runId: Bytes = systemRandom.by
     weight_cap: 2,
   });
   const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), "none", systemRandom.bytes(32));
-  const opened = await enclave.open({ policy, resume: null, at: openedAtMs });
+  const opened = await enclave.open(openingOf(policy, { at: openedAtMs }));
   const { statement, signature } = enclave.genesis({ at: openedAtMs }, model);
   const kemPublicKey = opened.kem_public_key;
   return { runId, policy, enclave, kemPublicKey, statement, statementSignature: signature, model };

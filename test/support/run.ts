@@ -5,7 +5,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { AdminClient } from "../../src/cli/admin-client.ts";
-import { Device, type DeviceEvent, type DeviceOptions } from "../../src/device/device.ts";
+import { Device, type DeviceOptions } from "../../src/device/device.ts";
+import type { DeviceEvent } from "../../src/device/event.ts";
 import { Cli, isRunning, type JsonLine, temporaryFolder } from "./cli.ts";
 import { gaussian, uniform } from "./rows.ts";
 

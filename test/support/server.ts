@@ -24,7 +24,7 @@ import { exchange } from "./http.ts";
 
 export const TINY_MODEL: ModelDescription = { kind: "softmax", inputs: 2, classes: 2 };
 export const TINY_PARAMETERS: number = parameterCount(TINY_MODEL); // 2 * 2 + 2
-const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
+export const RAISED: RateLimits = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const QUIET_MS_MAX = 10_000;
 
 /** Runs with the system's time, unless it is held or moved. */
@@ -233,7 +233,7 @@ function isTold(records: readonly EnclaveRecord[], round: number, accepted: numb
   return told.some((record) => record.operation === "begin") && updates === accepted;
 }
 
-const RUN: Omit<RunDefinition, "firstModel"> = {
+export const RUN: Omit<RunDefinition, "firstModel"> = {
   suite: "QF2-HYBRID",
   aggregation: JSON.stringify({ rule: "mean" }),
   updates_min: 1,
@@ -242,7 +242,7 @@ const RUN: Omit<RunDefinition, "firstModel"> = {
   plan: JSON.stringify({ epochs: 1 }),
 };
 
-const ROUNDS: RoundSettings = {
+export const ROUNDS: RoundSettings = {
   rounds: 1,
   target: 3,
   quorum: 3,

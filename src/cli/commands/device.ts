@@ -6,7 +6,8 @@ import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
-import { Device, type DeviceEvent, type ProvenReceipt, type Round } from "../../device/device.ts";
+import { Device, type ProvenReceipt, type Round } from "../../device/device.ts";
+import type { DeviceEvent } from "../../device/event.ts";
 import { createProcessTrainer } from "../../device/process-trainer.ts";
 import { type Attack, parseAttack, poisonDataset, poisonDelta } from "../../learning/attacks.ts";
 import type { ModelDescription } from "../../learning/model.ts";
@@ -312,8 +313,10 @@ function describe(event: DeviceEvent): string {
   switch (event.event) {
     case "session":
       return describeSession(event);
-    case "enclave":
-      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}`;
+    case "enclave": {
+      const identity = event.replaced ? ", a new identity" : "";
+      return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${identity}`;
+    }
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":

@@ -8,7 +8,8 @@ import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
-import { type RunDefinition, startServer } from "../../server/server.ts";
+import { readAddress } from "../../server/remote-enclave.ts";
+import { type RemoteEnclave, type RunDefinition, startServer } from "../../server/server.ts";
 import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
@@ -85,6 +86,9 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     suites: settings.suites.split(",") as SuiteName[],
     run: runDefinition(settings),
     rounds: roundSettings(settings),
+    epochs: { rounds: settings.epoch_rounds, timeMs: settings.epoch_time },
+    ...remoteEnclave(settings),
+    lostEnclave: settings.lost_enclave,
     rateLimits: {
       enroll: settings.enroll_per_minute,
       challenge: settings.challenge_per_minute,
@@ -113,6 +117,12 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   }
   if (flags.exitWhenFinished ?? false) await server.close();
   else await Promise.race([closed, server.closed]);
+}
+
+function remoteEnclave({ enclave, enclave_pin: pin }: Settings): { enclave?: RemoteEnclave } {
+  if (enclave === undefined && pin === undefined) return {};
+  if (enclave === undefined || pin === undefined) throw new UsageError("--enclave and --enclave-pin: expected both");
+  return { enclave: { address: readAddress(enclave), pin } };
 }
 
 function publicUrl({ public_url }: Settings): string | undefined {

@@ -1,8 +1,8 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, round, base model, sequence, digest, then the
-// one transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence, digest,
+// then the one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be, utf8 } from "../../core/bytes.ts";
@@ -62,7 +62,7 @@ function readSigned({ session, plaintext }: Opened): SignedManifest {
   return { manifest, encoded: submit.manifest, signature: submit.signature };
 }
 
-function checkManifest({ policy, policyHash, enclave }: GatewayPorts, manifest: Manifest, blobLength: number): void {
+function checkManifest({ policy, policyHash }: GatewayPorts, manifest: Manifest, blobLength: number): void {
   if (manifest.blob_length !== blobLength) {
     throw new QflareError("message.length_mismatch", `signed for ${manifest.blob_length} bytes, got ${blobLength}`);
   }
@@ -72,7 +72,13 @@ function checkManifest({ policy, policyHash, enclave }: GatewayPorts, manifest: 
   if (!equal(manifest.run_id, policy.run_id) || !equal(manifest.policy_hash, policyHash)) {
     throw new QflareError("round.wrong", "expected this run under this policy");
   }
-  if (!equal(manifest.enclave_key_hash, enclave.facts.kemKeyHash)) throw new QflareError("update.recipient");
+}
+
+/** The epoch's key, or the one before for the round that was open when it was replaced. */
+function checkRecipient({ enclave }: GatewayPorts, { enclave_key_hash, round }: Manifest): void {
+  const { kemKeyHash, former } = enclave.facts;
+  if (equal(enclave_key_hash, kemKeyHash)) return;
+  if (former?.round !== round || !equal(enclave_key_hash, former.kemKeyHash)) throw new QflareError("update.recipient");
 }
 
 /** A device that lost the answer sends the same again, also after the round has closed. */
@@ -90,6 +96,7 @@ async function duplicateOf(
 
 async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyReader): Promise<UpdateRow> {
   const { manifest } = signed;
+  checkRecipient(ports, manifest);
   const open = ports.state.requireOpen(manifest.device_id, manifest.round);
   if (!equal(manifest.base_digest, open.base.digest)) throw new QflareError("update.base_model");
   await ports.ledger.requireNewer(manifest);

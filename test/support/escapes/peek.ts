@@ -10,14 +10,14 @@ import { EnclaveProcess } from "../../../src/server/enclave-process.ts";
 import { examineHost } from "../../../src/server/isolation.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
 import { silentLog } from "../clock.ts";
-import { AT, policyOf } from "../enclave.ts";
+import { openingOf, policyOf } from "../enclave.ts";
 
 const host = await examineHost();
 const outcomes: Record<string, boolean> = { plain: opens(plainProcess()) };
 for (const sandbox of [undefined, host.sandbox]) {
   const { child, pid } = launchEnclave(process.argv[2]!, { ...host, sandbox });
   const enclave = new EnclaveProcess(child, silentLog);
-  const { answer } = await enclave.call("open", { policy: policyMessage.encode(policyOf()), resume: null, at: AT });
+  const { answer } = await enclave.call("open", openingOf(policyMessage.encode(policyOf())));
   outcomes[answer.isolation] = opens((await pid)!);
   await enclave.close();
 }

@@ -15,6 +15,7 @@ import {
   enclaveOf,
   FIRST_MODEL,
   modelOf,
+  openingOf,
   policyOf,
   type SignedModel,
   type TestDevice,
@@ -45,9 +46,9 @@ describe("an enclave that opens a run", () => {
 
   it("resumes from its sealed state with the same keys, and goes on with its chain", async () => {
     const run = await TestRun.open(random);
-    const { progress } = run.enclave.genesis({ at: AT }, FIRST_MODEL);
+    const { progress, record: newest } = run.enclave.genesis({ at: AT }, FIRST_MODEL);
     const again = enclaveOf(random);
-    const resumed = await again.open({ policy: encoded(), resume: { keys: run.opened.keys, progress }, at: AT });
+    const resumed = await again.open(openingOf(encoded(), { resume: { keys: run.opened.keys, progress }, newest }));
     assert.equal(hex(resumed.kem_public_key), hex(run.opened.kem_public_key));
     assert.equal(hex(resumed.signature_public_key), hex(run.opened.signature_public_key));
     const record = enclaveRecord.decode(resumed.record);
@@ -59,7 +60,7 @@ describe("an enclave that opens a run", () => {
     const { opened } = await TestRun.open(random);
     const { keys, progress } = opened;
     const resume = (state: { keys: Uint8Array<ArrayBuffer>; progress: Uint8Array<ArrayBuffer> }, machine = 1) =>
-      enclaveOf(random, machine).open({ policy: encoded(), resume: state, at: AT });
+      enclaveOf(random, machine).open(openingOf(encoded(), { resume: state, newest: opened.record }));
     await assert.rejects(resume({ keys, progress }, 2), coded("enclave.state", /sealing key is another/));
     for (const at of [0, 12, keys.length - 1]) {
       const altered = keys.slice();
@@ -78,7 +79,7 @@ describe("an enclave that opens a run", () => {
     const other = await TestRun.open(random, { run_id: new Uint8Array(32).fill(6) });
     const { keys, progress } = opened;
     const resume = (policy: Uint8Array<ArrayBuffer>, state: { keys: typeof keys; progress: typeof progress }) =>
-      enclaveOf(random).open({ policy, resume: state, at: AT });
+      enclaveOf(random).open(openingOf(policy, { resume: state, newest: opened.record }));
     await assert.rejects(
       resume(encoded(), { keys, progress: other.opened.progress }),
       coded("enclave.state", /two runs/),
@@ -94,7 +95,7 @@ describe("an enclave that opens a run", () => {
 
   it("refuses a rule that it does not know before it makes keys", async () => {
     for (const aggregation of ["", "mean", "{", '{"rule":"krumm"}', '{"rule":"mean","f":1}', "[]", "null"]) {
-      const opening = enclaveOf(random).open({ policy: encoded({ aggregation }), resume: null, at: AT });
+      const opening = enclaveOf(random).open(openingOf(encoded({ aggregation })));
       await assert.rejects(opening, coded("config.invalid"), aggregation);
     }
   });
@@ -230,7 +231,7 @@ describe("a round", () => {
     ]) {
       const again = enclaveOf(random);
       const resume = { keys: run.opened.keys, progress: first.progress };
-      const opened = await again.open({ policy: encoded({ norm_max: 1e9 }), resume, at: AT });
+      const opened = await again.open(openingOf(encoded({ norm_max: 1e9 }), { resume, newest: first.record }));
       const twin = new TestRun(again, run.policy, random, opened);
       twin.begin(1, first, FIRST_MODEL, devices);
       for (const i of order) await twin.send(devices[i], 1, FIRST_MODEL, deltas[i]);

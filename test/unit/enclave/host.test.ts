@@ -12,7 +12,7 @@ import { ENCLAVE_OPERATIONS, type EnclaveOperation, enclaveCall, enclaveReply } 
 import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../../../src/wire/frame.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
 import { seededRandom } from "../../support/clock.ts";
-import { AT, enclaveOf, FIRST_MODEL, policyOf } from "../../support/enclave.ts";
+import { AT, enclaveOf, FIRST_MODEL, openingOf, policyOf } from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
 import { hex } from "../crypto/hex.ts";
 
@@ -25,10 +25,7 @@ function callOf(operation: EnclaveOperation, body: Uint8Array, blob: Uint8Array 
   return concat(...framesOf(call, blob));
 }
 
-const OPEN = callOf(
-  "open",
-  ENCLAVE_OPERATIONS.open.request.encode({ policy: policyMessage.encode(policyOf()), resume: null, at: AT }),
-);
+const OPEN = callOf("open", ENCLAVE_OPERATIONS.open.request.encode(openingOf(policyMessage.encode(policyOf()))));
 const GENESIS = callOf("genesis", ENCLAVE_OPERATIONS.genesis.request.encode({ at: AT }), FIRST_MODEL);
 
 async function* streamOf(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import { exchangeKem } from "../../../src/crypto/suite.ts";
 import { EnclaveRound, type KeptUpdate } from "../../../src/enclave/round.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
-import { type Manifest, sealUpdate } from "../../../src/wire/update.ts";
+import { epochKeyHash, type Manifest, sealUpdate } from "../../../src/wire/update.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { AT, deviceOf, FIRST_MODEL, type TestDevice, TestRun } from "../../support/enclave.ts";
 import { hex } from "../crypto/hex.ts";
@@ -141,7 +141,12 @@ describe("a round that is over", () => {
       reputations: [],
     };
     const round = new EnclaveRound(1, base, [device.member]);
-    const manifest = { ...run.manifest(device, 1, FIRST_MODEL), blob_digest: new Uint8Array(32), blob_length: 1 };
+    const manifest = {
+      ...run.manifest(device, 1, FIRST_MODEL),
+      blob_digest: new Uint8Array(32),
+      blob_length: 1,
+      enclave_key_hash: epochKeyHash(secretKeys.publicKey),
+    };
     const delta = new Uint8Array(24).fill(1);
     const blob = await sealUpdate("QF2-HYBRID", secretKeys.publicKey, manifest, delta, random);
     const keys = {
@@ -156,6 +161,9 @@ describe("a round that is over", () => {
       epoch: 1,
       not_before: 0,
       not_after: 1,
+      first_round: 1,
+      former: null,
+      former_kem_secret_key: null,
     };
     const kept: KeptUpdate = await round.keep(manifest, blob, keys);
     assert.ok(kept.delta!.every((value) => value !== 0));

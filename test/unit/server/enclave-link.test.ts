@@ -3,13 +3,17 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QflareError } from "../../../src/core/error.ts";
+import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
+import { localHost } from "../../../src/server/enclave-host.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
 import { examineHost } from "../../../src/server/isolation.ts";
+import { ModelVault } from "../../../src/server/models.ts";
+import { BlobStore } from "../../../src/server/store/blobs.ts";
 import type { Write } from "../../../src/server/store/writer.ts";
 import { auditEntry, enclaveRecord } from "../../../src/wire/audit.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
 import { silentLog } from "../../support/clock.ts";
-import { FIRST_MODEL, policyOf } from "../../support/enclave.ts";
+import { EPOCH_MS, FIRST_MODEL, policyOf } from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
 import { TestServer } from "../../support/parts.ts";
 
@@ -25,8 +29,20 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   await server.db.insertInto("run").values(row).execute();
   const errors: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => void errors.push(text) };
-  const levels = { isolation: await examineHost(), isolationRequired: "none" } as const;
-  const ports: EnclavePorts = { ...server, ...levels, log, keyFolder: join(server.folder, "enclave"), policy };
+  const levels = { isolationRequired: "none" } as const;
+  const blobs = new BlobStore(join(server.folder, "blobs"), server.random, new LeafPool(1));
+  const models = new ModelVault(blobs, server.random, server.clock);
+  const folder = { host: localHost(join(server.folder, "enclave"), await examineHost()) };
+  const ports: EnclavePorts = {
+    ...server,
+    ...levels,
+    ...folder,
+    models,
+    lostEnclave: "stop",
+    log,
+    policy,
+    evidenceMs: EPOCH_MS,
+  };
   const link = new EnclaveLink(ports);
   context.after(() => link.close());
   await link.ready();

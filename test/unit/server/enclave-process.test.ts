@@ -12,7 +12,16 @@ import { silentLog } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 
 const REQUEST = { nonces: [new Uint8Array(32)], at: 1 };
-const PATIENCE: Patience = { open: 50, attest: 50, genesis: 50, begin: 50, update: 50, aggregate: 500 };
+const PATIENCE: Patience = {
+  open: 50,
+  rotate: 50,
+  attest: 50,
+  genesis: 50,
+  adopt: 50,
+  begin: 50,
+  update: 50,
+  aggregate: 500,
+};
 const PIPE_BYTES_MAX = 2 ** 20;
 
 /** A program in place of the enclave. */

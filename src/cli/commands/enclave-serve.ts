@@ -1,0 +1,76 @@
+// qflare enclave serve and pin: an enclave on another machine than its server.
+
+import { join } from "node:path";
+import type { Command } from "commander";
+import { ISOLATION_LEVELS, isIsolationLevel } from "../../isolation/level.ts";
+import { serveEnclave } from "../../server/enclave-serve.ts";
+import { examineHost, requireIsolation } from "../../server/isolation.ts";
+import { loadLinkIdentity } from "../../server/link-identity.ts";
+import { createLog } from "../log.ts";
+import { createOutput, UsageError } from "../output.ts";
+import { endWithInput, interrupted } from "../system.ts";
+
+interface ServeFlags {
+  readonly listen: string;
+  readonly serverPin: string;
+  readonly dataDir: string;
+  readonly requireIsolation: string;
+  readonly endWithInput?: boolean;
+  readonly json?: boolean;
+}
+
+const LISTEN = /^([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})$/;
+
+const EXAMPLE = `
+The server's pin is what "qflare enclave pin --data-dir <folder of the server>" prints there.
+
+Example:
+  qflare enclave serve --listen 0.0.0.0:8455 --server-pin 3f0c...9a
+  qflare server --enclave tls://enclave.example:8455 --enclave-pin 77b1...e0`;
+
+export function addServeCommands(enclave: Command): void {
+  enclave
+    .command("serve")
+    .description("run the enclave here for a server elsewhere")
+    .requiredOption("--listen <host:port>", "where to wait for the server; port 0 takes a free one")
+    .requiredOption("--server-pin <sha256>", "of the server's certificate, hexadecimal")
+    .option("--data-dir <folder>", "where certificate and sealing key lie", ".qflare-enclave")
+    .option("--require-isolation <level>", `least isolation: ${ISOLATION_LEVELS.join(", ")}`, "none")
+    .addOption(endWithInput())
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", EXAMPLE)
+    .action(async (flags: ServeFlags) => await serve(flags));
+  enclave
+    .command("pin")
+    .description("print the pin of this side's certificate, which is made at the first start")
+    .option("--data-dir <folder>", "of the server or of the enclave", ".qflare")
+    .option("--json", "one JSON object a line")
+    .action(async (flags: Pick<ServeFlags, "dataDir" | "json">) => {
+      process.umask(0o077);
+      const { pin } = await loadLinkIdentity(flags.dataDir);
+      createOutput(flags.json ?? false).emit({ event: "pin", pin }, pin);
+    });
+}
+
+async function serve(flags: ServeFlags): Promise<void> {
+  process.umask(0o077);
+  const { dataDir, serverPin, requireIsolation: level } = flags;
+  const [, host, port] = LISTEN.exec(flags.listen) ?? [];
+  if (host === undefined || Number(port) > 65_535)
+    throw new UsageError(`--listen: expected host:port, got ${flags.listen}`);
+  if (!isIsolationLevel(level))
+    throw new UsageError(`--require-isolation: expected one of ${ISOLATION_LEVELS.join(", ")}`);
+  const stopped = interrupted(flags.endWithInput);
+  const isolation = await examineHost();
+  requireIsolation(isolation.level, level, isolation.raise);
+  const identity = await loadLinkIdentity(dataDir);
+  const where = { host: host.replace(/^\[|\]$/g, ""), port: Number(port), keyFolder: join(dataDir, "enclave") };
+  const serving = await serveEnclave({ ...where, identity, serverPin, isolation, log: createLog("info") });
+  const event = { event: "listening", host: where.host, port: serving.port, pin: identity.pin, pid: process.pid };
+  createOutput(flags.json ?? false).emit(
+    { ...event, isolation: isolation.level },
+    `the enclave waits for its server on ${flags.listen.replace(/\d+$/, String(serving.port))}, pin ${identity.pin}`,
+  );
+  await stopped;
+  await serving.close();
+}

@@ -1,0 +1,45 @@
+// Where the enclave process runs: beside the server, or behind a connection to another machine.
+
+import type { QflareError } from "../core/error.ts";
+import { syncFolder } from "../crypto/secret-file.ts";
+import { type EnclaveChild, launchEnclave } from "./enclave-launch.ts";
+import type { HostIsolation } from "./isolation.ts";
+import { hasSealingKey, missingSealingKey } from "./sealing-key.ts";
+
+/** What is used of a child process, or of a connection to one. */
+export type EnclaveChannel = Pick<EnclaveChild, "stdout" | "stderr" | "kill" | "exitCode" | "signalCode"> & {
+  readonly stdin: NodeJS.WritableStream;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "close", listener: (code: number | null, signal: string | null) => void): unknown;
+  once(event: "exit", listener: (code: number | null) => void): unknown;
+};
+
+export interface Reached {
+  readonly child: EnclaveChannel;
+  /** Of the enclave itself; undefined where it did not start or is elsewhere. */
+  readonly pid: Promise<number | undefined>;
+}
+
+export interface EnclaveHost {
+  /** Whether the enclave is on another machine, so that its evidence is checked before the run is opened. */
+  readonly isRemote: boolean;
+  /** What would raise the level of isolation. */
+  readonly raise: string;
+  /** Throws enclave.unavailable where it cannot be reached. */
+  reach(): Promise<Reached>;
+  /** The error where sealed keys wait for a sealing key that is known to be gone. */
+  lostKey(): QflareError | undefined;
+  /** Puts on disk what a new enclave has written there. */
+  settle(): void;
+}
+
+/** keyFolder: where the sealing key lies. */
+export function localHost(keyFolder: string, isolation: HostIsolation): EnclaveHost {
+  return {
+    isRemote: false,
+    raise: isolation.raise,
+    reach: async () => launchEnclave(keyFolder, isolation),
+    lostKey: () => (hasSealingKey(keyFolder) ? undefined : missingSealingKey(keyFolder)),
+    settle: () => syncFolder(keyFolder),
+  };
+}
