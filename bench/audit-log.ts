@@ -66,10 +66,9 @@ function encodedEntries(count: number): Figure {
 async function committed(folder: string, count: number, atOnce: number): Promise<Figure> {
   const db = await openDatabase(join(folder, `log-${atOnce}.sqlite`));
   const runId = systemRandom.bytes(32);
-  const pair = signature("ML-DSA-44").generateKeyPair();
-  const signer = logSignerOf(pair, runId);
+  const signer = logSignerOf(signature("ML-DSA-44").generateKeyPair(), runId);
   const clock = { nowMs: () => Date.now() };
-  const audit = new AuditLog({ db, clock, origin: logOrigin(runId), signer, isWitnessed: false });
+  const audit = new AuditLog({ db, clock, origin: logOrigin(runId), signer, successor: signer, isWitnessed: false });
   const writer = new Writer(db, audit);
   const fact = { type: "update.accepted", subject: SUBJECT, digest: DIGEST, data: DIGEST } as const;
   const start = performance.now();
@@ -83,10 +82,9 @@ async function committed(folder: string, count: number, atOnce: number): Promise
 
 async function proofs(folder: string, size: number, count: number): Promise<Figure> {
   const db = await openDatabase(join(folder, "proofs.sqlite"));
-  const pair = signature("ML-DSA-44").generateKeyPair();
-  const signer = logSignerOf(pair, DIGEST);
+  const signer = logSignerOf(signature("ML-DSA-44").generateKeyPair(), DIGEST);
   const clock = { nowMs: () => Date.now() };
-  const audit = new AuditLog({ db, clock, origin: logOrigin(DIGEST), signer, isWitnessed: false });
+  const audit = new AuditLog({ db, clock, origin: logOrigin(DIGEST), signer, successor: signer, isWitnessed: false });
   const writer = new Writer(db, audit);
   const fact = { type: "update.accepted", subject: SUBJECT, digest: DIGEST } as const;
   await Promise.all(Array.from({ length: size }, () => writer.write((tx) => audit.append(tx, fact))));

@@ -68,7 +68,7 @@ class Bench {
   }
 
   async start(): Promise<void> {
-    const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
+    const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
     const model = ["--rule", "mean", "--model", "softmax", "--inputs", "2", "--classes", "2", "--target", "1000"];
     const where = ["--data-dir", this.#folder, "--port", "0"];
     const listening = Promise.withResolvers<void>();

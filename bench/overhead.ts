@@ -32,7 +32,7 @@ async function measure(devices: number, rounds: number): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), "qflare-bench-"));
   const total = rounds + WARM_UP_ROUNDS;
   const listening = Promise.withResolvers<void>();
-  const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
+  const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
   const server = new Child(
     [
       ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0", "--rule", "mean"],

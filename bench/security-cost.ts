@@ -21,7 +21,7 @@ const LIMIT = "1000000";
 async function secured(rounds: number, epochs: number): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "qflare-bench-"));
   const listening = Promise.withResolvers<void>();
-  const limits = ["enroll", "challenge", "submit", "model"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
+  const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
   const children = [
     new Child(
       [

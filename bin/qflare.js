@@ -11,7 +11,11 @@ if (major < 24) {
 
 async function start() {
   const { existsSync } = await import("node:fs");
+  const { enableCompileCache } = await import("node:module");
   const { fileURLToPath } = await import("node:url");
+  // Two thirds of a start went into compiling. Beside the program, so that who may write there could as well change it:
+  // the default below the temporary folder would let anyone on the machine hand us code.
+  enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/qflare", import.meta.url)));
   const source = new URL("../src/cli/main.ts", import.meta.url);
   const compiled = new URL("../dist/cli/main.js", import.meta.url);
   const { main } = await import(existsSync(fileURLToPath(source)) ? source.href : compiled.href);

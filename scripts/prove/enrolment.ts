@@ -35,11 +35,7 @@ export const deviceEnrolled = (token: Term, serverSigner: Term): Term => term("d
 
 /** The other key of an identity verifies nothing here. */
 function identityOf(tables: Tables, signer: Term): Term {
-  const keys = {
-    signature_public_key: verifyKey(signer),
-    longterm_public_key: term("c_longterm_key"),
-    log_public_key: term("c_log_key"),
-  };
+  const keys = { signature_public_key: verifyKey(signer), longterm_public_key: term("c_longterm_key") };
   return messageTerm(tables, "identity", { v: ONE, ...keys, tls_certificate_sha256: term("c_certificate") });
 }
 const fingerprintOf = (tables: Tables, signer: Term): Term => hash(identityOf(tables, signer));

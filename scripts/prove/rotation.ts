@@ -31,7 +31,6 @@ function identityTerm(tables: Tables, signer: Term, longterm: Term, certificate:
     "identity",
     {
       ...{ v: term("c_one"), signature_public_key: verifyKey(signer), longterm_public_key: verifyKey(longterm) },
-      log_public_key: term("c_log_key"),
       tls_certificate_sha256: certificate,
     },
     ["signature_public_key", "longterm_public_key"],

@@ -8,6 +8,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   isolation: [],
   wire: ["core", "crypto"],
   attestation: ["core", "crypto", "isolation"],
+  qkd: ["core", "crypto"],
   learning: ["core", "math"],
   aggregation: ["core", "math"],
   device: ["core", "crypto", "wire", "learning", "attestation"],
@@ -17,7 +18,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   anchor: ["core", "crypto", "wire"],
   simulate: ["core", "crypto", "math", "wire", "attestation", "learning", "aggregation"],
   cli: [
-    ...["core", "crypto", "math", "isolation", "wire", "attestation", "learning", "aggregation"],
+    ...["core", "crypto", "math", "isolation", "wire", "attestation", "qkd", "learning", "aggregation"],
     ...["device", "server", "enclave", "witness", "anchor", "simulate"],
   ],
   dashboard: ["wire"],
@@ -42,6 +43,7 @@ export const TWINS = /^src\/[^/]+\/reference\.ts$/;
 /** Files that may import node:crypto outside src/crypto, each with the reason. */
 export const NODE_CRYPTO: Readonly<Record<string, string>> = {
   "src/server/certificate.ts": "X.509 certificates of the TLS endpoint",
+  "src/qkd/authority.ts": "X.509 certificates of simulated key management entities",
 };
 
 /** Here the clock is an argument. */

@@ -8,12 +8,15 @@ import { LIMITS } from "../core/limits.ts";
 import { HASH_BYTES, TILE_WIDTH } from "../crypto/log-tree.ts";
 import { errorOf, Transport, Unreachable } from "../device/transport.ts";
 import type { LogSource } from "../wire/log-verify.ts";
+import { rotationsAnswer } from "../wire/rotation.ts";
 import { BUNDLE_BYTES_MAX, LOG_PREFIX, tilePath } from "../wire/tile.ts";
 
 const WAIT_MS = 5000;
 const ERROR_BYTES_MAX = 4096;
 
 export interface RemoteLog extends LogSource {
+  /** Of the identities that follow one another at this server. */
+  announcements(): Promise<readonly Uint8Array<ArrayBuffer>[]>;
   close(): void;
 }
 
@@ -22,6 +25,8 @@ export function remoteLog(url: string): RemoteLog {
   const get = (path: string, bytesMax: number): Promise<Uint8Array> =>
     read(transport, `${LOG_PREFIX}/${path}`, Math.max(bytesMax, ERROR_BYTES_MAX));
   return {
+    announcements: async () =>
+      rotationsAnswer.decode(await read(transport, "/api/rotations", rotationsAnswer.bytesMax)).announcements,
     checkpoint: async () => fromUtf8(await get("checkpoint", LIMITS.noteBytesMax)),
     tile: async (row, number, width) => await get(tilePath({ row, number, width }), TILE_WIDTH * HASH_BYTES),
     bundle: async (number, width) => await get(tilePath({ row: "entries", number, width }), BUNDLE_BYTES_MAX),

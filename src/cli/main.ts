@@ -11,6 +11,7 @@ import { addEvidenceCommands } from "./commands/enclave.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addServeCommands } from "./commands/enclave-serve.ts";
 import { addModelCommand } from "./commands/model.ts";
+import { addQkdCommand } from "./commands/qkd.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addTokenCommand } from "./commands/token.ts";
@@ -46,6 +47,7 @@ function createProgram(): Command {
   addDoctorCommand(program);
   addBenchCommand(program);
   addSimulateCommand(program);
+  addQkdCommand(program);
   for (const command of program.commands) {
     command.exitOverride();
     for (const inner of command.commands) inner.exitOverride();

@@ -10,11 +10,13 @@ import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isol
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
+import { QKD_POLICIES } from "../qkd/psk.ts";
 import { LOST_ENCLAVE, type LostEnclave } from "../server/enclave-link.ts";
 import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
 import { parseDuration } from "./parse.ts";
+import { isQkdChoice, type QkdChoice } from "./qkd.ts";
 
 interface Setting<T> {
   readonly words: string;
@@ -88,6 +90,14 @@ const isolation: Setting<IsolationLevel> = {
   expected: ISOLATION_LEVELS.join(", "),
 };
 
+const qkd: Setting<QkdChoice> = {
+  words: "a key from quantum key distribution in each session: off, prefer or require",
+  placeholder: "policy",
+  fallback: "off",
+  read: (text) => (isQkdChoice(text) ? text : undefined),
+  expected: QKD_POLICIES.join(", "),
+};
+
 const lostEnclave: Setting<LostEnclave> = {
   words: "where the enclave's keys are lost: stop, or replace it and begin a new epoch with new keys",
   placeholder: "what",
@@ -108,6 +118,12 @@ const SETTINGS = {
   tls_key: string<string | undefined>("key of the certificate, PEM", "file", undefined),
   suites,
   witness_policy: string<string | undefined>("who cosigns the audit log (C2SP tlog-policy)", "file", undefined),
+  qkd,
+  qkd_link: string<string | undefined>(
+    "link file of the KME at this site, as qflare qkd simulate writes one",
+    "file",
+    undefined,
+  ),
   require_isolation: isolation,
   enclave: string<string | undefined>(
     "enclave elsewhere, tls://host:port; by default it is started here",

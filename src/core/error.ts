@@ -79,6 +79,9 @@ export const ERRORS = {
   "witness.inconsistent": { status: 422, text: "Cannot cosign: the log is not a continuation of what was seen" },
   "anchor.mismatch": { status: 409, text: "Cannot trust anchor: the chain holds another root" },
   "anchor.unavailable": { status: 503, text: "Cannot reach the chain" },
+  "qkd.unavailable": { status: 503, text: "Cannot get quantum key: the KME does not give one" },
+  "qkd.refused": { status: 409, text: "Cannot get quantum key: the KME refuses" },
+  "qkd.malformed": { status: 502, text: "Cannot read what the KME says" },
   "config.invalid": { status: 400, text: "Cannot use configuration" },
 } as const satisfies Record<string, Entry>;
 

@@ -39,6 +39,8 @@ export const LIMITS = {
   sessionsPerDeviceMax: 4,
   ticketsMax: 200_000,
   identityRotationsMax: 6,
+  /** Identities of its server that a device still knows when they are no longer in force. */
+  formerIdentitiesMax: 16,
 
   // keys
   matrixCacheBytesMax: 8 * MIB,

@@ -28,7 +28,7 @@ export interface ConnectionPorts {
   /** Told before each wait. */
   onRetry(reason: string, waitMs: number): void;
   /** isResumed: new keys for a session that was there before. */
-  onSession(suite: SuiteName, isResumed: boolean): void;
+  onSession(session: Session, isResumed: boolean): void;
 }
 
 export class Connection {
@@ -121,7 +121,7 @@ export class Connection {
     }
     this.#session = session;
     this.#wasTaken = true;
-    this.#ports.onSession(session.suite, resumed !== undefined);
+    this.#ports.onSession(session, resumed !== undefined);
     return session;
   }
 

@@ -16,11 +16,9 @@ import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { schemeOfKey, signature } from "../crypto/signature.ts";
 import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
-import { type LogTrust, logOrigin } from "../wire/checkpoint.ts";
-import { identityMessage } from "../wire/identity.ts";
+import { serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { type ModelStatement, modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { noteKey } from "../wire/note.ts";
 import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
 import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
@@ -32,7 +30,9 @@ import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 import { LogWatch } from "./log-watch.ts";
+import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
+import type { Session } from "./session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,9 +43,9 @@ export interface DeviceOptions {
   readonly allowSimulatedEnclave?: boolean;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
-  /** Preferred first; the first one decides what keys an enrolment makes. */
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
   readonly witnessPolicy?: string;
+  /** Preferred first; the first one decides what keys an enrolment makes. */
   readonly suites?: readonly SuiteName[];
   /** Keys that device and server hold beforehand, to be mixed into each full handshake. */
   readonly psk?: DevicePsk;
@@ -116,13 +116,16 @@ export class Device {
       clock: this.#clock,
       random: this.#random,
       onRetry: (reason: string, waitMs: number) => this.#emit({ event: "retry", reason, wait_ms: Math.round(waitMs) }),
-      onSession: (suite: SuiteName, resumed: boolean) => this.#emit({ event: "session", suite, resumed }),
+      onSession: ({ suite, hasPsk }: Session, resumed: boolean) =>
+        this.#emit({ event: "session", suite, resumed, psk: hasPsk }),
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
+    const policy = policyOf(options);
     this.#log = new LogWatch({
       path: `${options.keystore}.log`,
-      trust: trustOf(keystore, policyOf(options)),
+      trust: () => logTrustOf(this.#keystore, identitiesNow(this.#keystore), policy),
+      keptTrust: logTrustOf(keystore, identitiesEver(keystore), policy),
       get: async (path, bytesMax) => await this.#connection.get(path, bytesMax),
     });
   }
@@ -372,9 +375,12 @@ export class Device {
 
   /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
   async #readReceipt(encoded: Bytes, digest: Bytes): Promise<ProvenReceipt> {
+    const { name } = schemeOfKey(this.#keystore.signature_public_key)!;
+    const identities = identitiesNow(this.#keystore);
     // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
-    const trust = trustOf(this.#keystore, NO_WITNESSES);
-    const { receipt, checkpoint, note } = verifyReceipt(encoded, trust.logKey.publicKey, trust);
+    const trust = logTrustOf(this.#keystore, identities, NO_WITNESSES);
+    const serverKeys = identities.map((identity) => serverKeyOf(identity, name));
+    const { receipt, checkpoint, note } = verifyReceipt(encoded, serverKeys, trust);
     if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
     await this.#log.take(checkpoint, note);
     return { ...receipt, encoded };
@@ -383,13 +389,6 @@ export class Device {
   #emit(event: DeviceEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** The log of the device's own run, signed by the server that it pinned. */
-function trustOf(keystore: Keystore, policy: WitnessPolicy): LogTrust {
-  const origin = logOrigin(keystore.run_id);
-  const { log_public_key } = identityMessage.decode(keystore.identity);
-  return { origin, logKey: noteKey(origin, "ml-dsa-44", log_public_key), policy };
 }
 
 function policyOf({ witnessPolicy }: DeviceOptions): WitnessPolicy {

@@ -59,7 +59,7 @@ export async function enrollDevice(link: string, suites: readonly SuiteName[] = 
     if (answer.status !== 200) throw errorOf(answer);
     const { device_id, run_id } = checkAnswer(answer.body, request, identity, keys);
     const place = { name: token.name, device_id, run_id, url: token.url };
-    return { v: 1, ...place, identity: encodedIdentity, next_identity: next, ...keys };
+    return { v: 1, ...place, identity: encodedIdentity, next_identity: next, former_identities: [], ...keys };
   } finally {
     transport.close();
   }

@@ -3,7 +3,8 @@
 import type { SuiteName } from "../crypto/suite.ts";
 
 export type DeviceEvent =
-  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean }
+  /** psk: whether a key held beforehand is mixed in. */
+  | { readonly event: "session"; readonly suite: SuiteName; readonly resumed: boolean; readonly psk: boolean }
   | {
       readonly event: "enclave";
       readonly tee: string;

@@ -158,6 +158,7 @@ async function exchangeMessages(
     expiresAtMs: Math.min(inner.expires_at, nowMs + LIMITS.sessionKeyAgeMsMax),
     fullUntilMs: nowMs + LIMITS.sessionAgeMsMax,
     serverKey,
+    hasPsk: shared !== undefined,
   });
 }
 

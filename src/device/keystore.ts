@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { bytes, message, nullable, type Of, text, uint } from "../core/shape.ts";
+import { bytes, list, message, nullable, type Of, text, uint } from "../core/shape.ts";
 import { kemSizes } from "../crypto/kem-sizes.ts";
 import { checkSecretPlace, readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
@@ -24,6 +24,8 @@ const keystoreMessage = message("keystore", 131_072, {
   identity: bytes(1, identityMessage.bytesMax),
   /** The identity that the server has announced as its next; null until one was seen. */
   next_identity: nullable(bytes(1, identityMessage.bytesMax)),
+  /** Identities that the server had before, oldest first: receipts and checkpoints of theirs are kept. */
+  former_identities: list(bytes(1, identityMessage.bytesMax), 0, LIMITS.formerIdentitiesMax),
   kem_secret_key: bytes(...lengthsOver((suite) => kemSizes(suite.static).secretKey)),
   kem_public_key: kemPublicKey,
   signature_secret_key: bytes(...lengthsOver((suite) => SIGNATURE_SIZES[suite.signature].secretKey)),

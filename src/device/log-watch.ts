@@ -21,7 +21,10 @@ import { NO_WITNESSES } from "../wire/witness-policy.ts";
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
   readonly path: string;
-  readonly trust: LogTrust;
+  /** Who may sign the log now. */
+  trust(): LogTrust;
+  /** Who may have signed the checkpoint that is kept. */
+  readonly keptTrust: LogTrust;
   /** GET of a public file. */
   get(path: string, bytesMax: number): Promise<Uint8Array>;
 }
@@ -36,7 +39,7 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.trust, policy: NO_WITNESSES }, kept);
+    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, kept);
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */
@@ -47,7 +50,7 @@ export class LogWatch {
   /** Looks at the server's checkpoint. Throws log.signature, log.witness, or log.fork. */
   async check(): Promise<void> {
     const note = fromUtf8(await this.#ports.get(`${LOG_PREFIX}/checkpoint`, LIMITS.noteBytesMax));
-    await this.take(openCheckpoint(this.#ports.trust, note), note);
+    await this.take(openCheckpoint(this.#ports.trust(), note), note);
   }
 
   /** A checkpoint whose signature was verified. Throws log.fork where it contradicts what was seen. */

@@ -62,6 +62,7 @@ export async function resumeSession(
       expiresAtMs: Math.min(inner.expires_at, clock.nowMs() + LIMITS.sessionKeyAgeMsMax),
       fullUntilMs: ticket.fullUntilMs,
       serverKey: ticket.serverKey,
+      hasPsk: ticket.hasPsk,
     });
   } finally {
     wipe(ephemeral.secretKey);

@@ -35,15 +35,18 @@ export interface Settled {
   readonly fullUntilMs: number;
   /** The server's signature key in this session. */
   readonly serverKey: Bytes;
+  /** Whether a key held beforehand is mixed in; resumptions hand it on. */
+  readonly hasPsk: boolean;
 }
 
 /** With it a session goes on under new keys, once. */
-export interface DeviceTicket extends Pick<Settled, "id" | "suite" | "fullUntilMs" | "serverKey"> {
+export interface DeviceTicket extends Pick<Settled, "id" | "suite" | "fullUntilMs" | "serverKey" | "hasPsk"> {
   readonly resumption: Bytes;
 }
 
 export class Session {
   readonly suite: SuiteName;
+  readonly hasPsk: boolean;
   readonly #transport: Transport;
   readonly #settled: Settled;
   readonly #window = new SequenceWindow();
@@ -56,6 +59,7 @@ export class Session {
     this.#transport = transport;
     this.#settled = settled;
     this.suite = settled.suite;
+    this.hasPsk = settled.hasPsk;
   }
 
   /** Whether new keys are due: these have sealed enough, or are old. */
@@ -69,8 +73,8 @@ export class Session {
   /** undefined until the server has confirmed the session: before that it keeps no ticket. */
   ticket(): DeviceTicket | undefined {
     if (!this.#isConfirmed || this.#isClosed) return undefined;
-    const { id, suite, keys, fullUntilMs, serverKey } = this.#settled;
-    return { id, suite, fullUntilMs, serverKey, resumption: new Uint8Array(keys.resumption) };
+    const { id, suite, keys, fullUntilMs, serverKey, hasPsk } = this.#settled;
+    return { id, suite, fullUntilMs, serverKey, hasPsk, resumption: new Uint8Array(keys.resumption) };
   }
 
   /** One protected request; blob follows the record in the body of a POST. Throws the server's coded error. */

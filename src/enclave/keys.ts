@@ -14,7 +14,7 @@ import { LABELS } from "../wire/labels.ts";
 import { RUN_ID_BYTES } from "../wire/policy.ts";
 
 /** What of the keys may be read. The secret parts follow as they are: a CBOR writer keeps copies of what it wrote. */
-const keysMessage = message("enclave keys", 98_304, {
+const keysMessage = message("enclave keys", 49_152, {
   v: uint(1, 1),
   run_id: bytes(RUN_ID_BYTES),
   policy_hash: bytes(32),

@@ -48,9 +48,10 @@ type Check = (holds: boolean, problem: string) => void;
 
 const NOTHING = new Uint8Array(32);
 
+/** serverPublicKeys: that the run's log may be signed by, in the order in which they come into force. */
 export async function verifyAudit(
   db: Kysely<Tables>,
-  logPublicKey: Uint8Array,
+  serverPublicKeys: readonly Uint8Array[],
   { earlier = [], blobs }: AuditOptions = {},
 ): Promise<AuditSummary> {
   const problems: string[] = [];
@@ -60,7 +61,8 @@ export async function verifyAudit(
   const run = await db.selectFrom("run").selectAll().executeTakeFirst();
   const runId = run?.run_id ?? NOTHING;
   const origin = logOrigin(runId);
-  const trust: LogTrust = { origin, logKey: noteKey(origin, "ml-dsa-44", logPublicKey), policy: NO_WITNESSES };
+  const logKeys = serverPublicKeys.map((key) => noteKey(origin, "ml-dsa-44", key));
+  const trust: LogTrust = { origin, logKeys, policy: NO_WITNESSES };
   const stored = await db.selectFrom("checkpoints").selectAll().orderBy("size").execute();
   const notes = stored.slice(0, -1).map(({ note }) => note);
   const log = await verifyLog(databaseSource(db), trust, [...notes, ...earlier]);
@@ -140,8 +142,8 @@ async function verifyUpdates(
 ): Promise<void> {
   const updates = await db.selectFrom("updates").selectAll().execute();
   const devices = await db.selectFrom("devices").select(["id", "signature_public_key"]).execute();
-  const rounds = await db.selectFrom("rounds").select(["round", "base_digest"]).execute();
   const former = await db.selectFrom("former_devices").select(["id", "signature_public_key"]).execute();
+  const rounds = await db.selectFrom("rounds").select(["round", "base_digest"]).execute();
   const keys = new Map([...devices, ...former].map((device) => [toHex(device.id), device.signature_public_key]));
   const bases = new Map(rounds.map(({ round, base_digest }) => [round, base_digest]));
   for (const row of updates) {
@@ -172,8 +174,10 @@ async function verifyModels(
   check: Check,
 ): Promise<void> {
   const models = await db.selectFrom("models").selectAll().orderBy("round").execute();
-  // By entry, not by digest: a round that changes nothing publishes the same model again.
-  const published = entries.filter((e) => e?.type === "model.published").map((e) => e!);
+  // By round too: where no update moves the model, the next one has the digest of the one before.
+  const published = entries.flatMap((one) =>
+    one?.type === "model.published" ? [`${one.subject} ${toHex(one.digest)}`] : [],
+  );
   const heads = aggregateHeads(entries);
   let base: Uint8Array = NOTHING;
   for (const model of models) {
@@ -188,8 +192,7 @@ async function verifyModels(
     check(equal(statement?.run_id ?? NOTHING, facts.runId), `${what} has a statement of another run`);
     check(equal(statement?.policy_hash ?? NOTHING, facts.policyHash), `${what} was made under another policy`);
     check(statement !== undefined && equal(statement.base_digest, base), `${what} does not stand on the one before`);
-    const isLogged = published.some((e) => e.subject === `round ${model.round}` && equal(e.digest, model.digest));
-    check(isLogged, `${what} is not in the log`);
+    check(published.includes(`round ${model.round} ${toHex(model.digest)}`), `${what} is not in the log`);
     if (model.round > 0) {
       const digest = statement?.report_digest ?? NOTHING;
       await verifyReport(db, model.round, { what, digest, head: heads.get(model.round) }, check);

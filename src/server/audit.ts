@@ -3,7 +3,7 @@
 // disk without a signature over it, and accepting an update costs one commit for the update, its entry and its proof.
 
 import type { Kysely, Transaction } from "kysely";
-import { equal } from "../core/bytes.ts";
+import { equal, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
@@ -20,7 +20,7 @@ import { leafHash } from "../crypto/merkle.ts";
 import { type AuditEntry, type AuditType, auditEntry } from "../wire/audit.ts";
 import { type Checkpoint, type CheckpointSigner, checkpointNote, parseCheckpoint } from "../wire/checkpoint.ts";
 import { formatLogProof } from "../wire/log-proof.ts";
-import { type NoteKey, parseNote } from "../wire/note.ts";
+import { formatVkey, isBy, parseNote } from "../wire/note.ts";
 import { encodeBundle } from "../wire/tile.ts";
 import { Changes } from "./changes.ts";
 import { countEntries, insertEntries, insertTiles, loadEdge, readEntries, readFullTile } from "./log-store.ts";
@@ -41,6 +41,8 @@ export interface AuditPorts {
   readonly clock: Clock;
   readonly origin: string;
   readonly signer: CheckpointSigner;
+  /** Of the identity that is announced: a crash may have left the log to it already. */
+  readonly successor: CheckpointSigner;
   /** Whether only checkpoints are served that witnesses have cosigned. */
   readonly isWitnessed: boolean;
 }
@@ -54,6 +56,8 @@ export interface SignedCheckpoint extends Checkpoint {
 interface Pending {
   readonly first: number;
   readonly entries: Bytes[];
+  /** Who signs this transaction and all after it; undefined where it stays the same. */
+  signer: CheckpointSigner | undefined;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -63,6 +67,7 @@ export class AuditLog implements CommitHook {
   readonly #ports: AuditPorts;
   readonly #pending = new WeakMap<Transaction<Tables>, Pending>();
   readonly #subtrees: SubtreeReader;
+  #signer: CheckpointSigner;
   #edge = new TileEdge();
   #newest: SignedCheckpoint | undefined;
   #cosigned: SignedCheckpoint | undefined;
@@ -71,10 +76,14 @@ export class AuditLog implements CommitHook {
 
   constructor(ports: AuditPorts) {
     this.#ports = ports;
+    this.#signer = ports.signer;
     this.#subtrees = subtreesOf((row, number) => this.#wholeTile(row, number));
   }
 
-  /** Takes up what is stored. Throws store.corrupt where entries and newest checkpoint do not go together. */
+  /**
+   * Takes up what is stored. Throws store.corrupt where entries and newest checkpoint do not go together, or where
+   * another key has signed it than those in force and those announced.
+   */
   async load(): Promise<void> {
     const { db } = this.#ports;
     const size = await countEntries(db);
@@ -83,22 +92,47 @@ export class AuditLog implements CommitHook {
     const newest = rows.map(({ note }) => readNote(note)).at(-1);
     const isSigned = newest === undefined ? size === 0 : newest.size === size && equal(newest.root, edge.root());
     if (!isSigned) throw new QflareError("store.corrupt", "the audit log and its checkpoint differ");
+    if (newest !== undefined) this.#signer = this.#signerOf(newest);
     this.#edge = edge;
     this.#newest = newest;
-    this.#cosigned = rows
-      .filter(({ cosigned }) => cosigned === 1)
-      .map(({ note }) => readNote(note))
-      .at(-1);
+    const cosigned = rows.filter((row) => row.cosigned === 1).at(-1);
+    if (cosigned !== undefined) this.cosigned(readNote(cosigned.note));
+  }
+
+  #signerOf(newest: SignedCheckpoint): CheckpointSigner {
+    const { signer, successor } = this.#ports;
+    const found = [signer, successor].find((one) => isSignedBy(newest, one));
+    if (found === undefined) throw new QflareError("store.corrupt", "the audit log was signed by another server");
+    return found;
   }
 
   /** Returns the entry's position and time. Only in a transaction of the Writer whose hook this log is. */
   async append(tx: Transaction<Tables>, fact: AuditFact): Promise<{ position: number; at: number }> {
-    const pending = this.#pending.get(tx) ?? { first: await countEntries(tx), entries: [] };
-    this.#pending.set(tx, pending);
+    const pending = await this.#pendingOf(tx);
     const at = this.#ports.clock.nowMs();
     const { type, subject, digest, data = NOTHING } = fact;
     pending.entries.push(auditEntry.encode({ v: 1, at, type, subject, digest, data }));
     return { position: pending.first + pending.entries.length - 1, at };
+  }
+
+  async #pendingOf(tx: Transaction<Tables>): Promise<Pending> {
+    const pending = this.#pending.get(tx) ?? { first: await countEntries(tx), entries: [], signer: undefined };
+    this.#pending.set(tx, pending);
+    return pending;
+  }
+
+  /** Publishes who signs the log. */
+  async appendKeys(tx: Transaction<Tables>, { keys }: CheckpointSigner): Promise<void> {
+    for (const key of keys) {
+      const vkey = utf8(formatVkey(key));
+      await this.append(tx, { type: "key.published", subject: `log ${key.type}`, digest: sha256(vkey), data: vkey });
+    }
+  }
+
+  /** What tx appends is signed by the successor, and all that comes after it. */
+  async handOver(tx: Transaction<Tables>, successor: CheckpointSigner): Promise<void> {
+    await this.appendKeys(tx, successor);
+    (await this.#pendingOf(tx)).signer = successor;
   }
 
   async appendEnclaveRecord(tx: Transaction<Tables>, record: Bytes): Promise<void> {
@@ -108,22 +142,23 @@ export class AuditLog implements CommitHook {
   async beforeCommit(tx: Transaction<Tables>): Promise<() => void> {
     const pending = this.#pending.get(tx);
     if (pending === undefined) return () => undefined;
-    const { first, entries } = pending;
+    const { first, entries, signer = this.#signer } = pending;
     const edge = first === this.#edge.size ? this.#edge.clone() : await loadEdge(tx, first);
     const filled = entries.flatMap((entry) => edge.append(leafHash(entry)));
     await insertEntries(tx, first, entries);
     await insertTiles(tx, filled);
-    const newest = this.#sign(edge);
+    const newest = this.#sign(edge, signer);
     await this.#storeNewest(tx, newest);
     return () => {
       this.#edge = edge;
       this.#newest = newest;
+      this.#signer = signer;
       this.changes.notify();
     };
   }
 
-  #sign(edge: TileEdge): SignedCheckpoint {
-    const { origin, signer, clock } = this.#ports;
+  #sign(edge: TileEdge, signer: CheckpointSigner): SignedCheckpoint {
+    const { origin, clock } = this.#ports;
     const checkpoint = { origin, size: edge.size, root: edge.root() };
     return { ...checkpoint, note: checkpointNote(checkpoint, signer.sign(checkpoint, clock.nowMs())) };
   }
@@ -155,9 +190,9 @@ export class AuditLog implements CommitHook {
     return found === undefined ? 0 : Number(EPOCH.exec(found.subject)![1]);
   }
 
-  /** What its checkpoints are signed with. */
-  get keys(): readonly NoteKey[] {
-    return this.#ports.signer.keys;
+  /** Who signs its checkpoints now. */
+  get signer(): CheckpointSigner {
+    return this.#signer;
   }
 
   /** The newest checkpoint, signed by the log alone. */
@@ -165,9 +200,13 @@ export class AuditLog implements CommitHook {
     return this.#newest;
   }
 
-  /** What devices and strangers get: the newest checkpoint, cosigned where witnesses are wanted. */
+  /**
+   * What devices and strangers get: the newest checkpoint, cosigned where witnesses are wanted. After a rotation none
+   * until they have: nobody believes a key any more that was replaced.
+   */
   get served(): SignedCheckpoint | undefined {
-    return this.#ports.isWitnessed ? this.#cosigned : this.#newest;
+    if (!this.#ports.isWitnessed) return this.#newest;
+    return this.#cosigned !== undefined && isSignedBy(this.#cosigned, this.#signer) ? this.#cosigned : undefined;
   }
 
   /** Enough witnesses have cosigned: note carries their lines. */
@@ -214,6 +253,11 @@ export class AuditLog implements CommitHook {
     if (tile === undefined) throw new QflareError("store.corrupt", `the audit log has no tile ${row}/${number}`);
     return tile.slice();
   }
+}
+
+function isSignedBy({ note }: SignedCheckpoint, { keys }: CheckpointSigner): boolean {
+  const { signatures } = parseNote(note);
+  return keys.every((key) => signatures.some((line) => isBy(line, key)));
 }
 
 function readNote(note: string): SignedCheckpoint {

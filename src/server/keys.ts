@@ -10,11 +10,11 @@ import { bytes, list, message, nullable, type Of, object, text, uint } from "../
 import { ed25519Signer } from "../crypto/ed25519.ts";
 import { expand } from "../crypto/hkdf.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
-import { type SignatureName, signature } from "../crypto/signature.ts";
+import { SIGNATURE_SIZES, type SignatureName, signature } from "../crypto/signature.ts";
 import { type CheckpointSigner, logOrigin, logSigner } from "../wire/checkpoint.ts";
 import { identityFingerprint, identityMessage } from "../wire/identity.ts";
 import { CONTEXTS, LABELS } from "../wire/labels.ts";
-import type { NoteKey } from "../wire/note.ts";
+import { type NoteKey, noteKey } from "../wire/note.ts";
 import { rotationAnnouncement, rotationMessage } from "../wire/rotation.ts";
 import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
 
@@ -29,11 +29,9 @@ export interface KeyPair {
 export interface ServerKeys {
   /** By which the server signs for devices whose keys are of this scheme. */
   pairOf(scheme: SignatureName): KeyPair;
-  /** Of ML-DSA-44. */
+  /** Of ML-DSA-44: signs the audit log too. */
   readonly signatureSecretKey: Bytes;
   readonly signaturePublicKey: Bytes;
-  /** By which the audit log is signed: it stays over rotations, as the log does. */
-  readonly log: KeyPair;
   readonly pepper: Bytes;
   /** PEM. */
   readonly tls: TlsFiles;
@@ -46,15 +44,17 @@ export interface ServerKeys {
 
 export const KEY_FILE = "server.key";
 const SEED_BYTES = 32;
+const FORMER_KEYS_MAX = 256;
 
 const SEEDS = object({ signature: bytes(SEED_BYTES), longterm: bytes(SEED_BYTES) });
 
+/** former_public_keys: ML-DSA-44, oldest first; by them the older part of the audit log is verified. */
 const keyFile = message("server key file", 524_288, {
   v: uint(2, 2),
   current: SEEDS,
   next: SEEDS,
   announcements: list(bytes(1, rotationAnnouncement.bytesMax), 0, LIMITS.identityRotationsMax),
-  log_secret_key: bytes(SEED_BYTES),
+  former_public_keys: list(bytes(SIGNATURE_SIZES["ML-DSA-44"].publicKey), 0, FORMER_KEYS_MAX),
   token_pepper: bytes(32),
   tls: nullable(object({ certificate: text(16_384), key: text(16_384) })),
 });
@@ -64,7 +64,7 @@ export type StoredServerKeys = Of<typeof keyFile.shape>;
 export function freshServerKeys(random: Random, tls: TlsFiles | null): StoredServerKeys {
   const pepper = random.bytes(32);
   const seeds = { current: freshSeeds(random), next: freshSeeds(random) };
-  return { v: 2, ...seeds, announcements: [], log_secret_key: random.bytes(SEED_BYTES), token_pepper: pepper, tls };
+  return { v: 2, ...seeds, announcements: [], former_public_keys: [], token_pepper: pepper, tls };
 }
 
 function freshSeeds(random: Random): Of<typeof SEEDS> {
@@ -80,8 +80,6 @@ interface Holder {
 
 export class ServerKeyring implements ServerKeys {
   readonly tls: TlsFiles;
-  /** ML-DSA-44. */
-  readonly log: KeyPair;
   readonly #certificateSha256: Bytes | null;
   #stored: StoredServerKeys;
   #current: Holder;
@@ -92,7 +90,6 @@ export class ServerKeyring implements ServerKeys {
     this.tls = tls;
     this.#certificateSha256 = certificateSha256;
     this.#stored = stored;
-    this.log = signature("ML-DSA-44").generateKeyPair(stored.log_secret_key);
     this.#current = this.#holderOf(stored.current);
     this.#next = this.#holderOf(stored.next);
   }
@@ -106,10 +103,14 @@ export class ServerKeyring implements ServerKeys {
       v: 1,
       signature_public_key: pairs["ML-DSA-44"].publicKey,
       longterm_public_key: pairs["ML-DSA-65"].publicKey,
-      log_public_key: this.log.publicKey,
       tls_certificate_sha256: this.#certificateSha256,
     });
     return { pairs, identity, fingerprint: identityFingerprint(identity) };
+  }
+
+  /** As the key file holds it. */
+  get stored(): StoredServerKeys {
+    return this.#stored;
   }
 
   pairOf(scheme: SignatureName): KeyPair {
@@ -140,6 +141,11 @@ export class ServerKeyring implements ServerKeys {
     return this.#next.fingerprint;
   }
 
+  /** By which the audit log is signed after the next rotation. */
+  get nextPair(): KeyPair {
+    return this.#next.pairs["ML-DSA-44"];
+  }
+
   get announcements(): readonly Bytes[] {
     return [...this.#stored.announcements, this.#announcement()];
   }
@@ -154,14 +160,18 @@ export class ServerKeyring implements ServerKeys {
     });
   }
 
-  /** What is to be stored for the next identity to come into force. */
+  /** What is to be stored for the next identity to come into force. Throws config.invalid after too many rotations. */
   rotated(random: Random): StoredServerKeys {
-    const { next } = this.#stored;
+    const { next, former_public_keys } = this.#stored;
+    if (former_public_keys.length >= FORMER_KEYS_MAX) {
+      throw new QflareError("config.invalid", `expected at most ${FORMER_KEYS_MAX} rotations in a run`);
+    }
     return {
       ...this.#stored,
       current: next,
       next: freshSeeds(random),
       announcements: this.announcements.slice(-LIMITS.identityRotationsMax).map((one) => new Uint8Array(one)),
+      former_public_keys: [...former_public_keys, this.signaturePublicKey],
     };
   }
 
@@ -190,8 +200,8 @@ export async function loadServerKeys(
 }
 
 /**
- * What signs the checkpoints of a run's log: a key of its own, which outlives rotations, and an Ed25519 key derived
- * from it, for verifiers that know no other. HKDF goes one way, so who breaks the one is no nearer to the other.
+ * What signs the checkpoints of a run's log: the server's signature key, and an Ed25519 key derived from it, for
+ * verifiers that know no other. HKDF goes one way, so who breaks the one is no nearer to the other.
  */
 export function logSignerOf({ secretKey, publicKey }: KeyPair, runId: Uint8Array): CheckpointSigner {
   const seed = expand(secretKey, utf8(LABELS.logKey), 32);
@@ -200,20 +210,40 @@ export function logSignerOf({ secretKey, publicKey }: KeyPair, runId: Uint8Array
   return logSigner(logOrigin(runId), { ed25519, mlDsaPublicKey: publicKey, mlDsaSecretKey: secretKey });
 }
 
-/** For verifying a log, from its server's own folder. Throws config.invalid where there is no key file. */
-export function readLogPublicKey(folder: string): Bytes {
-  return readLogKey(folder).publicKey;
+/**
+ * For verifying what a server signed, from its own folder: its ML-DSA-44 keys, first those that were in force, oldest
+ * first, then the one in force, then the one that is announced. Throws config.invalid where there is no key file.
+ */
+export function readServerPublicKeys(folder: string): Bytes[] {
+  const stored = requireServerKeys(folder);
+  const [current, next] = [stored.current, stored.next].map(signingPair);
+  return [...stored.former_public_keys, current!.publicKey, next!.publicKey];
 }
 
-/** Verifier keys of the log of a run, from its server's folder. Throws as readLogPublicKey does. */
-export function readLogKeys(folder: string, runId: Uint8Array): readonly NoteKey[] {
-  return logSignerOf(readLogKey(folder), runId).keys;
+export interface LogKeys {
+  readonly inForce: readonly NoteKey[];
+  /** Of the identity that is announced. */
+  readonly next: readonly NoteKey[];
+  /** ML-DSA-44 alone, oldest first. */
+  readonly former: readonly NoteKey[];
 }
 
-function readLogKey(folder: string): KeyPair {
+/** Verifier keys of the log of a run, from its server's folder. Throws as readServerPublicKeys does. */
+export function readLogKeys(folder: string, runId: Uint8Array): LogKeys {
+  const stored = requireServerKeys(folder);
+  const [inForce, next] = [stored.current, stored.next].map((seeds) => logSignerOf(signingPair(seeds), runId).keys);
+  const former = stored.former_public_keys.map((key) => noteKey(logOrigin(runId), "ml-dsa-44", key));
+  return { inForce: inForce!, next: next!, former };
+}
+
+function signingPair(seeds: Of<typeof SEEDS>): KeyPair {
+  return signature("ML-DSA-44").generateKeyPair(seeds.signature);
+}
+
+function requireServerKeys(folder: string): StoredServerKeys {
   const stored = readServerKeys(folder);
   if (stored === undefined) throw new QflareError("config.invalid", `data-dir: there is no ${join(folder, KEY_FILE)}`);
-  return signature("ML-DSA-44").generateKeyPair(stored.log_secret_key);
+  return stored;
 }
 
 async function createKeyFile(

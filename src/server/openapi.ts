@@ -158,20 +158,6 @@ function roundPaths(): JsonSchema {
   };
 }
 
-function keyPaths(): JsonSchema {
-  return {
-    "/api/rekey": {
-      post: {
-        operationId: "rekey",
-        summary: "Replace the device's keys, inside a session",
-        parameters: sessionHeaders,
-        requestBody: { required: true, content: sealed(RECORD_TYPE, rekeyRequest) },
-        responses: answers("Rekeyed", sealed(RECORD_TYPE, rekeyAnswer), [400, 401, 409, 413, 415, 429]),
-      },
-    },
-  };
-}
-
 function logPaths(): JsonSchema {
   const note = { "text/plain": { schema: { type: "string" } } };
   const number = { type: "string", pattern: "^(x[0-9]{3}/)*[0-9]{3}([.]p/[1-9][0-9]{0,2})?$" };
@@ -201,6 +187,20 @@ function logPaths(): JsonSchema {
           { in: "path", name: "number", required: true, schema: number },
         ],
         responses: answers("Tile", file, [404, 429]),
+      },
+    },
+  };
+}
+
+function keyPaths(): JsonSchema {
+  return {
+    "/api/rekey": {
+      post: {
+        operationId: "rekey",
+        summary: "Replace the device's keys, inside a session",
+        parameters: sessionHeaders,
+        requestBody: { required: true, content: sealed(RECORD_TYPE, rekeyRequest) },
+        responses: answers("Rekeyed", sealed(RECORD_TYPE, rekeyAnswer), [400, 401, 409, 413, 415, 429]),
       },
     },
   };

@@ -1,19 +1,24 @@
 // Rotation of the server's identity: the one that was announced comes into force, and a new one is announced. Every
 // session ends, so that what was signed and what was agreed under the old keys never mixes with the new.
+//
+// The audit log goes first: one transaction says so, publishes the next keys, and is the first that they sign. Then the
+// key file. A crash in between leaves a log that is signed by the announced keys; the next start goes on from there.
 
+import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import type { AuditLog } from "./audit.ts";
-import { type ServerKeyring, writeServerKeys } from "./keys.ts";
+import { logSignerOf, type ServerKeyring, writeServerKeys } from "./keys.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Writer } from "./store/writer.ts";
 
 export interface RotationPorts {
   readonly dataDir: string;
+  readonly runId: Uint8Array;
   readonly keys: ServerKeyring;
   readonly writer: Writer;
   readonly audit: AuditLog;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, "close">;
   readonly random: Random;
 }
 
@@ -36,15 +41,33 @@ export class Rotation {
     }
   }
 
+  /** Ends the rotation that a crash has cut in two, if there was one. Before anything else is signed. */
+  async finish(): Promise<void> {
+    if (this.#isHandedOver()) await this.rotate();
+  }
+
   async #rotate(): Promise<void> {
-    const { dataDir, keys, writer, audit, sessions, random } = this.#ports;
+    const { dataDir, keys, sessions, random } = this.#ports;
     const stored = keys.rotated(random);
-    await writer.write(async (tx) => {
-      await audit.append(tx, { type: "server.rotated", subject: "server", digest: keys.nextFingerprint });
-      // Last, and whole or not at all: a crash before it leaves the old identity, one after it the new.
-      writeServerKeys(dataDir, stored);
-    });
+    if (!this.#isHandedOver()) await this.#handOver();
+    writeServerKeys(dataDir, stored);
     keys.use(stored);
     sessions.close();
+  }
+
+  async #handOver(): Promise<void> {
+    const { runId, keys, writer, audit } = this.#ports;
+    const successor = logSignerOf(keys.nextPair, runId);
+    await writer.write(async (tx) => {
+      await audit.append(tx, { type: "server.rotated", subject: "server", digest: keys.nextFingerprint });
+      await audit.handOver(tx, successor);
+    });
+  }
+
+  /** Whether the log is signed by the identity that is announced. */
+  #isHandedOver(): boolean {
+    const { runId, keys, audit } = this.#ports;
+    const [next] = logSignerOf(keys.nextPair, runId).keys;
+    return next !== undefined && audit.signer.keys.some(({ keyId }) => equal(keyId, next.keyId));
   }
 }

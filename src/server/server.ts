@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { equal, toHex, utf8 } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
-import type { Clock, Log, Random } from "../core/ports.ts";
+import type { Clock, Log, Random, ServerPsk } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
 import { blobDigest } from "../crypto/merkle.ts";
@@ -14,7 +14,6 @@ import type { SuiteName } from "../crypto/suite.ts";
 import type { IsolationLevel } from "../isolation/level.ts";
 import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
-import { formatVkey } from "../wire/note.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
 import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
@@ -78,6 +77,8 @@ export interface ServerOptions {
   readonly rateLimits: RateLimits;
   /** Who cosigns the audit log, and how many of them before a checkpoint is served. */
   readonly witnesses?: WitnessPolicy;
+  /** Keys that some devices hold beforehand, to be mixed into each full handshake. */
+  readonly psk?: ServerPsk;
   /** No enclave below it is started; by default none is required. */
   readonly isolationRequired?: IsolationLevel;
   readonly clock: Clock;
@@ -168,7 +169,8 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
     db,
     clock,
     origin: logOrigin(runId),
-    signer: logSignerOf(keys.log, runId),
+    signer: logSignerOf(keys.pairOf("ML-DSA-44"), runId),
+    successor: logSignerOf(keys.nextPair, runId),
     isWitnessed: options.witnesses?.quorum !== undefined,
   });
   const writer = new Writer(db, audit);
@@ -192,11 +194,14 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
   const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
-  const sessions = new Sessions({ registry, keys, clock, random, suites: options.suites, enclaveKeyHash });
+  const sessions = new Sessions({
+    ...{ registry, keys, clock, random, suites: options.suites, enclaveKeyHash },
+    ...(options.psk === undefined ? {} : { psk: options.psk }),
+  });
   const limiter = new Limiter(options.rateLimits);
   const endSessions = (id: Uint8Array): void => sessions.revoke(id);
   const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
-  const rotation = new Rotation({ ...base, dataDir, keys, sessions });
+  const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave };
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
@@ -214,6 +219,7 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await blobs.prepare();
   await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
   await audit.load();
+  await parts.rotation.finish();
   parts.witnesses.start();
   await enclave.ready();
   await storeFirstModel(options, parts);
@@ -329,7 +335,7 @@ async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<vo
 /** Who signs the log, and the rules of sessions where they differ from those that it names last. */
 async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Parts): Promise<void> {
   const { writer, audit } = parts;
-  const keys = audit.keys.map((key) => key.keyId);
+  const keys = audit.signer.keys.map((key) => key.keyId);
   const rules = encodeCbor({ suites, rate_limits: rateLimits, quorum: rounds.quorum, target: rounds.target, keys });
   const digest = sha256(rules);
   await writer.write(async (tx) => {
@@ -338,18 +344,16 @@ async function logStart({ suites, rateLimits, rounds }: ServerOptions, parts: Pa
     if (session_policy !== null && equal(session_policy, digest)) return;
     await tx.updateTable("run").set({ session_policy: digest }).execute();
     await audit.append(tx, { type: "session.policy", subject: "server", digest, data: rules });
-    for (const key of audit.keys) {
-      const vkey = utf8(formatVkey(key));
-      await audit.append(tx, { type: "key.published", subject: `log ${key.type}`, digest: sha256(vkey), data: vkey });
-    }
+    await audit.appendKeys(tx, audit.signer);
   });
 }
 
 /** A full disk must not keep a server from stopping. */
-async function logStop({ writer, audit, log, keys: { fingerprint } }: Parts): Promise<void> {
+async function logStop({ writer, audit, log, keys }: Parts): Promise<void> {
   if (audit.newest === undefined) return;
+  const digest = keys.fingerprint;
   try {
-    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest: fingerprint }));
+    await writer.write((tx) => audit.append(tx, { type: "server.stopped", subject: "server", digest }));
   } catch (error) {
     log.warn({ error: String(error) }, "the stop cannot be logged");
   }

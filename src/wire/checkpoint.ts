@@ -145,10 +145,11 @@ function timeOf({ signature: signed }: NoteSignature): number | undefined {
   }
 }
 
-/** What a verifier trusts: one of the log's keys, and enough of these witnesses. */
+/** What a verifier trusts: any of the log's keys, and enough of these witnesses. */
 export interface LogTrust {
   readonly origin: string;
-  readonly logKey: NoteKey;
+  /** More than one where the server's identity is replaced by the one that it has announced. */
+  readonly logKeys: readonly NoteKey[];
   readonly policy: WitnessPolicy;
 }
 
@@ -160,12 +161,19 @@ export function openCheckpoint(trust: LogTrust, note: string): Checkpoint {
   const parsed = parseNote(note);
   const checkpoint = parseCheckpoint(parsed.text);
   if (checkpoint.origin !== trust.origin) throw new QflareError("log.signature", "it is of another run");
-  if (!isSigned(parsed.signatures, checkpoint, trust.logKey)) throw new QflareError("log.signature");
+  const signed = trust.logKeys.filter((key) => isSigned(parsed.signatures, checkpoint, key));
+  if (signed.length === 0) throw new QflareError("log.signature");
   const names = cosigners(parsed.signatures, checkpoint, trust.policy);
   if (!isWitnessed(trust.policy, names)) {
     throw new QflareError("log.witness", `got the lines of ${[...names].join(", ") || "none"}`);
   }
   return checkpoint;
+}
+
+/** Those of the trusted keys whose lines stand on a note that openCheckpoint has taken. */
+export function signersOf({ logKeys }: LogTrust, note: string): NoteKey[] {
+  const { signatures } = parseNote(note);
+  return logKeys.filter((key) => signatures.some((line) => isBy(line, key)));
 }
 
 /** Names of the policy's witnesses whose lines hold. Throws log.signature for a line of theirs that does not. */

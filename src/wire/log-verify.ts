@@ -1,12 +1,13 @@
 // Verifies an audit log from its files alone: every entry is under a signed checkpoint, every tile is the tree's, and a
 // checkpoint that was seen earlier is the beginning of it.
 
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, toHex, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { HASH_BYTES, TILE_WIDTH, TileEdge, type TileReader, tileWidth } from "../crypto/log-tree.ts";
 import { leafHash } from "../crypto/merkle.ts";
 import { type AuditEntry, auditEntry } from "./audit.ts";
-import { type Checkpoint, type LogTrust, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, type LogTrust, openCheckpoint, signersOf } from "./checkpoint.ts";
+import { formatVkey, type NoteKey } from "./note.ts";
 import { decodeBundle } from "./tile.ts";
 import { NO_WITNESSES } from "./witness-policy.ts";
 
@@ -35,8 +36,9 @@ export async function verifyLog(
   const note = await source.checkpoint();
   if (note === undefined) return { checkpoint: undefined, entries: [], problems: ["the log has no checkpoint"] };
   const problems: string[] = [];
-  const checkpoint = opened(trust, note, "newest checkpoint", problems);
+  const checkpoint = opened(trust, note, NEWEST, problems);
   if (checkpoint === undefined) return { checkpoint, entries: [], problems };
+  const notes = [...earlier, note];
   const before = earlier.map((text, i) => opened({ ...trust, policy: NO_WITNESSES }, text, nameOf(i), problems));
   const roots = new Map([...before, checkpoint].map((one) => [one?.size, ""]));
   const entries: (AuditEntry | undefined)[] = [];
@@ -56,7 +58,24 @@ export async function verifyLog(
   if (roots.get(checkpoint.size) !== toHex(checkpoint.root)) {
     problems.push(`newest checkpoint of ${checkpoint.size} entries has another root than the log`);
   }
+  for (const [i, one] of [...before, checkpoint].entries()) {
+    const name = i < before.length ? nameOf(i) : NEWEST;
+    if (one !== undefined && !isInForce(signersOf(trust, notes[i]!), entries.slice(0, one.size))) {
+      problems.push(`${name} is signed by a key that was not in force`);
+    }
+  }
   return { checkpoint, entries, problems };
+}
+
+const NEWEST = "newest checkpoint";
+
+/** Each rotation publishes its keys in the log before they count: a key that was replaced signs nothing any more. */
+function isInForce(signers: readonly NoteKey[], entries: readonly (AuditEntry | undefined)[]): boolean {
+  return signers.some((key) => {
+    const subject = `log ${key.type}`;
+    const published = entries.findLast((entry) => entry?.type === "key.published" && entry.subject === subject);
+    return published === undefined || equal(published.data, utf8(formatVkey(key)));
+  });
 }
 
 function nameOf(earlier: number): string {

@@ -7,10 +7,10 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, uint } from "../core/shape.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
-import { SIGNATURE_SIZES, signature } from "../crypto/signature.ts";
+import { verifyUnderKey } from "../crypto/signature.ts";
 import { auditEntry } from "./audit.ts";
 import { type Checkpoint, type LogTrust, logOrigin } from "./checkpoint.ts";
-import { DEVICE_ID_BYTES } from "./enroll.ts";
+import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
 import { CONTEXTS } from "./labels.ts";
 import { parseLogProof, verifyLogProof } from "./log-proof.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
@@ -30,9 +30,9 @@ export const receiptMessage = message("receipt", 1024, {
 const LOG_PROOF_BYTES_MAX = LIMITS.noteBytesMax + 64 * LIMITS.logProofHashesMax;
 
 /** log_proof: C2SP tlog-proof of the entry at audit_index, UTF-8. */
-export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 4096, {
+export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 5120, {
   receipt: bytes(1, receiptMessage.bytesMax),
-  signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
+  signature: anySignature,
   log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
 });
 
@@ -51,18 +51,19 @@ function receiptEntry(receipt: Receipt): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * logPublicKey: signs receipts too, since a receipt must hold as long as the log, over rotations of the server's
- * identity. Throws server.identity where the receipt is not signed by it or is of another
- * run than the log, and what verifyLogProof throws.
+ * serverPublicKeys: any of them may have signed it. Throws server.identity where the receipt is not signed by one or is
+ * of another run than the log, and what verifyLogProof throws.
  */
 export function verifyReceipt(
   encoded: Uint8Array,
-  logPublicKey: Uint8Array,
+  serverPublicKeys: readonly Uint8Array[],
   trust: LogTrust,
 ): { receipt: Receipt; checkpoint: Checkpoint; note: string } {
   const answer = receiptAnswer.decode(encoded);
   const receipt = receiptMessage.decode(answer.receipt);
-  const isSigned = signature("ML-DSA-44").verify(logPublicKey, answer.receipt, answer.signature, CONTEXTS.receipt);
+  const isSigned = serverPublicKeys.some((key) =>
+    verifyUnderKey(key, answer.receipt, answer.signature, CONTEXTS.receipt),
+  );
   if (!isSigned || logOrigin(receipt.run_id) !== trust.origin) {
     throw new QflareError("server.identity", "its receipt does not hold");
   }

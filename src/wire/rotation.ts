@@ -13,13 +13,13 @@ import { CONTEXTS } from "./labels.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** fingerprint: of the identity that signs. next: the encoded identity that follows it. */
-export const rotationMessage = message("rotation", 5632, {
+export const rotationMessage = message("rotation", 4608, {
   v: uint(1, 1),
   fingerprint: bytes(32),
   next: bytes(1, identityMessage.bytesMax),
 });
 
-export const rotationAnnouncement = message("rotation announcement", 11_776, {
+export const rotationAnnouncement = message("rotation announcement", 10_752, {
   message: bytes(1, rotationMessage.bytesMax),
   signature: bytes(SIGNATURE_SIZES["ML-DSA-44"].signature),
   longterm_signature: bytes(SIGNATURE_SIZES["ML-DSA-65"].signature),
@@ -55,6 +55,31 @@ export function followRotations(
     at = { identity: next, next: null };
   }
   return undefined;
+}
+
+/** The identities that follow the pinned one, as far as they are announced: each announced by the one before. */
+export function announcedAfter(pins: IdentityPins, announcements: readonly Bytes[]): Bytes[] {
+  const after: Bytes[] = [];
+  let next = pins.next ?? nextOf(pins.identity, announcements);
+  while (next !== undefined && after.length <= announcements.length) {
+    after.push(next);
+    next = nextOf(next, announcements);
+  }
+  return after;
+}
+
+/**
+ * Like announcedAfter, for who has pinned an identity's ML-DSA-44 key alone. None where that key has announced two: it
+ * was stolen.
+ */
+export function announcedAfterKey(publicKey: Uint8Array, announcements: readonly Bytes[]): Bytes[] {
+  const announced = announcements.flatMap((encoded) => {
+    const { message: signed, signature } = rotationAnnouncement.decode(encoded);
+    return verifyUnderKey(publicKey, signed, signature, CONTEXTS.rotation) ? [rotationMessage.decode(signed).next] : [];
+  });
+  const [first] = announced;
+  if (first === undefined || !announced.every((next) => equal(next, first))) return [];
+  return [first, ...announcedAfter({ identity: first, next: null }, announcements)];
 }
 
 /** The identity that this one announces as its next, if a valid announcement is among them. */

@@ -19,7 +19,10 @@ import type { WitnessStore } from "./store.ts";
 
 export interface WitnessPorts {
   readonly signer: CheckpointSigner;
-  /** Keys of the logs that it cosigns; a log's origin is its keys' name. */
+  /**
+   * Keys of the logs that it cosigns; a log's origin is its keys' name. Those of one log in the order in which they
+   * come into force: after a later one has signed, an earlier one counts no more.
+   */
   readonly logs: readonly NoteKey[];
   readonly store: WitnessStore;
   readonly clock: Clock;
@@ -54,6 +57,9 @@ export class Witness {
     if (oldSize > checkpoint.size) throw new QflareError("log.malformed", "the old size is larger than the new one");
     return this.#ports.store.exchange(checkpoint.origin, (last) => {
       if (oldSize !== (last?.size ?? 0)) throw new SizeConflict(last?.size ?? 0);
+      const isReplaced =
+        last !== undefined && this.#newestKey(logLines) < this.#newestKey(parseNote(last.note).signatures);
+      if (isReplaced) throw new QflareError("witness.signature", "its key was replaced");
       const older = last ?? { size: 0, root: sha256() };
       if (!verifyConsistency(older, checkpoint, proof)) throw new QflareError("witness.inconsistent");
       const own = this.#ports.signer.sign(checkpoint, this.#ports.clock.nowMs());
@@ -67,6 +73,10 @@ export class Witness {
     const origins = new Set(this.#ports.logs.map(({ name }) => name));
     const origin = [...origins].find((name) => toHex(sha256(utf8(name))) === originHash);
     return origin === undefined ? undefined : this.#ports.store.read(origin)?.note;
+  }
+
+  #newestKey(lines: readonly NoteSignature[]): number {
+    return this.#ports.logs.findLastIndex((key) => lines.some((line) => isBy(line, key)));
   }
 
   /** The lines by the log's known keys. */

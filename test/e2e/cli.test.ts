@@ -33,6 +33,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   doctor: [],
   enclave: ["measure", "verify", "collateral"],
   simulate: [],
+  qkd: ["simulate", "status"],
   witness: [],
 };
 

@@ -66,7 +66,7 @@ async function inputOf(context: TestContext): Promise<Input> {
     indexes.map(async (index) => ({ index, path: parseLogProof(await server.audit.prove(index)).path.map(toBase64) })),
   );
   return {
-    vkey: formatVkey(server.audit.keys[0]),
+    vkey: formatVkey(server.audit.signer.keys[0]),
     newer: newer.note,
     older: older.note,
     files: await filesOf(server, NEWER_SIZE),

@@ -86,6 +86,12 @@ describe("README", () => {
     }
   });
 
+  it("compares defences under attack", () => {
+    const [[args]] = blocks("Attacks against defences", "sh").map(commands) as [[string[]]];
+    assert.match(run(folder, [program, ...args]), /^default +backdoor:5 /m);
+    assert.match(readFileSync(join(folder, "simulation", "report.html"), "utf8"), /^<!doctype html>/);
+  });
+
   it("shows a device program that trains", async () => {
     const [source] = blocks("A device in 20 lines", "js");
     const rows = Array.from({ length: 40 }, (_, i) => `${i % 2},${(i * 7) % 5},${i % 2 === 0 ? "well" : "ill"}`);

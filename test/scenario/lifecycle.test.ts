@@ -2,9 +2,11 @@
 // what a lost answer leaves behind.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import { remoteLog } from "../../src/cli/log-source.ts";
+import { pinnedBy } from "../../src/cli/log-trust.ts";
 import { QflareError } from "../../src/core/error.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
@@ -14,7 +16,11 @@ import { Device, type DeviceOptions, type Round } from "../../src/device/device.
 import type { DeviceEvent } from "../../src/device/event.ts";
 import { type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "../../src/device/keystore.ts";
 import { rekeyDevice } from "../../src/device/rekey.ts";
+import { logOrigin } from "../../src/wire/checkpoint.ts";
 import { identityMessage } from "../../src/wire/identity.ts";
+import { verifyLog } from "../../src/wire/log-verify.ts";
+import { formatVkey, noteKey } from "../../src/wire/note.ts";
+import { verifyReceipt } from "../../src/wire/receipt.ts";
 import { folderOf } from "../support/folder.ts";
 import { TestServer, TINY_PARAMETERS } from "../support/server.ts";
 
@@ -118,6 +124,36 @@ test("a rotation in the middle of a round loses no update", async (t) => {
   await server.admin.call("server.rotate");
   await contribute(round);
   await rounds.return(undefined);
+});
+
+test("a log, a kept checkpoint and a receipt hold over rotations, for devices and for strangers", async (t) => {
+  const held = await enrol(t, "keeper");
+  const path = held.options.keystore;
+  const { signature_public_key } = identityMessage.decode(keysOf(path).identity);
+  const vkey = formatVkey(noteKey(logOrigin(keysOf(path).run_id), "ml-dsa-44", signature_public_key));
+  const receipts: Uint8Array[] = [];
+  let device = held.device;
+  for (let times = 0; times < 3; times++) {
+    const rounds = device.rounds();
+    const round = await nextRound(rounds);
+    receipts.push((await round.submit(new Float32Array(TINY_PARAMETERS).fill(0.1), 10))!.encoded);
+    await rounds.return(undefined);
+    device.close();
+    await server.admin.call("server.rotate");
+    device = reopen(t, held);
+  }
+  await device.connect();
+  const { trust, receiptKeys } = pinnedBy({ keystore: path });
+  for (const receipt of receipts) assert.ok(verifyReceipt(receipt, receiptKeys, trust).checkpoint.size > 0);
+  const kept = readFileSync(`${path}.log`, "utf8");
+  const source = remoteLog(server.url);
+  t.after(() => source.close());
+  const announcements = await source.announcements();
+  for (const pinned of [pinnedBy({ keystore: path }), pinnedBy({ key: vkey })]) {
+    assert.deepEqual((await verifyLog(source, pinned.follow(announcements), [kept])).problems, []);
+  }
+  const { problems } = await verifyLog(source, pinnedBy({ key: vkey }).trust);
+  assert.match(problems[0]!, /is not signed by the pinned key$/);
 });
 
 test("a device does not follow a server whose identity it never saw announced", async (t) => {

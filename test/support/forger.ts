@@ -18,7 +18,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface Forged {
   readonly db: Kysely<Tables>;
   readonly runId: Bytes;
-  readonly keys: Pick<ServerKeys, "log">;
+  readonly keys: Pick<ServerKeys, "pairOf">;
 }
 
 export async function entryAt({ db }: Pick<Forged, "db">, position: number): Promise<Bytes> {
@@ -49,7 +49,7 @@ export async function signAnew({ db, runId, keys }: Forged): Promise<void> {
     await insertTiles(db, edge.append(leafHash(entry)));
   }
   const checkpoint = { origin: logOrigin(runId), size: edge.size, root: edge.root() };
-  const note = checkpointNote(checkpoint, logSignerOf(keys.log, runId).sign(checkpoint, Date.now()));
+  const note = checkpointNote(checkpoint, logSignerOf(keys.pairOf("ML-DSA-44"), runId).sign(checkpoint, Date.now()));
   await db.insertInto("checkpoints").values({ size: edge.size, note, cosigned: 0 }).execute();
 }
 

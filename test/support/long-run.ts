@@ -14,7 +14,7 @@ import type { DeviceEvent } from "../../src/device/event.ts";
 import { initialParameters } from "../../src/learning/model.ts";
 import { encodeModel } from "../../src/learning/model-file.ts";
 import { type AuditSummary, verifyAudit } from "../../src/server/audit-verify.ts";
-import { readLogPublicKey } from "../../src/server/keys.ts";
+import { readServerPublicKeys } from "../../src/server/keys.ts";
 import { LEDGER_FILE, type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
 import type { Tables } from "../../src/server/store/schema.ts";
@@ -166,7 +166,7 @@ export class LongRun {
 
   /** What a stranger with the folder finds; throws where it does not hold. */
   async audit(): Promise<AuditSummary> {
-    const key = readLogPublicKey(this.dataDir);
+    const key = readServerPublicKeys(this.dataDir);
     const report = await readLedger(this.dataDir, (db) => verifyAudit(db, key));
     assert.deepEqual(report.problems, []);
     return report;

@@ -161,7 +161,9 @@ export class LyingGateway {
   /** Signed as it should be: the log is not what is attacked here. */
   #emptyLog(): { note: string } {
     const checkpoint = { origin: logOrigin(this.run.runId), size: 0, root: sha256() };
-    return { note: checkpointNote(checkpoint, logSignerOf(this.#keys.log, this.run.runId).sign(checkpoint, 0)) };
+    return {
+      note: checkpointNote(checkpoint, logSignerOf(this.#keys.pairOf("ML-DSA-44"), this.run.runId).sign(checkpoint, 0)),
+    };
   }
 
   /** Takes every token: what is attacked here comes after enrolment. */

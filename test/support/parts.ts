@@ -95,7 +95,9 @@ export class TestServer {
 
   auditPorts(): AuditPorts {
     const { db, clock, runId, keys } = this;
-    return { db, clock, origin: logOrigin(runId), signer: logSignerOf(keys.log, runId), isWitnessed: false };
+    const signer = logSignerOf(keys.pairOf("ML-DSA-44"), runId);
+    const successor = logSignerOf(keys.nextPair, runId);
+    return { db, clock, origin: logOrigin(runId), signer, successor, isWitnessed: false };
   }
 
   static async start(context: TestContext): Promise<TestServer> {
@@ -116,7 +118,7 @@ export class TestServer {
     const id = deviceId(sha256(keys.kem_public_key), keys.signature_public_key);
     const { identity } = this.keys;
     const place = { name, device_id: id, run_id: this.runId, url: URL_OF_TESTS };
-    return { v: 1, ...place, identity, next_identity: null, ...keys };
+    return { v: 1, ...place, identity, next_identity: null, former_identities: [], ...keys };
   }
 
   async entries(): Promise<number> {

@@ -8,13 +8,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AdminClient } from "../../src/cli/admin-client.ts";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
-import type { Clock, Log } from "../../src/core/ports.ts";
+import type { Clock, Log, ServerPsk } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import type { SuiteName } from "../../src/crypto/suite.ts";
 import { initialParameters, type ModelDescription, parameterCount } from "../../src/learning/model.ts";
 import { decodeModel, encodeModel } from "../../src/learning/model-file.ts";
 import { verifyAudit } from "../../src/server/audit-verify.ts";
-import { readLogPublicKey } from "../../src/server/keys.ts";
+import { readServerPublicKeys } from "../../src/server/keys.ts";
 import type { RateLimits } from "../../src/server/limiter.ts";
 import type { RoundSettings } from "../../src/server/rounds.ts";
 import { type RunDefinition, type RunningServer, startServer } from "../../src/server/server.ts";
@@ -55,6 +55,7 @@ export interface TestServerOptions {
   readonly rounds?: Partial<RoundSettings>;
   readonly rateLimits?: RateLimits;
   readonly suites?: readonly SuiteName[];
+  readonly psk?: ServerPsk;
 }
 
 export class TestServer {
@@ -116,6 +117,7 @@ export class TestServer {
       clock,
       random: systemRandom,
       log: faultLog(faults),
+      ...(options.psk === undefined ? {} : { psk: options.psk }),
     });
     const admin = await AdminClient.connect(dataDir);
     return new TestServer(running, { dataDir, clock, admin, faults });
@@ -201,7 +203,7 @@ export class TestServer {
     this.admin.close();
     await this.#running.close();
     try {
-      const key = readLogPublicKey(this.dataDir);
+      const key = readServerPublicKeys(this.dataDir);
       const { problems } = await readLedger(this.dataDir, (db) => verifyAudit(db, key));
       assert.deepEqual(problems, []);
       assert.deepEqual(this.#faults, []);

@@ -411,7 +411,6 @@ export class Stranger {
   readonly #base: URL;
   readonly #pin: Bytes;
   readonly #serverKey: Bytes;
-  readonly #logKey: Bytes;
   readonly #kemSecretKey: Bytes;
   readonly #signingKey: KeyObject;
   #session:
@@ -427,8 +426,8 @@ export class Stranger {
 
   private constructor(base: URL, identity: Members, kemSecretKey: Bytes, signingKey: KeyObject, enrolled: Members) {
     this.#base = base;
-    const { tls_certificate_sha256, signature_public_key, log_public_key } = identity as Fields;
-    [this.#pin, this.#serverKey, this.#logKey] = [tls_certificate_sha256, signature_public_key, log_public_key];
+    this.#pin = identity.tls_certificate_sha256 as Bytes;
+    this.#serverKey = identity.signature_public_key as Bytes;
     this.#kemSecretKey = kemSecretKey;
     this.#signingKey = signingKey;
     this.deviceId = enrolled.device_id as Bytes;
@@ -440,8 +439,7 @@ export class Stranger {
     const base = new URL(token.url);
     const first = await call(base, null, { method: "GET", path: "/api/identity" });
     check(equal(sha256(first.body), token.fingerprint), "the server in the token");
-    const names = "v signature_public_key log_public_key longterm_public_key tls_certificate_sha256";
-    const identity = read(first.body, names);
+    const identity = read(first.body, "v signature_public_key longterm_public_key tls_certificate_sha256");
     const kem = frodo.generateKeyPair();
     const signing = generatePair("ml-dsa-44");
     const message = write({
@@ -460,8 +458,8 @@ export class Stranger {
     const pin = identity.tls_certificate_sha256 as Bytes;
     const answer = await call(base, pin, { method: "POST", path: "/api/enroll", headers: CBOR, body });
     const outer = read(answer.body, "message signature") as Fields;
-    const { signature_public_key: key } = identity as Fields;
-    check(verify(key, "qflare/v1 enrolled", outer.message, outer.signature), "the server's signature");
+    const serverKey = identity.signature_public_key as Bytes;
+    check(verify(serverKey, "qflare/v1 enrolled", outer.message, outer.signature), "the server's signature");
     const enrolled = read(outer.message, "v request_digest device_id name run_id enrolled_at");
     check(equal(enrolled.request_digest as Bytes, hash("sha384", body)), "an answer to this request");
     const id = deviceIdOf(kem.publicKey, rawPublic(signing.publicKey));
@@ -589,11 +587,12 @@ export class Stranger {
 
   #checkReceipt(encoded: Bytes, manifest: Bytes): Members {
     const outer = read(encoded, "receipt signature log_proof") as Fields;
-    check(verify(this.#logKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
+    check(verify(this.#serverKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
     const names = "v run_id round device_id blob_digest manifest_digest accepted_at audit_index";
     const receipt = read(outer.receipt, names) as Fields;
+    const blobDigestSigned = (decodeCbor(manifest) as Record<string, Bytes>).blob_digest;
     check(equal(receipt.manifest_digest, sha256(manifest)), "a receipt for this manifest");
-    check(equal(receipt.blob_digest, (decodeCbor(manifest) as Fields).blob_digest), "a receipt for this blob");
+    check(equal(receipt.blob_digest, blobDigestSigned), "a receipt for this blob");
     return receipt;
   }
 }

@@ -18,18 +18,19 @@ import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
+import { devicePsk, type QkdFlags } from "../qkd.ts";
 import { endWithInput, interrupted } from "../system.ts";
 import { readToken, type TokenFlags } from "../token-input.ts";
 import { addDeviceAdminCommands } from "./device-admin.ts";
 
-interface Flags extends DataOptions, TokenFlags {
+interface Flags extends DataOptions, TokenFlags, QkdFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly updatesMin: string;
   readonly suites?: string;
-  readonly suite?: string;
   readonly witnessPolicy?: string;
   readonly receipts?: string;
+  readonly suite?: string;
   readonly partition: string;
   readonly part: string;
   readonly seed: string;
@@ -87,6 +88,8 @@ function common(command: Command): Command {
       "--suites <names>",
       `suites to use, preferred first; the first decides the keys (default: ${SUITE_NAMES.join(",")})`,
     )
+    .option("--qkd <policy>", "a key from quantum key distribution in each session: off, prefer or require", "off")
+    .option("--qkd-link <file>", "link file of the KME at this site, as qflare qkd simulate writes one")
     .option("--json", "one JSON object a line");
 }
 
@@ -110,7 +113,11 @@ function deviceOptions(
   output: Output,
   onEvent: (event: DeviceEvent) => void = () => undefined,
 ): Parameters<typeof Device.open>[0] {
+  const psk = devicePsk(flags, (reason) =>
+    output.emit({ event: "session.no_quantum_key", reason }, `no quantum key goes into the session: ${reason}`),
+  );
   return {
+    ...(psk === undefined ? {} : { psk }),
     keystore: flags.keystore,
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
@@ -145,8 +152,10 @@ async function enroll(flags: Flags): Promise<void> {
 async function status(flags: Flags): Promise<void> {
   const output = createOutput(flags.json ?? false);
   let reason = "no answer";
+  let psk = false;
   const onEvent = (event: DeviceEvent): void => {
     if (event.event === "retry") reason = event.reason;
+    if (event.event === "session") psk = event.psk;
   };
   const device = Device.open({ ...deviceOptions(flags, output), onEvent });
   const timer = setTimeout(() => device.close(), STATUS_MS);
@@ -160,7 +169,10 @@ async function status(flags: Flags): Promise<void> {
     device.close();
   }
   const { name, id, url } = device;
-  output.emit({ event: "status", device_id: id, name, url, connected: true }, `${name} (${id}) is known at ${url}`);
+  output.emit(
+    { event: "status", device_id: id, name, url, connected: true, psk },
+    `${name} (${id}) is known at ${url}${psk ? ", with a quantum key in the session" : ""}`,
+  );
 }
 
 async function rekey(flags: Flags): Promise<void> {
@@ -292,10 +304,15 @@ function readPlan(json: string): TrainingPlan {
   return trainingPlanShape.read(JSON.parse(json), "plan");
 }
 
+function describeSession({ suite, resumed, psk }: Extract<DeviceEvent, { event: "session" }>): string {
+  const secrets = psk ? `${suite} and a quantum key` : suite;
+  return resumed ? `session goes on under new keys (${secrets})` : `session open with ${secrets}`;
+}
+
 function describe(event: DeviceEvent): string {
   switch (event.event) {
     case "session":
-      return event.resumed ? `session goes on under new keys (${event.suite})` : `session open with ${event.suite}`;
+      return describeSession(event);
     case "enclave": {
       const identity = event.replaced ? ", a new identity" : "";
       return `enclave checked: evidence ${event.tee}, isolation ${event.isolation}, epoch ${event.epoch}${identity}`;

@@ -17,6 +17,7 @@ import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { serverPsk } from "../qkd.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
 import { type AdminFlags, withAdmin } from "../with-admin.ts";
@@ -74,6 +75,8 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   const output = createOutput(flags.json ?? false);
   // Before anybody can know that there is a server to stop.
   const stopped = interrupted(flags.endWithInput);
+  const log = createLog(flags.logLevel);
+  const psk = serverPsk(settings.qkd, settings.qkd_link, log);
   const server = await startServer({
     dataDir: flags.dataDir,
     host: settings.host,
@@ -97,7 +100,8 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     isolationRequired: settings.require_isolation,
     clock: systemClock,
     random: systemRandom,
-    log: createLog(flags.logLevel),
+    log,
+    ...(psk === undefined ? {} : { psk }),
   });
   const { url, port, isolation } = server;
   const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, pid: process.pid };

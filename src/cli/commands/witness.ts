@@ -32,7 +32,10 @@ export function addWitnessCommand(program: Command): void {
     .description("cosign audit logs that are a continuation of what this witness has seen of them")
     .option("--data-dir <folder>", "where key and checkpoints lie", ".qflare-witness")
     .option("--name <name>", "name of the witness, at its first start; such as witness.example/one")
-    .requiredOption("--log <vkey...>", "ML-DSA-44 verifier keys of the logs, as qflare audit keys prints them")
+    .requiredOption(
+      "--log <vkey...>",
+      "ML-DSA-44 verifier keys of the logs, as qflare audit keys prints them; of one log the older ones first",
+    )
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--port <n>", "port to listen on; 0 takes a free one", "8454")
     .option("--json", "one JSON object a line")

@@ -21,7 +21,7 @@ export function logRoute(app: FastifyInstance, ports: GatewayPorts): void {
     return await reply.header("cache-control", CHECKPOINT_CACHE).type(CHECKPOINT_TYPE).send(checkpoint.note);
   });
   app.get(`${LOG_PREFIX}/keys`, options, async (_request, reply) => {
-    const lines = ports.audit.keys.map((key) => `${formatVkey(key)}\n`);
+    const lines = ports.audit.signer.keys.map((key) => `${formatVkey(key)}\n`);
     return await reply.type(CHECKPOINT_TYPE).send(lines.join(""));
   });
   app.get<{ Params: { level: string; "*": string } }>(

@@ -9,7 +9,7 @@ import { equal, readU32be, utf8 } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { AEAD_TAG_BYTES } from "../../crypto/aead-sizes.ts";
-import { signature, verifyUnderKey } from "../../crypto/signature.ts";
+import { schemeOfKey, signature, verifyUnderKey } from "../../crypto/signature.ts";
 import { CONTEXTS } from "../../wire/labels.ts";
 import { receiptAnswer, receiptMessage } from "../../wire/receipt.ts";
 import { SUBMIT_TYPE } from "../../wire/record.ts";
@@ -18,6 +18,7 @@ import { BodyReader } from "../body.ts";
 import { type GatewayPorts, limited, only } from "../gateway-ports.ts";
 import { receiptOf, type SignedManifest, type UpdateRow } from "../ledger.ts";
 import { type Opened, openProtected, sendProtected } from "../protected.ts";
+import type { Device } from "../registry.ts";
 
 const LENGTH_BYTES = 4;
 const RECORD_BYTES_MAX = submitMessage.bytesMax + AEAD_TAG_BYTES;
@@ -31,7 +32,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, await signedReceipt(ports, row));
+    return sendProtected(reply, opened, await signedReceipt(ports, opened.session.device, row));
   });
 }
 
@@ -104,9 +105,14 @@ async function store(ports: GatewayPorts, signed: SignedManifest, body: BodyRead
   return row;
 }
 
-async function signedReceipt({ policy, keys, audit }: GatewayPorts, row: UpdateRow): Promise<Uint8Array> {
+async function signedReceipt(
+  { policy, keys, audit }: GatewayPorts,
+  device: Device,
+  row: UpdateRow,
+): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
-  const signed = signature("ML-DSA-44").sign(keys.log.secretKey, receipt, CONTEXTS.receipt);
+  const { name } = schemeOfKey(device.signature_public_key)!;
+  const signed = signature(name).sign(keys.pairOf(name).secretKey, receipt, CONTEXTS.receipt);
   const proof = utf8(await audit.prove(row.audit_index));
   return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
 }

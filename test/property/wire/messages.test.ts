@@ -11,7 +11,10 @@ import { identityMessage } from "../../../src/wire/identity.ts";
 import { modelStatement } from "../../../src/wire/model.ts";
 import { policyMessage } from "../../../src/wire/policy.ts";
 import { receiptAnswer, receiptMessage } from "../../../src/wire/receipt.ts";
+import { rekeyAnswer, rekeyedMessage, rekeyMessage, rekeyRequest } from "../../../src/wire/rekey.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
+import { resumeAnswer, resumeChallengeAnswer, resumeHello, resumeRequest } from "../../../src/wire/resume.ts";
+import { rotationAnnouncement, rotationMessage, rotationsAnswer } from "../../../src/wire/rotation.ts";
 import { manifestMessage, submitMessage } from "../../../src/wire/update.ts";
 import { workAnswer, workRequest } from "../../../src/wire/work.ts";
 import { longestEncoding, valuesOf } from "../../support/from-schema.ts";
@@ -21,7 +24,10 @@ type AnyMessage = Message<unknown>;
 const MESSAGES = [
   ...[auditEntry, enclaveRecord],
   ...[helloMessage, challengeRequest, answerMessage, challengeAnswer],
+  ...[resumeHello, resumeRequest, resumeAnswer, resumeChallengeAnswer],
   ...[enrollMessage, enrollRequest, enrolledMessage, enrollAnswer],
+  ...[rekeyMessage, rekeyRequest, rekeyedMessage, rekeyAnswer],
+  ...[rotationMessage, rotationAnnouncement, rotationsAnswer],
   ...[identityMessage, modelStatement, policyMessage, receiptMessage, receiptAnswer, reportMessage],
   ...[manifestMessage, submitMessage, workRequest, workAnswer, enclaveCall, enclaveReply],
   ...Object.values(ENCLAVE_OPERATIONS).flatMap(({ request, answer }) => [request, answer]),
@@ -86,7 +92,7 @@ describe("every message", () => {
 });
 
 /** Same members on purpose; their signatures stand under contexts of their own. */
-const ALIKE: readonly (readonly string[])[] = [["enroll answer", "challenge request"]];
+const ALIKE: readonly (readonly string[])[] = [["enroll answer", "challenge request", "rekey answer"]];
 
 function isAlike(a: string, b: string): boolean {
   return a === b || ALIKE.some((names) => names.includes(a) && names.includes(b));

@@ -15,7 +15,14 @@ const random = seededRandom("keystore");
 
 async function keystoreOf(): Promise<Keystore> {
   const place = { name: "a", device_id: random.bytes(16), run_id: random.bytes(32), url: "https://localhost:8443" };
-  return { v: 1, ...place, identity: random.bytes(100), next_identity: null, ...(await deviceKeys()) };
+  return {
+    v: 1,
+    ...place,
+    identity: random.bytes(100),
+    next_identity: null,
+    former_identities: [],
+    ...(await deviceKeys()),
+  };
 }
 
 test("a key file gives back what was saved, and saving leaves the keys in memory alone", async (context) => {

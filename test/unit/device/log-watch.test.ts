@@ -41,8 +41,9 @@ function watchOf(
   policy: WitnessPolicy = NO_WITNESSES,
   path = join(folderOf(context), "device.key.log"),
 ): { watch: LogWatch; path: string } {
-  const [, logKey] = server.audit.keys;
-  return { watch: new LogWatch({ path, trust: { origin: logKey.name, logKey, policy }, get }), path };
+  const [, logKey] = server.audit.signer.keys;
+  const trust = { origin: logKey.name, logKeys: [logKey], policy };
+  return { watch: new LogWatch({ path, trust: () => trust, keptTrust: trust, get }), path };
 }
 
 describe("a device that watches the log", () => {

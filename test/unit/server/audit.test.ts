@@ -87,7 +87,7 @@ async function addDevice(
     .execute();
 }
 
-const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, keys.log.publicKey);
+const verified = ({ db, keys }: TestServer): Promise<AuditSummary> => verifyAudit(db, [keys.signaturePublicKey]);
 
 const altered = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(bytes, (byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
@@ -150,11 +150,10 @@ const TAMPERINGS: Readonly<Record<string, readonly [Tampering, RegExp]>> = {
     async (server) => {
       const pair = signature("ML-DSA-44").generateKeyPair();
       await signAnew({
-        ...server,
         db: server.db,
         runId: server.runId,
-        keys: { log: pair },
-      } as TestServer);
+        keys: { pairOf: () => pair },
+      });
     },
     /^newest checkpoint: .* is not signed by the pinned key$/,
   ],
@@ -358,7 +357,7 @@ describe("the audit log", () => {
 
   it("verifies under the server's own key alone", async (context) => {
     const { db } = await finishedRun(context);
-    const { ok, problems } = await verifyAudit(db, signature("ML-DSA-44").generateKeyPair().publicKey);
+    const { ok, problems } = await verifyAudit(db, [signature("ML-DSA-44").generateKeyPair().publicKey]);
     assert.equal(ok, false);
     assert.match(problems[0]!, /^newest checkpoint: .* is not signed by the pinned key$/);
   });
@@ -413,7 +412,7 @@ describe("the audit log", () => {
     const kept = server.audit.newest!.note;
     await rewrite(server, 3, () => ({ at: 1 }));
     assert.deepEqual((await verified(server)).problems, []);
-    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept] });
+    const { problems } = await verifyAudit(server.db, [server.keys.signaturePublicKey], { earlier: [kept] });
     assert.deepEqual(problems, ["earlier checkpoint 1 has another root than the log: its history was rewritten"]);
   });
 
@@ -425,7 +424,7 @@ describe("the audit log", () => {
       .where("position", "=", kept.size - 1)
       .execute();
     await signAnew(server);
-    const { problems } = await verifyAudit(server.db, server.keys.log.publicKey, { earlier: [kept.note] });
+    const { problems } = await verifyAudit(server.db, [server.keys.signaturePublicKey], { earlier: [kept.note] });
     assert.ok(problems.includes(`earlier checkpoint 1 is over ${kept.size} entries, the log holds ${kept.size - 1}`));
   });
 

@@ -83,15 +83,15 @@ describe("a verifier key", () => {
 });
 
 describe("a checkpoint", () => {
-  const trust = { origin: ORIGIN, logKey: log.keys[1], policy: NO_WITNESSES };
+  const trust = { origin: ORIGIN, logKeys: [log.keys[1]], policy: NO_WITNESSES };
 
   it("opens under either key of its log", () => {
-    for (const logKey of log.keys) assert.deepEqual(openCheckpoint({ ...trust, logKey }, note), CHECKPOINT);
+    for (const logKey of log.keys) assert.deepEqual(openCheckpoint({ ...trust, logKeys: [logKey] }, note), CHECKPOINT);
   });
 
   it("does not open under another key, for another run, or altered in any part", () => {
     const other = logSigner(ORIGIN, keys(3)).keys[1];
-    assert.throws(() => openCheckpoint({ ...trust, logKey: other }, note), coded("log.signature"));
+    assert.throws(() => openCheckpoint({ ...trust, logKeys: [other] }, note), coded("log.signature"));
     assert.throws(() => openCheckpoint({ ...trust, origin: "qflare/x" }, note), coded("log.signature", /another run/));
     assert.throws(() => openCheckpoint(trust, note.replace("\n7\n", "\n8\n")), coded("log.signature"));
     for (let i = note.length - 3; i > note.length - 200; i -= 7) {

@@ -4,7 +4,13 @@ import { signature } from "../../../src/crypto/signature.ts";
 import { freshServerKeys, ServerKeyring } from "../../../src/server/keys.ts";
 import { identityFingerprint } from "../../../src/wire/identity.ts";
 import { CONTEXTS } from "../../../src/wire/labels.ts";
-import { followRotations, rotationAnnouncement, rotationMessage } from "../../../src/wire/rotation.ts";
+import {
+  announcedAfter,
+  announcedAfterKey,
+  followRotations,
+  rotationAnnouncement,
+  rotationMessage,
+} from "../../../src/wire/rotation.ts";
 import { seededRandom } from "../../support/clock.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -29,6 +35,10 @@ function forged(fingerprint: Bytes, next: Bytes, keys: { signer?: Bytes; longter
     signature: sign("ML-DSA-44", keys.signer),
     longterm_signature: sign("ML-DSA-65", keys.longterm),
   });
+}
+
+function pairsOf(ring: ServerKeyring): { signer: Bytes; longterm: Bytes } {
+  return { signer: ring.pairOf("ML-DSA-44").secretKey, longterm: ring.pairOf("ML-DSA-65").secretKey };
 }
 
 test("a device follows any number of rotations that are announced, and pins what comes next", () => {
@@ -77,13 +87,40 @@ test("who steals both keys of an identity leads nobody away who has pinned its s
 
 test("announcements that lead in a circle lead nowhere", () => {
   const [keys, evil] = [keyring(), keyring()];
-  const pair = (ring: ServerKeyring) => ({
-    signer: ring.pairOf("ML-DSA-44").secretKey,
-    longterm: ring.pairOf("ML-DSA-65").secretKey,
-  });
   const circle = [
-    forged(keys.fingerprint, evil.identity, pair(keys)),
-    forged(evil.fingerprint, keys.identity, pair(evil)),
+    forged(keys.fingerprint, evil.identity, pairsOf(keys)),
+    forged(evil.fingerprint, keys.identity, pairsOf(evil)),
   ];
   assert.equal(followRotations({ identity: keys.identity, next: null }, circle, keyring().identity), undefined);
+});
+
+test("who verifies a log believes the identities that follow the pinned one, in their order", () => {
+  const keys = keyring();
+  const [pins, key] = [{ identity: keys.identity, next: null }, keys.signaturePublicKey];
+  const line: Bytes[] = [];
+  for (let times = 0; times < 3; times++) {
+    rotate(keys);
+    line.push(keys.identity);
+  }
+  for (const found of [announcedAfter(pins, keys.announcements), announcedAfterKey(key, keys.announcements)]) {
+    assert.deepEqual(found.slice(0, -1), line);
+    assert.deepEqual(identityFingerprint(found.at(-1)!), keys.nextFingerprint);
+  }
+});
+
+test("who verifies a log believes none that strangers announce, none beside the pinned next, none of two", () => {
+  const [keys, evil] = [keyring(), keyring()];
+  const pins = { identity: keys.identity, next: null };
+  const key = keys.signaturePublicKey;
+  const stolen = { signer: keys.pairOf("ML-DSA-44").secretKey, longterm: keys.pairOf("ML-DSA-65").secretKey };
+  const lie = forged(keys.fingerprint, evil.identity, stolen);
+  for (const announcements of [[], evil.announcements, [forged(keys.fingerprint, evil.identity, {})]]) {
+    assert.deepEqual(announcedAfter(pins, announcements), []);
+    assert.deepEqual(announcedAfterKey(key, announcements), []);
+  }
+  assert.deepEqual(announcedAfterKey(key, [lie, ...keys.announcements]), []);
+  const pinned = followRotations(pins, keys.announcements, keys.identity)!;
+  assert.deepEqual(announcedAfter(pinned, [lie, ...evil.announcements]), [pinned.next]);
+  const circle = [lie, forged(evil.fingerprint, keys.identity, pairsOf(evil))];
+  assert.equal(announcedAfter(pins, circle).length, circle.length + 1);
 });

@@ -53,13 +53,17 @@ class TestLog {
   }
 }
 
+/** Of the log after a rotation. */
+const NEXT = signerOf(9);
+
 function witnessOf(context: TestContext) {
   const folder = folderOf(context);
   const signer = loadWitnessKeys(join(folder, "witness.key"), "witness.example/one", seededRandom("witness"));
   const open = () => {
     const store = new WitnessStore(join(folder, "witness.sqlite"));
     context.after(() => store.close());
-    return new Witness({ signer, logs: [new TestLog().signer.keys[1]], store, clock: new FakeClock() });
+    const logs = [new TestLog().signer.keys[1], NEXT.keys[1]];
+    return new Witness({ signer, logs, store, clock: new FakeClock() });
   };
   return { folder, signer, open };
 }
@@ -81,6 +85,16 @@ describe("a witness", () => {
       assert.equal(lines.length, 2);
       for (const [i, line] of lines.entries()) assert.ok(verifyLine(checkpoint, signer.keys[i], line));
     }
+  });
+
+  it("follows a log to its next key, and never back", async (context) => {
+    const witness = witnessOf(context).open();
+    const log = new TestLog();
+    witness.addCheckpoint(await log.body(0, 5));
+    witness.addCheckpoint(await log.body(5, 7, log.note(7, NEXT)));
+    const replaced = await log.body(7, 9);
+    assert.throws(() => witness.addCheckpoint(replaced), coded("witness.signature", /replaced$/));
+    witness.addCheckpoint(await log.body(7, 9, log.note(9, NEXT)));
   });
 
   it("tells what it has seen where the old size is another, and changes nothing", async (context) => {

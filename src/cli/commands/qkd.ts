@@ -1,0 +1,135 @@
+// qflare qkd: keys from quantum key distribution (ETSI GS QKD 014), and two simulated key management entities.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { utf8 } from "../../core/bytes.ts";
+import { systemRandom } from "../../crypto/random.ts";
+import { writeSecretFile } from "../../crypto/secret-file.ts";
+import { Authority, type Certified } from "../../qkd/authority.ts";
+import { QkdClient } from "../../qkd/client.ts";
+import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
+import { readQkdLink } from "../../qkd/link-file.ts";
+import { QuantumLink } from "../../qkd/quantum-link.ts";
+import { SimulatedKme } from "../../qkd/simulated-kme.ts";
+import { createOutput, UsageError } from "../output.ts";
+import { whole } from "../parse.ts";
+import { interrupted } from "../system.ts";
+
+interface SimulateFlags {
+  readonly dir: string;
+  readonly host: string;
+  readonly serverPort: string;
+  readonly devicePort: string;
+  readonly server: string;
+  readonly devices: string;
+  readonly keysPerSecond: string;
+  readonly keyCount: string;
+  readonly json?: boolean;
+}
+
+const KEYS_MAX = 1_000_000;
+
+export function addQkdCommand(program: Command): void {
+  const qkd = program.command("qkd").description("keys from quantum key distribution, by ETSI GS QKD 014");
+  qkd
+    .command("simulate")
+    .description("run two key management entities that share keys, to try QKD without its optics")
+    .option("--dir <folder>", "where certificates and link files go", ".qflare-qkd")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--server-port <n>", "port of the server's side; 0 takes a free one", "8451")
+    .option("--device-port <n>", "port of the devices' side; 0 takes a free one", "8452")
+    .option("--server <name>", "name of the server's SAE", "server")
+    .option("--devices <names>", "names of the devices' SAEs, with commas", "device-1")
+    .option("--keys-per-second <n>", "keys that the link makes", "100")
+    .option("--key-count <n>", "keys that it stores at most", "1000")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare qkd simulate --dir qkd --devices ward-1,ward-2")
+    .action(simulate);
+  qkd
+    .command("status")
+    .description("ask the KME of a link file how many keys it holds")
+    .requiredOption("--link <file>", "link file")
+    .option("--peer <name>", "SAE at the other end; by default the peer of the file")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare qkd status --link qkd/ward-1.json")
+    .action(status);
+}
+
+async function simulate(flags: SimulateFlags): Promise<void> {
+  const output = createOutput(flags.json ?? false);
+  const [serverPort, devicePort] = [
+    whole(flags.serverPort, "--server-port", 0, 65_535),
+    whole(flags.devicePort, "--device-port", 0, 65_535),
+  ];
+  const settings = {
+    keysPerSecond: whole(flags.keysPerSecond, "--keys-per-second", 0, KEYS_MAX),
+    keyCountMax: whole(flags.keyCount, "--key-count", 1, KEYS_MAX),
+  };
+  const devices = flags.devices.split(",");
+  for (const name of [flags.server, ...devices]) requireSae(name);
+  const clock = { nowMs: () => Date.now() };
+  const link = new QuantumLink(settings, clock, systemRandom);
+  const authority = await Authority.create(clock.nowMs(), systemRandom);
+  const certify = async (name: string): Promise<Certified & { authority: string }> => ({
+    ...(await authority.certify(name, flags.host)),
+    authority: authority.certificate,
+  });
+  const sides = [
+    new SimulatedKme({ id: "kme-server", peerId: "kme-devices", link, tls: await certify("kme-server") }),
+    new SimulatedKme({ id: "kme-devices", peerId: "kme-server", link, tls: await certify("kme-devices") }),
+  ] as const;
+  try {
+    const serverUrl = await sides[0].listen(flags.host, serverPort);
+    const deviceUrl = await sides[1].listen(flags.host, devicePort);
+    mkdirSync(flags.dir, { recursive: true, mode: 0o700 });
+    writeFileSync(join(flags.dir, "authority.pem"), authority.certificate);
+    await writeLink(flags.dir, authority, { sae: flags.server, url: serverUrl });
+    for (const sae of devices) await writeLink(flags.dir, authority, { sae, url: deviceUrl, peer: flags.server });
+    output.emit(
+      { event: "simulating", dir: flags.dir, server_url: serverUrl, device_url: deviceUrl, devices },
+      `two KMEs share keys: ${serverUrl} for ${flags.server}, ${deviceUrl} for ${flags.devices}\n` +
+        `  qflare server --qkd require --qkd-link ${join(flags.dir, `${flags.server}.json`)}\n` +
+        `  qflare device run --qkd require --qkd-link ${join(flags.dir, `${devices[0]}.json`)} ...`,
+    );
+    await interrupted();
+  } finally {
+    await Promise.all(sides.map((side) => side.close()));
+  }
+}
+
+function requireSae(name: string): void {
+  if (SAE_PATTERN.test(name) && name.length <= SAE_LENGTH_MAX) return;
+  throw new UsageError(`expected a name of letters, digits, dots and dashes, got ${JSON.stringify(name)}`);
+}
+
+interface Place {
+  readonly sae: string;
+  readonly url: string;
+  readonly peer?: string;
+}
+
+async function writeLink(folder: string, authority: Authority, place: Place): Promise<void> {
+  const { certificate, key } = await authority.certify(place.sae);
+  const file = { ...place, authority: "authority.pem", certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
+  writeFileSync(join(folder, file.certificate), certificate);
+  writeSecretFile(join(folder, file.key), utf8(key));
+  writeFileSync(join(folder, `${place.sae}.json`), `${JSON.stringify(file, null, 2)}\n`);
+}
+
+async function status({ link, peer, json }: { link: string; peer?: string; json?: boolean }): Promise<void> {
+  const file = readQkdLink(link);
+  const slave = peer ?? file.peer;
+  if (slave === undefined) throw new UsageError("--peer: the link file names no peer");
+  const client = new QkdClient(file);
+  try {
+    const found = await client.status(slave);
+    const { stored_key_count: stored, max_key_count: most, source_KME_ID: source, target_KME_ID: target } = found;
+    createOutput(json ?? false).emit(
+      { event: "qkd", ...found },
+      `${source} holds ${stored} of at most ${most} keys with ${target}`,
+    );
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,153 @@
+// The audit log over rotations of the server's identity: one log, one key in force at each size.
+
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { AuditLog } from "../../../src/server/audit.ts";
+import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
+import { logSignerOf, readLogKeys, readServerPublicKeys, writeServerKeys } from "../../../src/server/keys.ts";
+import { Rotation } from "../../../src/server/rotation.ts";
+import { Writer } from "../../../src/server/store/writer.ts";
+import { parseNote } from "../../../src/wire/note.ts";
+import { coded } from "../../support/errors.ts";
+import { signAnew } from "../../support/forger.ts";
+import { TestServer } from "../../support/parts.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const FACT = { type: "token.created", subject: "x", digest: new Uint8Array(32) } as const;
+
+/** A server whose run and keys are on disk, with the keys that sign its log published. */
+async function started(context: TestContext): Promise<TestServer> {
+  const server = await TestServer.start(context);
+  const { db, audit, writer, runId } = server;
+  const unset = { enclave_keys: null, enclave_progress: null, enclave_public_key: null, session_policy: null };
+  const policy = new Uint8Array(1);
+  await db
+    .insertInto("run")
+    .values({ id: 1, run_id: runId, policy, plan: "{}", ...unset })
+    .execute();
+  writeServerKeys(server.folder, server.keys.stored);
+  await writer.write(async (tx) => {
+    await audit.append(tx, FACT);
+    await audit.appendKeys(tx, audit.signer);
+  });
+  return server;
+}
+
+function rotationOf(server: TestServer, audit = server.audit, writer = server.writer): Rotation {
+  const { folder: dataDir, runId, keys, random } = server;
+  return new Rotation({ dataDir, runId, keys, random, audit, writer, sessions: { close: () => undefined } });
+}
+
+async function append({ writer, audit }: Pick<TestServer, "writer" | "audit">): Promise<void> {
+  await writer.write((tx) => audit.append(tx, FACT));
+}
+
+async function problemsUnder(server: TestServer, keys: Bytes[], earlier: readonly string[] = []): Promise<string[]> {
+  const { problems }: AuditSummary = await verifyAudit(server.db, keys, { earlier });
+  return [...problems];
+}
+
+describe("the audit log of a server that rotates", () => {
+  it("goes on under each next key, and verifies under their sequence", async (context) => {
+    const server = await started(context);
+    const notes: string[] = [];
+    for (let times = 0; times < 3; times++) {
+      await append(server);
+      notes.push(server.audit.newest!.note);
+      await rotationOf(server).rotate();
+      notes.push(server.audit.newest!.note);
+    }
+    await append(server);
+    const keys = readServerPublicKeys(server.folder);
+    assert.deepEqual(await problemsUnder(server, keys, notes), []);
+    const { former, inForce, next } = readLogKeys(server.folder, server.runId);
+    assert.deepEqual([former.length, inForce.length, next.length], [3, 2, 2]);
+    const { signatures } = parseNote(server.audit.newest!.note);
+    assert.deepEqual(
+      signatures.map(({ keyId }) => keyId),
+      inForce.map(({ keyId }) => keyId),
+    );
+  });
+
+  it("does not verify under the keys that were replaced alone, nor under those of another server", async (context) => {
+    const server = await started(context);
+    const before = server.keys.signaturePublicKey;
+    await rotationOf(server).rotate();
+    const [problem] = await problemsUnder(server, [before]);
+    assert.match(problem!, /^newest checkpoint: .* is not signed by the pinned key$/);
+    const other = await TestServer.start(context);
+    assert.match((await problemsUnder(server, [other.keys.signaturePublicKey]))[0]!, /^newest checkpoint: /);
+  });
+
+  it("does not verify where a key signs after it was replaced", async (context) => {
+    const server = await started(context);
+    const stolen = server.keys.pairOf("ML-DSA-44");
+    await rotationOf(server).rotate();
+    const keys = readServerPublicKeys(server.folder);
+    await signAnew({ db: server.db, runId: server.runId, keys: { pairOf: () => stolen } });
+    assert.deepEqual(await problemsUnder(server, keys), ["newest checkpoint is signed by a key that was not in force"]);
+  });
+
+  it("does not verify where a key signs before its rotation is in the log", async (context) => {
+    const server = await started(context);
+    const { nextPair } = server.keys;
+    await signAnew({ db: server.db, runId: server.runId, keys: { pairOf: () => nextPair } });
+    const keys = readServerPublicKeys(server.folder);
+    assert.deepEqual(await problemsUnder(server, keys), ["newest checkpoint is signed by a key that was not in force"]);
+  });
+
+  it("ends a rotation that a crash has cut between log and key file", async (context) => {
+    const server = await started(context);
+    const announced = server.keys.nextFingerprint;
+    const cut = new Rotation({
+      dataDir: `${server.folder}/nowhere`,
+      runId: server.runId,
+      keys: server.keys,
+      random: server.random,
+      audit: server.audit,
+      writer: server.writer,
+      sessions: { close: () => undefined },
+    });
+    await assert.rejects(cut.rotate());
+    assert.notDeepEqual(server.keys.fingerprint, announced);
+    const entries = await server.entries();
+    const audit = new AuditLog(server.auditPorts());
+    await audit.load();
+    const writer = new Writer(server.db, audit);
+    await rotationOf(server, audit, writer).finish();
+    assert.deepEqual(server.keys.fingerprint, announced);
+    assert.equal(await server.entries(), entries);
+    await append({ audit, writer });
+    assert.deepEqual(await problemsUnder(server, readServerPublicKeys(server.folder)), []);
+    await rotationOf(server, audit, writer).finish();
+    assert.deepEqual(server.keys.fingerprint, announced);
+  });
+
+  it("does not start on a checkpoint of keys that are neither in force nor announced", async (context) => {
+    const server = await started(context);
+    const other = await TestServer.start(context);
+    const signer = logSignerOf(other.keys.pairOf("ML-DSA-44"), server.runId);
+    const audit = new AuditLog({ ...server.auditPorts(), signer, successor: signer });
+    await assert.rejects(audit.load(), coded("store.corrupt", /another server$/));
+  });
+
+  it("is not served under a replaced key where witnesses are wanted, until they cosign anew", async (context) => {
+    const server = await started(context);
+    const audit = new AuditLog({ ...server.auditPorts(), isWitnessed: true });
+    await audit.load();
+    const writer = new Writer(server.db, audit);
+    const before = audit.newest!;
+    await writer.write((tx) => audit.storeCosigned(tx, before));
+    audit.cosigned(before);
+    assert.equal(audit.served, before);
+    await rotationOf(server, audit, writer).rotate();
+    assert.equal(audit.served, undefined);
+    audit.cosigned(before);
+    assert.equal(audit.served, undefined);
+    const newest = audit.newest!;
+    await writer.write((tx) => audit.storeCosigned(tx, newest));
+    audit.cosigned(newest);
+    assert.equal(audit.served, newest);
+  });
+});
