@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
-import { manifestMessage } from "../../src/wire/update.ts";
 import { epochGraceMs } from "../../src/server/epochs.ts";
+import { manifestMessage } from "../../src/wire/update.ts";
 import { epochsSeen, LongRun } from "../support/long-run.ts";
 import { ROUNDS } from "../support/server.ts";
 
