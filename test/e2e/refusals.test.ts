@@ -31,6 +31,7 @@ const TEXTS: readonly string[] = [
   "rule",
   "model",
   "witness_policy",
+  "qkd_link",
   "enclave",
   "enclave_pin",
 ];
