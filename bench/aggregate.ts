@@ -1,4 +1,4 @@
-// Aggregation: figure, plain loop and numpy in one run.
+// Aggregation: figure, bare copying into the kernel, plain loop and numpy in one run.
 //
 //   node bench/aggregate.ts [share of the full size, 0 to 1] [part of a name]
 
@@ -60,6 +60,17 @@ function meanOfBytes(rows: Float32Array[], length: number): Float32Array {
   return weightedSum(reducer, views, new Float32Array(rows.length).fill(1 / rows.length), length);
 }
 
+/** What every rule pays at least once: rows into the kernel's memory, block by block over the same 128 KiB. */
+function copyAll(rows: Float32Array[], length: number): void {
+  const block = 4096;
+  const [at] = reducer.reserve(4 * 8 * block) as [number];
+  for (let start = 0; start < length; start += block) {
+    for (const [r, row] of rows.entries()) {
+      reducer.f32.set(row.subarray(start, Math.min(length, start + block)), at / 4 + (r % 8) * block);
+    }
+  }
+}
+
 function plainMean(rows: Float32Array[], length: number): Float32Array {
   const out = new Float32Array(length);
   const weight = 1 / rows.length;
@@ -84,15 +95,28 @@ function plainTrimmed(rows: Float32Array[], length: number, f: number): Float32A
   return out;
 }
 
-/** Least and middle time in milliseconds. A slow reference runs on a tenth of the columns and is scaled. */
-function time(run: () => unknown, runs: number): { least: number; middle: number } {
+interface Times {
+  readonly least: number;
+  /** Least time that this thread had a processor: what a quiet machine would come near to. */
+  readonly busy: number;
+}
+
+/** In milliseconds. A slow reference runs on a tenth of the columns and is scaled. */
+function time(run: () => unknown, runs: number): Times {
   run();
-  const times = Array.from({ length: runs }, () => {
-    const start = performance.now();
+  const out = { least: Number.POSITIVE_INFINITY, busy: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < runs; i++) {
+    const [start, busy] = [performance.now(), busyMs()];
     run();
-    return performance.now() - start;
-  }).sort((a, b) => a - b);
-  return { least: times[0], middle: times[times.length >> 1] };
+    out.least = Math.min(out.least, performance.now() - start);
+    out.busy = Math.min(out.busy, busyMs() - busy);
+  }
+  return out;
+}
+
+function busyMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 function numpyMs(expression: string, n: number, length: number): number | undefined {
@@ -119,14 +143,16 @@ function randomRows(n: number, length: number): Float32Array[] {
 
 function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const rows = randomRows(n, length);
-  const { least, middle } = time(() => run(rows, length), RUNS);
+  const own = time(() => run(rows, length), RUNS);
+  const copying = time(() => copyAll(rows, length), RUNS);
   const tenth = Math.ceil(length / 10);
   const few = rows.map((row) => row.subarray(0, tenth));
   const plainMs = plain === undefined ? undefined : (time(() => plain(few, tenth), 2).least * length) / tenth;
   const numpyTime = numpy === undefined ? undefined : numpyMs(numpy, n, length);
-  const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / least).toFixed(1)}x`);
+  const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / own.least).toFixed(1)}x`);
+  const shown = (of: Times) => `least ${of.least.toFixed(1)} ms, processor ${of.busy.toFixed(1)} ms`;
   console.log(
-    `${name}, ${n} x ${length}: least ${least.toFixed(1)} ms, middle ${middle.toFixed(1)} ms, aim ${bar * share} ms, ` +
+    `${name}, ${n} x ${length}: ${shown(own)}, aim ${bar * share} ms; bare copying of the rows: ${shown(copying)}; ` +
       `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
   );
 }

@@ -108,12 +108,10 @@ export function squares(x: usize, length: i32): f64 {
   let d = f64x2.splat(0);
   const end = x + ((<usize>length) << 2);
   while (x < end) {
-    const u = v128.load(x);
-    const v = v128.load(x, 16);
-    a = f64x2.add(a, square(f64x2.promote_low_f32x4(u)));
-    b = f64x2.add(b, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(u, u, 2, 3, 2, 3))));
-    c = f64x2.add(c, square(f64x2.promote_low_f32x4(v)));
-    d = f64x2.add(d, square(f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))));
+    a = f64x2.add(a, square(widened(x)));
+    b = f64x2.add(b, square(widened(x + 8)));
+    c = f64x2.add(c, square(widened(x + 16)));
+    d = f64x2.add(d, square(widened(x + 24)));
     x += 32;
   }
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
@@ -194,6 +192,43 @@ function exchangeFour(a: usize, b: usize): void {
   const y = v128.load(b);
   v128.store(a, f32x4.pmin(x, y));
   v128.store(b, f32x4.pmax(x, y));
+}
+
+/**
+ * out[i] = mean of the kept values of a column nearest to the mean of its rows middle and other; out: float64. In each
+ * row from first to first + kept + steps - 1 lies the column's value of that rank, float32. The kept values stand side
+ * by side from one of the ranks first to first + steps, so of two values kept ranks apart one enters: the upper one
+ * where it is strictly nearer, which is where their sum is less than that of the two in the middle.
+ */
+export function meanAround(
+  out: usize,
+  rows: usize,
+  stride: usize,
+  middle: i32,
+  other: i32,
+  first: i32,
+  steps: i32,
+  kept: i32,
+  length: i32,
+): void {
+  const a = rows + <usize>middle * stride;
+  const b = rows + <usize>other * stride;
+  const always = rows + <usize>(first + steps) * stride;
+  const window = <usize>kept * stride;
+  const k = f64x2.splat(<f64>kept);
+  const start = rows + <usize>first * stride;
+  const end = (<usize>length) << 2;
+  for (let i: usize = 0; i < end; i += 8) {
+    const both = f64x2.add(widened(a + i), widened(b + i));
+    let sum = f64x2.splat(0);
+    for (let p = always + i; p < start + window + i; p += stride) sum = f64x2.add(sum, widened(p));
+    for (let p = start + i; p < always + i; p += stride) {
+      const x = widened(p);
+      const y = widened(p + window);
+      sum = f64x2.add(sum, v128.bitselect(y, x, f64x2.gt(both, f64x2.add(x, y))));
+    }
+    v128.store(out + (i << 1), f64x2.div(sum, k));
+  }
 }
 
 /** rows[r][i] -= rows[reference][i] for every row; the reference itself comes last. */

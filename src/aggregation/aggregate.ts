@@ -6,7 +6,9 @@ import { LIMITS } from "../core/limits.ts";
 import { type Engine, LocalEngine } from "../math/engine.ts";
 import { Reducer } from "../math/reducer.ts";
 import { plainRows } from "../math/rows.ts";
+import { shares } from "./affine.ts";
 import { makeBatch, median, withWeights } from "./batch.ts";
+import { Foresight } from "./foresight.ts";
 import { combineLayers, layersOf, prepareLayers } from "./layers.ts";
 import type { Batch, Combined, Prepared, Reason, Requirement } from "./rule.ts";
 import { type Choice, readChoice, specificationFor } from "./specification.ts";
@@ -87,7 +89,8 @@ export function aggregateOn(
   const specification = withRoot(specificationFor(choice, deltas.length), options.root);
   const weights = weightsOf(deltas.length, options.weights);
   const ledger = new Ledger(deltas.length);
-  let batch = admit(engine, deltas, options, ledger);
+  const foresight = isMeanAlone(specification) ? foresee(engine, weights, options.weightCap) : undefined;
+  let batch = admit(foresight ?? engine, deltas, options, ledger);
   for (const step of specification.before ?? []) {
     const { name, requirement } = preAggregatorOf(step);
     demand(name, requirement(step), batch);
@@ -99,7 +102,8 @@ export function aggregateOn(
   const rule = ruleOf(specification);
   demand(rule.name, rule.requirement(specification), batch);
   const capped = cappedWeights(weights, batch, options.weightCap);
-  const { delta, selected, scores } = combine(engine, batch, capped, specification, options);
+  const { delta, selected, scores } = combine(foresight ?? engine, batch, capped, specification, options);
+  foresight?.forget(delta);
   if (scores !== undefined) ledger.score(rule.name, batch, scores);
   const members = new Set(selected.flatMap((row) => batch.members[row]));
   const { rejected, scores: measured } = ledger.close();
@@ -111,6 +115,16 @@ export function aggregateOn(
     weights: capped,
     specification,
   };
+}
+
+function isMeanAlone({ rule, before = [] }: Specification): boolean {
+  return rule === "mean" && before.length === 0;
+}
+
+/** undefined where some update weighs nothing. */
+function foresee(engine: Engine, weights: readonly number[], cap: number | undefined): Foresight | undefined {
+  const capped = boundedWeights(weights, [...weights.keys()], cap);
+  return capped.every((weight) => weight > 0) ? new Foresight(engine, shares(capped)) : undefined;
 }
 
 function withRoot(specification: Specification, root: Float32Array | undefined): Specification {
@@ -210,13 +224,17 @@ function demand(name: string, { updatesMin, updatesMax, words }: Requirement, ba
 
 /** By index; the bound is taken over the updates that are in, so that one that was rejected cannot raise it. */
 function cappedWeights(weights: readonly number[], batch: Batch, cap: number | undefined): number[] {
-  const indices = batch.members.flat();
-  const bound = cap === undefined ? Number.POSITIVE_INFINITY : cap * median(indices.map((index) => weights[index]));
-  const out = new Array<number>(weights.length).fill(0);
-  for (const index of indices) out[index] = Math.min(weights[index], bound);
+  const out = boundedWeights(weights, batch.members.flat(), cap);
   if (out.every((weight) => weight === 0)) {
     throw new QflareError("aggregation.precondition", "expected a weight above 0 among the updates that are left");
   }
+  return out;
+}
+
+function boundedWeights(weights: readonly number[], indices: readonly number[], cap: number | undefined): number[] {
+  const bound = cap === undefined ? Number.POSITIVE_INFINITY : cap * median(indices.map((index) => weights[index]));
+  const out = new Array<number>(weights.length).fill(0);
+  for (const index of indices) out[index] = Math.min(weights[index], bound);
   return out;
 }
 

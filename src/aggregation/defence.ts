@@ -80,17 +80,17 @@ export function defend(
   return { delta, accepted: selected.length, reports, specification };
 }
 
-function isCount(examples: number): boolean {
+export function isCount(examples: number): boolean {
   return Number.isSafeInteger(examples) && examples >= 1 && examples <= LIMITS.examplesMax;
 }
 
-function requireUpdates(policy: Policy, count: number): void {
+export function requireUpdates(policy: Policy, count: number): void {
   if (count < policy.updates_min) {
     throw new QflareError("aggregation.precondition", `expected at least ${policy.updates_min} updates, got ${count}`);
   }
 }
 
-function refused(reason: Reason): Report {
+export function refused(reason: Reason): Report {
   return { verdict: "rejected", reason, norm: null, cosine: null, score: null, weight: 0 };
 }
 

@@ -9,7 +9,7 @@ export { AggregationPool, type PoolOptions } from "./pool.ts";
 export { assumedLiars, PRESETS, type Preset, type PresetName } from "./presets.ts";
 export type { Description, Reason, Requirement } from "./rule.ts";
 export { type Choice, type PresetChoice, readChoice, readSpecification, specificationFor } from "./specification.ts";
-export { StreamingMean, type StreamingOptions } from "./streaming.ts";
+export { StreamingMean, type StreamingOptions, type Taken } from "./streaming.ts";
 export {
   PRE_AGGREGATORS,
   type PreAggregatorName,

@@ -2,7 +2,7 @@
 // the others and then waits for them, so that rules stay plain synchronous code.
 
 import type { Worker } from "node:worker_threads";
-import { addInto, type Engine, mapPiece, PIECE, pieceCount, sumPiece } from "../math/engine.ts";
+import { addInto, type Engine, type MeasuredSum, mapPiece, PIECE, pieceCount, sumPiece } from "../math/engine.ts";
 import { type MapName, type MapParameters, type SumName, type SumParameters, sumLength } from "../math/operations.ts";
 import type { Reducer } from "../math/reducer.ts";
 import type { Rows, Vector } from "../math/rows.ts";
@@ -70,6 +70,10 @@ export class PoolEngine implements Engine {
     const total = new Float64Array(out.subarray(0, length));
     for (let at = length; at < out.length; at += length) addInto(total, out.subarray(at, at + length));
     return total;
+  }
+
+  measuredSum(rows: Rows, weights: ArrayLike<number>): MeasuredSum {
+    return { squares: this.sum("squaredNorms", rows, {}), sum: this.map("rowsSum", rows, { weights }) };
   }
 
   /** Overwrites the copies that were made for the threads. */

@@ -26,8 +26,8 @@ export const PRESETS = {
   default: {
     summary: "Rejects overlong and opposed updates, then drops those farthest along the main direction of the rest.",
     limits:
-      "Shifts within the honest spread (ALIE, IPM) slow training down. More liars than f among those not rejected. It " +
-      "drops f devices in every round, also where nobody lies.",
+      "Shifts within the honest spread (ALIE, IPM) slow training down. More liars than f among those not rejected. " +
+      "It drops f devices in every round, also where nobody lies.",
     takesLiars: true,
     // Nearest-neighbour mixing and the trimmed mean in place of dnc lost 4 points more to IPM on unlike data, and let
     // backdoors succeed twice as often (docs/robustness.md has the matrix).

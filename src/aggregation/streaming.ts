@@ -14,6 +14,12 @@ export interface StreamingOptions {
 /** Bytes of an update as on the wire, each piece of whole floats. Called twice: both times the same bytes. */
 export type Pieces = () => Iterable<Uint8Array>;
 
+/** norm: null where it was not measured. reason: why the update was not taken, null where it was. */
+export interface Taken {
+  readonly norm: number | null;
+  readonly reason: Reason | null;
+}
+
 /** Keeps one float64 for each value of the model, and no update. */
 export class StreamingMean {
   readonly #sum: Float64Array<ArrayBuffer>;
@@ -30,19 +36,19 @@ export class StreamingMean {
     this.#normMax = normMax;
   }
 
-  /** Why the update was not taken, and nothing has changed; undefined where it was. weight: finite, not negative. */
-  add(pieces: Pieces, weight = 1): Reason | undefined {
+  /** Where there is a reason, nothing has changed. weight: finite, not negative. */
+  add(pieces: Pieces, weight = 1): Taken {
     if (this.#isFinished) throw new TypeError("Cannot add up: the mean is finished");
     if (!(Number.isFinite(weight) && weight >= 0 && Number.isFinite(this.#weight + weight))) {
       throw new QflareError("aggregation.input", `expected a finite weight that is not negative, got ${weight}`);
     }
-    const reason = this.#problemOf(pieces);
-    if (reason !== undefined) return reason;
+    const taken = this.#measure(pieces);
+    if (taken.reason !== null) return taken;
     let at = 0;
     for (const piece of pieces()) at += addScaled(this.#sum, at, floatsFromBytes(piece), weight);
     this.#weight += weight;
     this.#count += 1;
-    return undefined;
+    return taken;
   }
 
   /** Once: the delta takes the place of the sum. Throws aggregation.precondition where the weights add up to 0. */
@@ -57,18 +63,24 @@ export class StreamingMean {
     return { delta, count: this.#count };
   }
 
-  #problemOf(pieces: Pieces): Reason | undefined {
+  /** Overwrites the sum, which is a single update after the first one. Nothing can be done with it then. */
+  wipe(): void {
+    this.#isFinished = true;
+    this.#sum.fill(0);
+  }
+
+  #measure(pieces: Pieces): Taken {
     let length = 0;
     let squares = 0;
     for (const piece of pieces()) {
-      const values = floatsFromBytes(piece);
-      length += values.length;
-      if (length > this.#sum.length) return "update.length";
-      squares += sumOfSquares(values);
+      length += piece.length / 4;
+      if (piece.length % 4 !== 0 || length > this.#sum.length) return { norm: null, reason: "update.length" };
+      squares += sumOfSquares(floatsFromBytes(piece));
     }
-    if (length !== this.#sum.length) return "update.length";
-    if (!Number.isFinite(squares)) return "update.not_finite";
-    return Math.sqrt(squares) > this.#normMax ? "update.norm" : undefined;
+    if (length !== this.#sum.length) return { norm: null, reason: "update.length" };
+    if (!Number.isFinite(squares)) return { norm: null, reason: "update.not_finite" };
+    const norm = Math.sqrt(squares);
+    return { norm, reason: norm > this.#normMax ? "update.norm" : null };
   }
 }
 

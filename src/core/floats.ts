@@ -14,6 +14,10 @@ export function bytesFromFloats(floats: Float32Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(floats.buffer as ArrayBuffer, floats.byteOffset, floats.byteLength);
 }
 
+// Asked once: the answer is of the machine, and asking takes memory, which pieces of an update should not.
+let isLittleEndian: boolean | undefined;
+
 function requireLittleEndian(): void {
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) throw new TypeError("big-endian machines are not supported");
+  isLittleEndian ??= new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+  if (!isLittleEndian) throw new TypeError("big-endian machines are not supported");
 }

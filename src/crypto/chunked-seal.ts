@@ -1,6 +1,7 @@
 // Sealing and opening of blobs that lie in memory whole; seal-stream.ts does it to blobs that come in pieces.
 
 import { wipe } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { openAeadInto, sealAeadInto } from "./aead.ts";
@@ -52,23 +53,53 @@ export function open(secret: Uint8Array, context: Uint8Array, sealed: Uint8Array
   return out;
 }
 
+/**
+ * Chunk after chunk in one buffer, which the next chunk overwrites. Throws seal.broken as openStream does: what came
+ * before is then a true beginning, to be dropped by whoever needs the whole.
+ */
+export function* openPieces(secret: Uint8Array, context: Uint8Array, sealed: Uint8Array): Generator<Uint8Array> {
+  const keys = startOpen(secret, context, sealed);
+  const chunks = keys && chunksOf(keys, sealed.subarray(SEAL_HEADER_BYTES));
+  if (keys === undefined || chunks === undefined) {
+    if (keys !== undefined) wipe(keys.material);
+    throw new QflareError("seal.broken", "expected a header and whole chunks for this key and place");
+  }
+  const place = new Uint8Array(keys.chunkBytes);
+  try {
+    for (let i = 0; i < chunks.length; i++) {
+      if (!openChunk(place, keys, chunks, i)) throw new QflareError("seal.broken", `chunk ${i} does not hold`);
+      yield place.subarray(0, chunks[i]!.length - AEAD_TAG_BYTES);
+    }
+  } finally {
+    wipe(place, keys.material);
+  }
+}
+
 function openChunks(keys: SealKeys, body: Uint8Array): Bytes | undefined {
-  const { chunkBytes } = keys;
-  const stride = chunkBytes + AEAD_TAG_BYTES;
-  const count = Math.max(1, Math.ceil(body.length / stride));
-  // Cut inside its last tag, the chunks before it would hold more than the lengths promise.
-  if (body.length - (count - 1) * stride < AEAD_TAG_BYTES) return undefined;
-  const out = unwritten(body.length - count * AEAD_TAG_BYTES);
-  for (let i = 0; i < count; i++) {
-    const nonce = chunkNonce(keys, i, i === count - 1);
-    const chunk = body.subarray(i * stride, (i + 1) * stride);
-    const isEmpty = chunk.length === AEAD_TAG_BYTES && count > 1;
-    if (isEmpty || !openAeadInto(out.subarray(i * chunkBytes), keys.key, nonce, NOTHING, chunk)) {
+  const chunks = chunksOf(keys, body);
+  if (chunks === undefined) return undefined;
+  const out = unwritten(body.length - chunks.length * AEAD_TAG_BYTES);
+  for (let i = 0; i < chunks.length; i++) {
+    if (!openChunk(out.subarray(i * keys.chunkBytes), keys, chunks, i)) {
       wipe(out);
       return undefined;
     }
   }
   return out;
+}
+
+/** undefined where it is cut inside its last tag: the chunks before it would hold more than the lengths promise. */
+function chunksOf({ chunkBytes }: SealKeys, body: Uint8Array): Uint8Array[] | undefined {
+  const stride = chunkBytes + AEAD_TAG_BYTES;
+  const count = Math.max(1, Math.ceil(body.length / stride));
+  if (body.length - (count - 1) * stride < AEAD_TAG_BYTES) return undefined;
+  return Array.from({ length: count }, (_, i) => body.subarray(i * stride, (i + 1) * stride));
+}
+
+function openChunk(out: Uint8Array, keys: SealKeys, chunks: readonly Uint8Array[], i: number): boolean {
+  const chunk = chunks[i]!;
+  if (chunk.length === AEAD_TAG_BYTES && chunks.length > 1) return false;
+  return openAeadInto(out, keys.key, chunkNonce(keys, i, i === chunks.length - 1), NOTHING, chunk);
 }
 
 /** Not zeros: every byte is written before anyone sees it, and zeros cost a tenth of the encryption. */

@@ -21,7 +21,7 @@ import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { type ModelStatement, modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
+import { receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
 import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
@@ -34,6 +34,7 @@ import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeys
 import { LogWatch } from "./log-watch.ts";
 import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
+import type { ProvenReceipt, Round } from "./round.ts";
 import type { Session } from "./session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -59,26 +60,6 @@ export interface DeviceOptions {
   readonly clock?: Clock;
   readonly random?: Random;
 }
-
-/** One round's work. */
-export interface Round {
-  readonly number: number;
-  /** The global model's parameters, in the order of the model file. */
-  readonly parameters: Float32Array<ArrayBuffer>;
-  /** The model file (safetensors). */
-  readonly model: Bytes;
-  /** JSON text of the training plan. */
-  readonly plan: string;
-  readonly deadlineMs: number;
-  /**
-   * delta: local minus global parameters. Signs, seals to the enclave and submits; repeats until the server has it.
-   * undefined where the round had ended before.
-   */
-  submit(delta: Float32Array, examples: number): Promise<ProvenReceipt | undefined>;
-}
-
-/** encoded: receipt, signature and proof, which hold without the server (see verifyReceipt). */
-export type ProvenReceipt = Receipt & { readonly encoded: Uint8Array };
 
 /** What a submission needs: taken from the enclave that was checked when the round was opened. */
 interface Work {

@@ -1,8 +1,10 @@
 // From the opened updates of a round to new parameters and verdicts.
 
-import { type Defended, defend } from "../aggregation/defence.ts";
+import { defend, type Report } from "../aggregation/defence.ts";
 import { type Policy as Defence, readPolicy } from "../aggregation/policy.ts";
 import { choiceText } from "../aggregation/specification.ts";
+import { StreamingDefence } from "../aggregation/streaming-defence.ts";
+import type { Specification } from "../aggregation/table.ts";
 import { QflareError } from "../core/error.ts";
 import { layersOfModel } from "../wire/model.ts";
 import type { Policy } from "../wire/policy.ts";
@@ -33,20 +35,54 @@ function parseJson(json: string): unknown {
   }
 }
 
+/**
+ * What takes the updates of a round one by one, for the preset that needs no more than their sum.
+ * last: verdicts of the round before, empty where there is none.
+ */
+export function streamingDefence(
+  defence: Defence,
+  parameters: number,
+  last: readonly Verdict[],
+): StreamingDefence | undefined {
+  if (defence.aggregation.rule !== "streaming-mean") return undefined;
+  const accepted = last.filter(({ verdict }) => verdict === "accepted");
+  return new StreamingDefence(
+    defence,
+    parameters,
+    accepted.map(({ examples }) => examples),
+  );
+}
+
 /** Throws aggregation.precondition where fewer updates stand than the policy promises. */
 export function aggregateRound(round: EnclaveRound, defence: Defence): Outcome {
+  const { delta, specification, verdicts } =
+    round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
+  const parameters = new Float32Array(round.base.length);
+  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + delta[i]!;
+  if (!parameters.every(Number.isFinite)) {
+    throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
+  }
+  return { parameters, verdicts, aggregation: choiceText(specification) };
+}
+
+interface Judged extends Pick<Outcome, "verdicts"> {
+  readonly delta: Float32Array;
+  readonly specification: Specification;
+}
+
+function streamed({ updates }: EnclaveRound, streaming: StreamingDefence): Judged {
+  const verdicts = updates.map((update) => verdictOf(update, update.report));
+  return { delta: streaming.finish(), specification: streaming.specification, verdicts };
+}
+
+function defended(round: EnclaveRound, defence: Defence): Judged {
   const kept = round.updates;
   const readable = kept.filter((update) => update.delta !== undefined);
   const updates = readable.map((update) => ({ delta: update.delta!, examples: update.examples }));
   const layers = isLayerwise(defence) ? { layers: layersOfModel(round.head) } : {};
-  const defended = defend(defence, updates, round.base.length, layers);
-  const parameters = new Float32Array(round.base.length);
-  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + defended.delta[i]!;
-  if (!parameters.every(Number.isFinite)) {
-    throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
-  }
-  const aggregation = choiceText(defended.specification);
-  return { parameters, verdicts: verdictsOf(kept, readable, defended), aggregation };
+  const { delta, specification, reports } = defend(defence, updates, round.base.length, layers);
+  const verdicts = kept.map((update) => verdictOf(update, reports[readable.indexOf(update)]));
+  return { delta, specification, verdicts };
 }
 
 function isLayerwise({ aggregation }: Defence): boolean {
@@ -54,14 +90,12 @@ function isLayerwise({ aggregation }: Defence): boolean {
   return [aggregation, ...steps].some((step) => "layerwise" in step && step.layerwise === true);
 }
 
-function verdictsOf(kept: readonly KeptUpdate[], readable: readonly KeptUpdate[], defended: Defended): Verdict[] {
-  return kept.map((update): Verdict => {
-    const common = { device_id: new Uint8Array(update.deviceId), examples: update.examples };
-    const report = defended.reports[readable.indexOf(update)];
-    if (report === undefined) {
-      return { ...common, verdict: "rejected", reason: update.reason ?? null, ...NOT_JUDGED };
-    }
-    const { verdict, reason, weight, norm, cosine, score } = report;
-    return { ...common, verdict, reason, weight, norm, cosine, score };
-  });
+/** report: undefined for an update that did not open. */
+function verdictOf(update: KeptUpdate, report: Report | undefined): Verdict {
+  const common = { device_id: new Uint8Array(update.deviceId), examples: update.examples };
+  if (report === undefined) {
+    return { ...common, verdict: "rejected", reason: update.reason ?? null, ...NOT_JUDGED };
+  }
+  const { verdict, reason, weight, norm, cosine, score } = report;
+  return { ...common, verdict, reason, weight, norm, cosine, score };
 }

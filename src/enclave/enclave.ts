@@ -18,9 +18,9 @@ import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
-import { type Reputation, reportMessage } from "../wire/report.ts";
+import { type Report, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
-import { aggregateRound, readDefence } from "./aggregate.ts";
+import { aggregateRound, readDefence, streamingDefence } from "./aggregate.ts";
 import type { Attester, Signer } from "./attesters/attester.ts";
 import type { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, forgetFormer, rotateKeys, type Vault, wipeKeys } from "./keys.ts";
@@ -228,10 +228,12 @@ export class Enclave {
 
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
     const run = this.#openRun();
-    const { digest, reputations } = this.#checkBase(run, request, file);
+    const { digest, last } = this.#checkBase(run, request, file);
     run.round?.forget();
     const { head, parameters } = splitModel(file);
-    run.round = new EnclaveRound(request.round, { digest, head, parameters, reputations }, request.cohort);
+    const base = { digest, head, parameters, reputations: last?.reputations ?? [] };
+    const streaming = streamingDefence(run.defence, parameters.length, last?.updates ?? []);
+    run.round = new EnclaveRound(request.round, base, request.cohort, streaming);
     const keys = this.#needOnly(run, request.round);
     const happening = { at: request.at, operation: "begin", round: request.round } as const;
     return { keys, ...this.#trace(run, { ...happening, subject: digest, outcome: "done" }) };
@@ -242,7 +244,7 @@ export class Enclave {
     run: Run,
     request: EnclaveRequest<"begin">,
     file: Uint8Array,
-  ): { digest: Uint8Array<ArrayBuffer>; reputations: readonly Reputation[] } {
+  ): { digest: Uint8Array<ArrayBuffer>; last: Report | undefined } {
     const publicKey = run.keys.signature_public_key;
     if (!signature("ML-DSA-44").verify(publicKey, request.statement, request.signature, CONTEXTS.model)) {
       throw new QflareError("model.signature");
@@ -255,7 +257,7 @@ export class Enclave {
     if (run.latest === null || !equal(run.latest.model_digest, digest) || request.round <= run.latest.round) {
       throw new QflareError("enclave.state", "expected the model that was signed last");
     }
-    return { digest, reputations: reputationsOf(request.report, statement) };
+    return { digest, last: lastReport(request.report, statement) };
   }
 
   async update(request: EnclaveRequest<"update">, blob: Uint8Array): Promise<EnclaveAnswer<"update">> {
@@ -383,13 +385,13 @@ function requireUsable(file: Uint8Array, count: number): void {
   }
 }
 
-/** From the report that was signed with the model: a server can neither change it nor keep it back. */
-function reputationsOf(report: Uint8Array | null, statement: ModelStatement): readonly Reputation[] {
+/** The report that was signed with the model: a server can neither change it nor keep it back. */
+function lastReport(report: Uint8Array | null, statement: ModelStatement): Report | undefined {
   const digest = report === null ? NOTHING : sha256(report);
   if (!equal(digest, statement.report_digest)) {
     throw new QflareError("model.signature", "its report is another one than was signed");
   }
-  return report === null ? [] : reportMessage.decode(report).reputations;
+  return report === null ? undefined : reportMessage.decode(report);
 }
 
 function openRound(run: Run): EnclaveRound {

@@ -1,6 +1,8 @@
-// One open round inside the enclave: which devices may take part, and the opened updates. This is the only place
-// where a single update exists in the clear; forget() ends that.
+// One open round inside the enclave: which devices may take part, and the opened updates, or their sum where the rule
+// needs no more. This is the only place where a single update exists in the clear; forget() ends that.
 
+import type { Report } from "../aggregation/defence.ts";
+import type { StreamingDefence } from "../aggregation/streaming-defence.ts";
 import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
@@ -10,7 +12,7 @@ import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import type { Reputation } from "../wire/report.ts";
-import { epochKeyHash, type Manifest, manifestMessage, openUpdate } from "../wire/update.ts";
+import { epochKeyHash, type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
 type Cohort = EnclaveRequest<"begin">["cohort"];
@@ -18,10 +20,21 @@ type Cohort = EnclaveRequest<"begin">["cohort"];
 export interface KeptUpdate {
   readonly deviceId: Uint8Array;
   readonly examples: number;
-  /** undefined for an update that was refused on opening. */
+  /** undefined for an update that was refused on opening, or judged. */
   readonly delta: Float32Array | undefined;
   readonly reason: ErrorCode | undefined;
+  /** Of an update that was judged as it came: it is in the sum, or rejected. */
+  readonly report?: Report;
 }
+
+type Opened = Pick<KeptUpdate, "delta" | "reason" | "report">;
+
+interface OpeningKey {
+  readonly suite: EnclaveKeys["suite"];
+  readonly secretKey: Uint8Array;
+}
+
+const UNREADABLE: Opened = { delta: undefined, reason: "update.unreadable" };
 
 export class EnclaveRound {
   readonly number: number;
@@ -31,6 +44,8 @@ export class EnclaveRound {
   readonly head: Uint8Array;
   /** As the round before left them. */
   readonly reputations: readonly Reputation[];
+  /** Where there is one, it takes the updates as they come, and none is kept. */
+  readonly streaming: StreamingDefence | undefined;
   readonly #cohort: ReadonlyMap<string, Uint8Array>;
   readonly #updates = new Map<string, KeptUpdate>();
 
@@ -44,12 +59,14 @@ export class EnclaveRound {
       reputations: readonly Reputation[];
     },
     cohort: Cohort,
+    streaming?: StreamingDefence,
   ) {
     this.number = number;
     this.baseDigest = base.digest;
     this.base = base.parameters;
     this.head = base.head;
     this.reputations = base.reputations;
+    this.streaming = streaming;
     const members = new Map<string, Uint8Array>();
     for (const member of cohort) {
       if (!equal(deviceId(member.kem_key_hash, member.signature_public_key), member.device_id)) {
@@ -105,24 +122,42 @@ export class EnclaveRound {
     return former_kem_secret_key ?? undefined;
   }
 
-  /** Opens the sealed delta and keeps it, or keeps the reason why it cannot be used. */
+  /** Opens the sealed delta and keeps or adds it, or keeps the reason why it cannot be used. */
   async keep(manifest: Manifest, blob: Uint8Array, keys: EnclaveKeys): Promise<KeptUpdate> {
-    const secretKey = this.#secretKeyFor(manifest, keys)!;
-    const plaintext = await openUpdate(keys.suite, secretKey, manifest, blob);
-    const isWhole = plaintext !== undefined && plaintext.length === 4 * this.base.length;
-    if (!isWhole && plaintext !== undefined) wipe(plaintext);
-    const update: KeptUpdate = {
-      deviceId: manifest.device_id,
-      examples: manifest.examples,
-      delta: isWhole ? floatsFromBytes(plaintext) : undefined,
-      reason: plaintext === undefined ? "update.unreadable" : isWhole ? undefined : "update.length",
-    };
+    const common = { deviceId: manifest.device_id, examples: manifest.examples };
+    const key = { suite: keys.suite, secretKey: this.#secretKeyFor(manifest, keys)! };
+    const opened =
+      this.streaming === undefined
+        ? await this.#whole(key, manifest, blob)
+        : await this.#streamed(this.streaming, key, manifest, blob);
+    const update: KeptUpdate = { ...common, ...opened };
     this.#updates.set(toHex(manifest.device_id), update);
     return update;
   }
 
-  /** Overwrites every opened update. */
+  async #whole({ suite, secretKey }: OpeningKey, manifest: Manifest, blob: Uint8Array): Promise<Opened> {
+    const plaintext = await openUpdate(suite, secretKey, manifest, blob);
+    if (plaintext === undefined) return UNREADABLE;
+    if (plaintext.length === 4 * this.base.length) return { delta: floatsFromBytes(plaintext), reason: undefined };
+    wipe(plaintext);
+    return { delta: undefined, reason: "update.length" };
+  }
+
+  async #streamed(
+    streaming: StreamingDefence,
+    { suite, secretKey }: OpeningKey,
+    manifest: Manifest,
+    blob: Uint8Array,
+  ): Promise<Opened> {
+    const report = await openUpdatePieces(suite, secretKey, manifest, blob, (pieces) =>
+      streaming.add(pieces, manifest.examples),
+    );
+    return report === undefined ? UNREADABLE : { delta: undefined, reason: report.reason ?? undefined, report };
+  }
+
+  /** Overwrites every opened update, and their sum. */
   forget(): void {
+    this.streaming?.wipe();
     for (const update of this.#updates.values()) update.delta?.fill(0);
     this.#updates.clear();
   }

@@ -6,6 +6,7 @@ import { MAPS, SUMS } from "./operations.ts";
 import type { Reducer } from "./reducer.ts";
 import type { Rows, Vector } from "./rows.ts";
 import { cutRows } from "./rows.ts";
+import { weightedSum } from "./vector.ts";
 
 /** Columns of a piece: a multiple of every panel's. */
 export const PIECE = 2 ** 16;
@@ -13,6 +14,13 @@ export const PIECE = 2 ** 16;
 export interface Engine {
   map<N extends MapName>(name: N, rows: Rows, parameters: MapParameters<N>): Vector;
   sum<N extends SumName>(name: N, rows: Rows, parameters: SumParameters<N>): Float64Array;
+  /** The map rowsSum and the sum squaredNorms together. Rows without blends, no weight of 0. */
+  measuredSum(rows: Rows, weights: ArrayLike<number>): MeasuredSum;
+}
+
+export interface MeasuredSum {
+  readonly sum: Vector;
+  readonly squares: Float64Array;
 }
 
 type Mapping = (reducer: Reducer, rows: Rows, parameters: object) => Vector;
@@ -58,6 +66,19 @@ export class LocalEngine implements Engine {
       addInto(out, sumPiece(this.#reducer, name, rows, parameters, piece));
     }
     return out;
+  }
+
+  /** Reads the rows once: memory is slower than both. */
+  measuredSum(rows: Rows, weights: ArrayLike<number>): MeasuredSum {
+    const sum = new Float32Array(rows.length);
+    const squares = new Float64Array(rows.given.length);
+    for (let piece = 0; piece < pieceCount(rows); piece++) {
+      const { given, length } = pieceOf(rows, piece);
+      const part = new Float64Array(given.length); // added up in the order of the sum squaredNorms
+      sum.set(weightedSum(this.#reducer, given, weights, length, part), piece * PIECE);
+      addInto(squares, part);
+    }
+    return { sum, squares };
   }
 }
 

@@ -16,6 +16,17 @@ interface Exports {
   dotOthers(out: number, x: number, factor: number, pivot: number, below: number, above: number, length: number): void;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;
+  meanAround(
+    out: number,
+    rows: number,
+    stride: number,
+    middle: number,
+    other: number,
+    first: number,
+    steps: number,
+    kept: number,
+    length: number,
+  ): void;
   subtractRow(rows: number, count: number, stride: number, reference: number, length: number): void;
   products(out: number, rows: number, count: number, stride: number, length: number): void;
   squaredDistance(x: number, y: number, length: number): number;

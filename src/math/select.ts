@@ -2,7 +2,7 @@
 // works on slices of 64 coordinates, pruned to the ranks that enter the result.
 
 import type { Comparators } from "./network.ts";
-import { selectionNetwork, sortingNetwork } from "./network.ts";
+import { rankNetwork, selectionNetwork } from "./network.ts";
 import { openPanel } from "./panel.ts";
 import type { Reducer } from "./reducer.ts";
 import { type Rows, rowCount, type Vector } from "./rows.ts";
@@ -48,29 +48,17 @@ function rangeMean(reducer: Reducer, rows: Rows, low: number, high: number, scal
  */
 export function meanAroundMedian(reducer: Reducer, rows: Rows, { kept }: { readonly kept: number }): Vector {
   const count = rowCount(rows);
-  const comparators = reducer.network(sortingNetwork, count, 0, count);
+  const [middle, other] = [(count - 1) >> 1, count >> 1];
+  const first = Math.max(0, middle + 1 - kept); // no value of a lower rank is among the nearest
+  const steps = Math.min(middle, count - kept) - first;
+  const comparators = reducer.network(rankNetwork, count, first, Math.max(first + steps + kept, other + 1));
   const out = new Float32Array(rows.length);
-  const visit = (panel: number, _areas: readonly number[], start: number, width: number): void => {
-    for (let i = 0; i < width; i++) {
-      out[start + i] = windowMean(reducer.f32, panel / 4 + i, STRIDE / 4, count, kept);
-    }
+  const visit = (panel: number, [mean]: readonly number[], start: number, width: number): void => {
+    reducer.run.meanAround(mean, panel, STRIDE, middle, other, first, steps, kept, padded(width));
+    unload(reducer, mean, panel, out, start, width);
   };
-  eachPanel(reducer, { rows, comparators, areas: [], visit });
+  eachPanel(reducer, { rows, comparators, areas: [8 * PANEL], visit });
   return out;
-}
-
-/** Mean of the kept values nearest to the median of a sorted column. */
-function windowMean(sorted: Float32Array, at: number, stride: number, count: number, kept: number): number {
-  const middle = (sorted[at + ((count - 1) >> 1) * stride] + sorted[at + (count >> 1) * stride]) / 2;
-  let low = 0;
-  let high = count - 1;
-  while (high - low >= kept) {
-    if (middle - sorted[at + low * stride] > sorted[at + high * stride] - middle) low++;
-    else high--;
-  }
-  let sum = 0;
-  for (let r = low; r <= high; r++) sum += sorted[at + r * stride];
-  return sum / kept;
 }
 
 export interface Walk {

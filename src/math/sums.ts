@@ -7,9 +7,16 @@ import { dot, padded, squaredNorm, weightedSum } from "./vector.ts";
 
 const COLUMNS = 1024;
 
-/** Sum of weights[r] * rows[r]. */
+/** Sum of weights[r] * rows[r]. Rows are finite, so those of weight 0 are not read: most, where a rule picks a few. */
 export function rowsSum(reducer: Reducer, rows: Rows, { weights }: { readonly weights: ArrayLike<number> }): Vector {
-  return weightedSum(reducer, rows.given, weightsOfGiven(rows, weights), rows.length);
+  const ofGiven = weightsOfGiven(rows, weights);
+  const read = rows.given.filter((_, r) => ofGiven[r] !== 0);
+  return weightedSum(
+    reducer,
+    read,
+    ofGiven.filter((weight) => weight !== 0),
+    rows.length,
+  );
 }
 
 /** Of each row. Not finite exactly where a value is not: no float32 is large enough to overflow the sum. */

@@ -49,15 +49,19 @@ export function cosine(product: number, normX: number, normY: number): number {
   return Math.max(-1, Math.min(1, product / normX / normY));
 }
 
-/** Sum of weights[r] * rows[r], a new vector of length values. Weights are rounded to float32. */
+/**
+ * Sum of weights[r] * rows[r], a new vector of length values. Weights are rounded to float32. Where squares is given,
+ * the sum of squares of each row is added to its place: what squaredNorm gives, without reading the rows again.
+ */
 export function weightedSum(
   reducer: Reducer,
   rows: readonly Float32Array[],
   weights: ArrayLike<number>,
   length: number,
+  squares?: Float64Array,
 ): Float32Array<ArrayBuffer> {
   const groups = Math.ceil(rows.length / 8);
-  const stride = 4 * BLOCK;
+  const stride = 4 * BLOCK + 64; // rows a power of two apart would share one cache set
   const [pw, sum, block] = reducer.reserve(32 * groups, 8 * BLOCK, 8 * stride) as [number, number, number];
   reducer.f32.fill(0, pw / 4, pw / 4 + 8 * groups);
   reducer.f32.set(weights, pw / 4);
@@ -68,6 +72,8 @@ export function weightedSum(
     for (let r = 0; r < rows.length; r += 8) {
       for (let k = 0; k < 8; k++) loadOrClear(reducer, block + k * stride, rows[r + k], start, width);
       reducer.run.weightedSum(sum, block, stride, pw + 4 * r, 1, padded(width));
+      const measured = squares === undefined ? 0 : Math.min(8, rows.length - r);
+      for (let k = 0; k < measured; k++) squares![r + k] += reducer.run.squares(block + k * stride, padded(width));
     }
     unload(reducer, sum, block, out, start, width);
   }

@@ -108,11 +108,6 @@ export class ServerKeyring implements ServerKeys {
     return { pairs, identity, fingerprint: identityFingerprint(identity) };
   }
 
-  /** As the key file holds it. */
-  get stored(): StoredServerKeys {
-    return this.#stored;
-  }
-
   pairOf(scheme: SignatureName): KeyPair {
     return scheme === "ML-DSA-65" ? this.#current.pairs["ML-DSA-65"] : this.#current.pairs["ML-DSA-44"];
   }

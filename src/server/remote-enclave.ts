@@ -29,6 +29,12 @@ export function readAddress(text: string): RemoteAddress {
   return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
 }
 
+export interface RemoteEnclave {
+  readonly address: RemoteAddress;
+  /** SHA-256 of its certificate, hexadecimal. */
+  readonly pin: string;
+}
+
 export class RemoteHost implements EnclaveHost {
   readonly isRemote = true;
   readonly tee: Tee | undefined;
@@ -39,8 +45,8 @@ export class RemoteHost implements EnclaveHost {
   /** Before the next try; grows with each that fails. */
   #waitMs = 0;
 
-  /** pin: SHA-256 of the enclave's certificate, hexadecimal. tee: hardware that it must be on. */
-  constructor(address: RemoteAddress, pin: string, identity: LinkIdentity, tee?: Tee) {
+  /** tee: hardware that it must be on. */
+  constructor({ address, pin }: RemoteEnclave, identity: LinkIdentity, tee: Tee | undefined) {
     this.tee = tee;
     this.#address = address;
     this.#pin = readPin(pin);

@@ -38,7 +38,7 @@ import { Limiter, type RateLimits } from "./limiter.ts";
 import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
 import { Registry } from "./registry.ts";
-import { type RemoteAddress, RemoteHost } from "./remote-enclave.ts";
+import { type RemoteEnclave, RemoteHost } from "./remote-enclave.ts";
 import { Rotation } from "./rotation.ts";
 import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
@@ -95,12 +95,6 @@ export interface ServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-}
-
-export interface RemoteEnclave {
-  readonly address: RemoteAddress;
-  /** SHA-256 of its certificate, hexadecimal. */
-  readonly pin: string;
 }
 
 export interface RunningServer {
@@ -171,7 +165,7 @@ type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
 async function assemble(options: ServerOptions, isolation: HostIsolation) {
-  const { dataDir, clock, random, log, isolationRequired = "none" } = options;
+  const { dataDir, clock, random, log, isolationRequired = "none", lostEnclave = "stop" } = options;
   const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
   const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);
@@ -196,7 +190,6 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const evidenceMs = timeMs + graceMs;
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
-  const { lostEnclave = "stop" } = options;
   const own = ownEvidence(options);
   const run = { policy: policyBytes, ledger, models, lostEnclave, own };
   const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
@@ -224,10 +217,9 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
 }
 
 async function enclaveHost(options: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
-  const { enclave, dataDir, tee = "auto" } = options;
+  const { enclave, dataDir, tee } = options;
   if (enclave === undefined) return localHost(join(dataDir, "enclave"), isolation, teeOf(options));
-  const required = tee === "auto" ? undefined : tee;
-  return new RemoteHost(enclave.address, enclave.pin, await loadLinkIdentity(dataDir), required);
+  return new RemoteHost(enclave, await loadLinkIdentity(dataDir), tee === "auto" ? undefined : tee);
 }
 
 /** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */

@@ -11,7 +11,7 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
-import { open, seal } from "../crypto/chunked-seal.ts";
+import { open, openPieces, seal } from "../crypto/chunked-seal.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { sealedLength } from "../crypto/seal-format.ts";
@@ -85,13 +85,45 @@ export async function openUpdate(
   place: UpdatePlace,
   blob: Uint8Array,
 ): Promise<Bytes | undefined> {
+  return withSecret(suite, enclaveSecretKey, blob, (secret, sealed) => open(secret, updateContext(place), sealed));
+}
+
+/**
+ * What use makes of the opened pieces, which it may go through more than once while it runs and which are overwritten
+ * behind it. undefined, as from openUpdate, also where that shows at a later piece.
+ */
+export async function openUpdatePieces<T>(
+  suite: SuiteName,
+  enclaveSecretKey: Uint8Array,
+  place: UpdatePlace,
+  blob: Uint8Array,
+  use: (pieces: () => Iterable<Uint8Array>) => T,
+): Promise<T | undefined> {
+  try {
+    return await withSecret(suite, enclaveSecretKey, blob, (secret, sealed) =>
+      use(() => openPieces(secret, updateContext(place), sealed)),
+    );
+  } catch (error) {
+    if (error instanceof QflareError && error.code === "seal.broken") return undefined;
+    throw error;
+  }
+}
+
+async function withSecret<T>(
+  suite: SuiteName,
+  enclaveSecretKey: Uint8Array,
+  blob: Uint8Array,
+  use: (secret: Uint8Array, sealed: Uint8Array) => T,
+): Promise<T | undefined> {
   const kem = exchangeKem(SUITES[suite].update);
   if (blob.length < kem.sizes.ciphertext) return undefined;
-  const sharedSecret = await decapsulate(kem, enclaveSecretKey, blob.subarray(0, kem.sizes.ciphertext));
-  if (sharedSecret === undefined) return undefined;
-  const delta = open(sharedSecret, updateContext(place), blob.subarray(kem.sizes.ciphertext));
-  wipe(sharedSecret);
-  return delta;
+  const secret = await decapsulate(kem, enclaveSecretKey, blob.subarray(0, kem.sizes.ciphertext));
+  if (secret === undefined) return undefined;
+  try {
+    return use(secret, blob.subarray(kem.sizes.ciphertext));
+  } finally {
+    wipe(secret);
+  }
 }
 
 /** undefined for an X25519 part of small order, which no sealing gives: a blob that does not open, like any other. */

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { remoteLog } from "../../src/cli/log-source.ts";
-import type { Device, Round } from "../../src/device/device.ts";
+import type { Device } from "../../src/device/device.ts";
+import type { Round } from "../../src/device/round.ts";
 import { runCli, temporaryFolder } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
 import { rewriteFolder } from "../support/forger.ts";
@@ -43,12 +44,12 @@ async function remoteCheckpoint(run: TestRun): Promise<string | undefined> {
   }
 }
 
-/** A witness process that knows the run's log; its policy goes where the server and devices read it. */
+/** A witness process that knows the run's log and its next key; its policy goes where server and devices read it. */
 async function startWitness(run: TestRun, policyPath: string): Promise<void> {
-  const { stdout } = await runCli(["audit", "keys", "--data-dir", run.dataDir]);
-  const [, logKey] = stdout.trim().split("\n");
+  const { stdout } = await runCli(["audit", "keys", "--type", "ml-dsa-44", "--data-dir", run.dataDir]);
+  const logKeys = stdout.trim().split("\n");
   const folder = ["--data-dir", join(run.folder, "witness"), "--name", "witness.example/one"];
-  const witness = run.start(["witness", "--json", ...folder, "--port", "0", "--log", logKey]);
+  const witness = run.start(["witness", "--json", ...folder, "--port", "0", "--log", ...logKeys]);
   const { url, vkeys } = await witness.event("listening");
   writeFileSync(policyPath, `witness one ${(vkeys as string[])[1]} ${url as string}\nquorum one\n`);
 }
@@ -61,6 +62,35 @@ async function cosigned(run: TestRun): Promise<string> {
     await sleep(50);
   }
 }
+
+describe("a server that rotates its identity", () => {
+  it("keeps its witnesses and devices, and its log verifies from the first key on", async (t: TestContext) => {
+    const policyPath = join(temporaryFolder(), "policy");
+    writeFileSync(policyPath, "quorum none\n");
+    const run = await TestRun.open(t, ...FLAGS, "--witness-policy", policyPath);
+    const { stdout } = await runCli(["audit", "keys", "--type", "ml-dsa-44", "--data-dir", run.dataDir]);
+    const [first] = stdout.split("\n");
+    await startWitness(run, policyPath);
+    await run.restartServer();
+    const policy = { witnessPolicy: readFileSync(policyPath, "utf8") };
+    const ignore = (): void => undefined;
+    const devices = [await run.heldDevice("a", ignore, policy), await run.heldDevice("b", ignore, policy)];
+    const rounds = new Rounds(devices);
+    await rounds.play();
+    await (await run.admin()).call("server.rotate");
+    await rounds.play();
+    await cosigned(run);
+    const url = ["--url", `https://127.0.0.1:${run.port}`, "--witness-policy", policyPath];
+    const kept = ["--from", `${run.keystoreOf("a")}.log`];
+    for (const pinned of [
+      ["--key", first],
+      ["--keystore", run.keystoreOf("b")],
+    ]) {
+      const verified = await runCli(["audit", "verify", ...url, ...pinned, ...kept]);
+      assert.equal(verified.code, 0, verified.stderr);
+    }
+  });
+});
 
 describe("a server that rewrites its log and signs it anew", () => {
   it("is refused by the devices that have seen the old one", async (t: TestContext) => {

@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
+import { epochGraceMs } from "../../src/server/epochs.ts";
 import { manifestMessage } from "../../src/wire/update.ts";
 import { epochsSeen, LongRun } from "../support/long-run.ts";
 import { ROUNDS } from "../support/server.ts";
 
 const DAY_MS = 24 * 3_600_000;
+/** Within what a server allows. */
+const SKEW_MS = 200_000;
 
 describe("the enclave gets a new key", { concurrency: 2 }, () => {
   test("after so many rounds, and the devices go on under each", async (t) => {
@@ -43,21 +46,20 @@ describe("the enclave gets a new key", { concurrency: 2 }, () => {
 
   test("in the middle of a round that its evidence does not outlast, and updates under both keys count", async (t) => {
     const run = await LongRun.open(t, { epochs: { rounds: 1000, timeMs: DAY_MS } });
-    const behind = { nowMs: () => Date.now() };
-    const [early, late] = await run.devices("early", "late");
-    const steady = await run.device("steady", behind);
-    const [first, second, third] = await Promise.all([early, late, steady].map((member) => member!.held.next()));
+    const [early, steady] = await run.devices("early", "steady");
+    const ahead = await run.device("ahead", { nowMs: () => run.clock.nowMs() + SKEW_MS });
+    const [first, second, third] = await Promise.all([early!, steady!, ahead].map(({ held }) => held.next()));
     await early!.held.submit(first!);
     await run.stop();
-    run.clock.move(2 * DAY_MS);
+    // To where the evidence is over for the one whose clock is ahead.
+    run.clock.move(DAY_MS + epochGraceMs(ROUNDS.deadlineMs) - SKEW_MS / 2);
     await run.start();
-    // Sees by its own clock that what it had checked is over, and seals to the new key what it has trained.
-    await late!.held.submit(second!);
-    assert.deepEqual(epochsSeen(late!), [1, 2]);
-    run.clock.move(-2 * DAY_MS);
+    // Sees that what it had checked is over, and seals to the new key what it has trained.
+    await ahead.held.submit(third!);
+    assert.deepEqual(epochsSeen(ahead), [1, 2]);
     // Still has the key before, which this round was open under.
-    await steady.held.submit(third!);
-    assert.deepEqual(epochsSeen(steady), [1]);
+    await steady!.held.submit(second!);
+    assert.deepEqual(epochsSeen(steady!), [1]);
     await run.server.finished;
     await run.stop();
     assert.deepEqual(await run.epochs(), ["enclave epoch 1", "enclave epoch 2"]);

@@ -1,6 +1,7 @@
 // A device in the test's own process, which submits only when the test says so.
 
-import type { Device, Round } from "../../src/device/device.ts";
+import type { Device } from "../../src/device/device.ts";
+import type { Round } from "../../src/device/round.ts";
 import type { Receipt } from "../../src/wire/receipt.ts";
 import type { Submitted } from "./outcome.ts";
 

@@ -10,7 +10,7 @@ import { SUITES, type SuiteName } from "../../src/crypto/suite.ts";
 import { namedKeys } from "../../src/device/enroll.ts";
 import type { Keystore } from "../../src/device/keystore.ts";
 import { AuditLog, type AuditPorts } from "../../src/server/audit.ts";
-import { freshServerKeys, logSignerOf, ServerKeyring } from "../../src/server/keys.ts";
+import { freshServerKeys, logSignerOf, ServerKeyring, type StoredServerKeys } from "../../src/server/keys.ts";
 import { Ledger } from "../../src/server/ledger.ts";
 import { Registry } from "../../src/server/registry.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
@@ -29,10 +29,6 @@ export const URL_OF_TESTS = "https://localhost:8443";
 export const HOUR_MS = 3_600_000;
 
 const random = seededRandom("server");
-
-function keysOf(): ServerKeyring {
-  return new ServerKeyring(freshServerKeys(random, null), { certificate: "", key: "" }, null);
-}
 
 export type DeviceKeys = Pick<
   Keystore,
@@ -77,7 +73,9 @@ export class TestServer {
   readonly db: Kysely<Tables>;
   readonly clock = new FakeClock();
   readonly random = random;
-  readonly keys: ServerKeyring = keysOf();
+  /** What its key file would hold at its first start. */
+  readonly storedKeys: StoredServerKeys = freshServerKeys(random, null);
+  readonly keys: ServerKeyring = new ServerKeyring(this.storedKeys, { certificate: "", key: "" }, null);
   readonly runId: Bytes = random.bytes(32);
   readonly writer: Writer;
   readonly audit: AuditLog;

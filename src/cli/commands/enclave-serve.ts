@@ -49,6 +49,7 @@ export function addServeCommands(enclave: Command): void {
     .description("print the pin of this side's certificate, which is made at the first start")
     .option("--data-dir <folder>", "of the server or of the enclave", ".qflare")
     .option("--json", "one JSON object a line")
+    .addHelpText("after", "\nExample:\n  qflare enclave pin --data-dir /var/lib/qflare")
     .action(async (flags: Pick<ServeFlags, "dataDir" | "json">) => {
       process.umask(0o077);
       const { pin } = await loadLinkIdentity(flags.dataDir);

@@ -1,8 +1,8 @@
 // POST /api/submit_model: one sealed update. The body is u32 record length | record | sealed blob; the blob is
 // streamed to its place and never held whole.
 //
-// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence, digest,
-// then the one transaction. Until that is committed nothing has happened; after it nothing can be lost.
+// Order: session, window, signature, lengths and limits, run, duplicate, recipient, round, base model, sequence,
+// digest, then the one transaction. Until that is committed nothing has happened; after it nothing can be lost.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equal, readU32be, utf8 } from "../../core/bytes.ts";

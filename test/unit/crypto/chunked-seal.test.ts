@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { concat, u32be, utf8 } from "../../../src/core/bytes.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
-import { open, seal } from "../../../src/crypto/chunked-seal.ts";
+import { open, openPieces, seal } from "../../../src/crypto/chunked-seal.ts";
 import { sealedLength } from "../../../src/crypto/seal-format.ts";
 import { seededRandom } from "../../support/clock.ts";
+import { coded } from "../../support/errors.ts";
 import { hex } from "./hex.ts";
 import { sealTwin } from "./seal-twin.ts";
 
@@ -20,8 +21,14 @@ function data(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
 }
 
+/** All that comes piece by piece, copied before the next one overwrites it. */
+function pieces(blob: Uint8Array): Uint8Array {
+  return concat(...Array.from(openPieces(secret, context, blob), (piece) => piece.slice()));
+}
+
 function refused(blob: Uint8Array, what: string): void {
   assert.equal(open(secret, context, blob), undefined, what);
+  assert.throws(() => pieces(blob), coded("seal.broken"), what);
 }
 
 const LENGTHS = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 7 * CHUNK + 5];
@@ -32,6 +39,7 @@ describe("a sealed blob", () => {
       const blob = sealed(length);
       assert.equal(blob.length, sealedLength(length, CHUNK));
       assert.equal(hex(open(secret, context, blob)!), hex(data(length)));
+      assert.equal(hex(pieces(blob)), hex(data(length)));
     });
 
     it(`of ${length} bytes is what the description says, byte for byte`, () => {

@@ -166,6 +166,20 @@ describe("reductions", () => {
     assert.deepEqual([...engine.sum("signCounts", all(rows), {})], counts);
   });
 
+  it("measure rows while they add them up, with the bits of both alone", () => {
+    for (const [count, length] of [
+      [1, 1],
+      [8, 4097],
+      [13, PIECE + 5000],
+    ]) {
+      const rows = all(gaussianRows(count, count, length));
+      const weights = rows.given.map((_, r) => 1 / (r + 2));
+      const { sum, squares } = engine.measuredSum(rows, weights);
+      assert.deepEqual(sum, engine.map("rowsSum", rows, { weights }));
+      assert.deepEqual(squares, engine.sum("squaredNorms", rows, {}));
+    }
+  });
+
   it("join pieces of columns without a seam", () => {
     const rows = gaussianRows(5, 4, PIECE + 100);
     assertClose(median(rows), referenceMedian(rows), 1e-6);

@@ -26,7 +26,7 @@ async function started(context: TestContext): Promise<TestServer> {
     .insertInto("run")
     .values({ id: 1, run_id: runId, policy, plan: "{}", ...unset })
     .execute();
-  writeServerKeys(server.folder, server.keys.stored);
+  writeServerKeys(server.folder, server.storedKeys);
   await writer.write(async (tx) => {
     await audit.append(tx, FACT);
     await audit.appendKeys(tx, audit.signer);
