@@ -45,7 +45,7 @@ describe("a remote enclave", { concurrency: 2 }, () => {
     const [a, b] = await run.devices("a", "b");
     const [first, second] = await Promise.all([a!.held.next(), b!.held.next()]);
     await a!.held.submit(first!);
-    assert.deepEqual((await operations(run)).slice(0, 3), ["open", "attest", "genesis"]);
+    assert.match((await operations(run)).join(" "), /^open (?:attest )+genesis /);
     await run.stop();
     await run.start({ enclave: { address: { host: "127.0.0.1", port: proxy.port }, pin: remote.pin } });
     await b!.held.submit(second!);
