@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createWalletClient, custom } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { evmAnchor } from "../../../src/anchor/evm.ts";
-import { judgeAnchored } from "../../../src/anchor/port.ts";
-import { toHex } from "../../../src/core/bytes.ts";
-import { sha256 } from "../../../src/crypto/hash.ts";
-import { compileAnchor, TestChain } from "../../support/chain.ts";
-import { coded } from "../../support/errors.ts";
+import { evmAnchor } from "../../src/anchor/evm.ts";
+import { judgeAnchored } from "../../src/anchor/port.ts";
+import { toHex } from "../../src/core/bytes.ts";
+import { sha256 } from "../../src/crypto/hash.ts";
+import { compileAnchor, TestChain } from "../support/chain.ts";
+import { coded } from "../support/errors.ts";
 
 const SECRET = new Uint8Array(32).fill(3);
 const OTHER_SECRET = new Uint8Array(32).fill(4);
