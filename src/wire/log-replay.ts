@@ -149,6 +149,9 @@ class Replay {
     if (epoch === undefined) return;
     check(Number(epoch) === this.#epoch + 1, `epoch ${epoch} of the enclave follows epoch ${this.#epoch}`);
     check(this.#rotated === undefined || equal(this.#rotated, digest), "the enclave has another key than the log says");
+    const named = this.#enclaves.get(Number(epoch));
+    const isNamed = named !== undefined && equal(enclaveIdentityMessage.decode(named).kem_key_hash, digest);
+    check(isNamed, `the key of epoch ${epoch} is not that of the enclave that the log names`);
     this.#epoch = Number(epoch);
     this.#rotated = undefined;
   }

@@ -256,6 +256,11 @@ describe("a device that wants evidence of hardware", () => {
         const { problems } = replayRun(entries, toHex(gateway.run.runId));
         assert.deepEqual(problems, ["entry 1: a second enclave of epoch 1 was started"]);
         assert.deepEqual(replayRun([entries[0], entries[0]], toHex(gateway.run.runId)).problems, []);
+        const published = { type: "key.published", subject: "enclave epoch 1", digest: new Uint8Array(32) } as const;
+        const foreign = replayRun([entries[0], { ...entries[0], ...published }], toHex(gateway.run.runId));
+        assert.deepEqual(foreign.problems, [
+          "entry 1: the key of epoch 1 is not that of the enclave that the log names",
+        ]);
       } finally {
         await own.close();
       }
