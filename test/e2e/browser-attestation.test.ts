@@ -1,13 +1,12 @@
 // Evidence in a real browser: the same verdicts as on Node, by WebCrypto alone.
 
 import assert from "node:assert/strict";
-import type { Server } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Evidence, Verdict } from "../../src/attestation/evidence.ts";
 import { verifyEvidence } from "../../src/attestation/verify.ts";
-import { type Browser, browserMissing, type Page, serveSources, startBrowser } from "../support/browser.ts";
+import { browserMissing, type Page, SourcesPage } from "../support/browser.ts";
 import { flips } from "../support/tee/flips.ts";
 import { expectedOf, nitroSample, quoteSample, type Sample, sevSnpSample } from "../support/tee/samples.ts";
 
@@ -63,21 +62,16 @@ describe("web evidence verification", () => {
 const missing = await browserMissing();
 
 describe("evidence in a browser", missing === undefined ? {} : { skip: missing }, () => {
-  let browser: Browser;
-  let server: Server;
+  let opened: SourcesPage;
   let page: Page;
 
   before(async () => {
-    const served = await serveSources();
-    server = served.server;
-    browser = await startBrowser();
-    page = await browser.newPage();
-    await page.goto(served.url);
+    opened = await SourcesPage.open();
+    page = opened.page;
   });
 
   after(async () => {
-    await browser.close();
-    server.close();
+    await opened?.close();
   });
 
   it("gives the verdicts of Node, on genuine samples and on altered ones", async () => {

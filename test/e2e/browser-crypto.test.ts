@@ -1,11 +1,10 @@
 // FrodoKEM in a real browser: the known answers, by kernels and WebCrypto alone.
 
 import assert from "node:assert/strict";
-import type { Server } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { FRODO, frodoSizes } from "../../src/crypto/frodo-parameters.ts";
 import type { FrodoName } from "../../src/crypto/kem.ts";
-import { type Browser, browserMissing, type Page, serveSources, startBrowser } from "../support/browser.ts";
+import { browserMissing, type Page, SourcesPage } from "../support/browser.ts";
 import { type FrodoVector, readFrodoVectors, VECTORS_MIN } from "../support/frodokem-vectors.ts";
 import { ctrDrbg } from "../vectors/ctr-drbg.ts";
 
@@ -66,23 +65,16 @@ async function exchange(name: FrodoName): Promise<{ secrets: string[]; publicKey
 }
 
 describe("FrodoKEM in a browser", missing === undefined ? {} : { skip: missing }, () => {
-  let browser: Browser;
-  let server: Server;
+  let opened: SourcesPage;
   let page: Page;
-  const errors: Error[] = [];
 
   before(async () => {
-    const served = await serveSources();
-    server = served.server;
-    browser = await startBrowser();
-    page = await browser.newPage();
-    page.on("pageerror", (error) => errors.push(error));
-    await page.goto(served.url);
+    opened = await SourcesPage.open();
+    page = opened.page;
   });
 
   after(async () => {
-    await browser?.close();
-    server?.close();
+    await opened?.close();
   });
 
   for (const { algorithm, vectors } of readFrodoVectors()) {
@@ -101,7 +93,7 @@ describe("FrodoKEM in a browser", missing === undefined ? {} : { skip: missing }
         assert.notEqual(rejected, expected.ss, `vector ${count}`);
       }
       assert.equal(answers.length, vectors.length);
-      assert.deepEqual(errors, []);
+      assert.deepEqual(opened.errors, []);
     });
   }
 

@@ -1,7 +1,6 @@
 // The public cryptography in a real browser against the same in Node, across the two.
 
 import assert from "node:assert/strict";
-import type { Server } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import { open, seal } from "../../src/crypto/chunked-seal.ts";
@@ -11,7 +10,7 @@ import { blobDigest } from "../../src/crypto/merkle.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { type SignatureName, signature } from "../../src/crypto/signature.ts";
 import { exchangeKem } from "../../src/crypto/suite.ts";
-import { type Browser, browserMissing, type Page, serveSources, startBrowser } from "../support/browser.ts";
+import { browserMissing, type Page, SourcesPage } from "../support/browser.ts";
 import { hex } from "../unit/crypto/hex.ts";
 
 const missing = await browserMissing();
@@ -95,24 +94,17 @@ async function sealThere(job: { secret: Numbers; sealed: Numbers }): Promise<{
 }
 
 describe("the cryptography in a browser and in Node", missing === undefined ? {} : { skip: missing }, () => {
-  let browser: Browser;
-  let server: Server;
+  let opened: SourcesPage;
   let page: Page;
-  const errors: Error[] = [];
 
   before(async () => {
-    const served = await serveSources();
-    server = served.server;
-    browser = await startBrowser();
-    page = await browser.newPage();
-    page.on("pageerror", (error) => errors.push(error));
-    await page.goto(served.url);
+    opened = await SourcesPage.open();
+    page = opened.page;
   });
 
   after(async () => {
-    await browser?.close();
-    server?.close();
-    assert.deepEqual(errors, []);
+    await opened?.close();
+    assert.deepEqual(opened.errors, []);
   });
 
   for (const name of ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] as const) {

@@ -81,7 +81,7 @@ export function browserReplacements(): ReadonlyMap<string, string> {
 }
 
 /** Serves an empty page at / and src/ below /src/. Listens on a free port of the loopback address. */
-export async function serveSources(): Promise<{ server: Server; url: string }> {
+async function serveSources(): Promise<{ server: Server; url: string }> {
   const server = createServer((request, response) =>
     serve(new URL(request.url!, "http://loopback").pathname, response),
   );
@@ -101,5 +101,33 @@ function serve(asked: string, response: ServerResponse): void {
     response.writeHead(200, { "content-type": "text/javascript" }).end(script);
   } else {
     response.writeHead(404).end();
+  }
+}
+
+/** A page that can import the sources, and what went wrong in it. */
+export class SourcesPage {
+  readonly page: Page;
+  readonly errors: Error[] = [];
+  readonly #browser: Browser;
+  readonly #server: Server;
+
+  private constructor(page: Page, browser: Browser, server: Server) {
+    this.page = page;
+    this.#browser = browser;
+    this.#server = server;
+    page.on("pageerror", (error) => this.errors.push(error));
+  }
+
+  static async open(): Promise<SourcesPage> {
+    const { server, url } = await serveSources();
+    const browser = await startBrowser();
+    const opened = new SourcesPage(await browser.newPage(), browser, server);
+    await opened.page.goto(url);
+    return opened;
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    this.#server.close();
   }
 }
