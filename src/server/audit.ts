@@ -236,7 +236,7 @@ export class AuditLog implements CommitHook {
     return { proof, consistency: await this.proveConsistency(seenSize, size) };
   }
 
-  /** The checkpoint that is served, for somebody who has seen one of this size. Throws log.witness where there is none. */
+  /** What is served, for somebody who has seen a checkpoint of this size. Throws log.witness where nothing is. */
   async view(seenSize: number): Promise<LogView & { size: number }> {
     const { served } = this;
     if (served === undefined) throw new QflareError("log.witness");

@@ -1,6 +1,6 @@
-// What a server shows of its audit log inside a session: a checkpoint, and the proof that it and the one that the device
-// has seen before are of one history. It comes with the answer that it is needed for, so that watching the log costs a
-// device no request of its own.
+// What a server shows of its audit log inside a session: a checkpoint, and the proof that it and the one that the
+// device has seen before are of one history. It comes with the answer that it is needed for, so that watching the log
+// costs a device no request of its own.
 
 import { LIMITS } from "../core/limits.ts";
 import { bytes, list, type Of, object, text, uint } from "../core/shape.ts";

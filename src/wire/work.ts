@@ -23,8 +23,8 @@ export const workRequest = message("work request", 256, {
 
 /**
  * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
- * the device's nonce, and the proof that the audit log names this enclave: its entry, where it stands, and the path from
- * it to the root of the task's checkpoint (RFC 6962 section 2.1.1).
+ * the device's nonce, and the proof that the audit log names this enclave: its entry, where it stands, and the path
+ * from it to the root of the task's checkpoint (RFC 6962 section 2.1.1).
  */
 const EVIDENCE = object({
   evidence: bytes(1, LIMITS.evidenceMessageBytesMax),

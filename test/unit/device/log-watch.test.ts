@@ -129,7 +129,7 @@ describe("a device that watches the log", () => {
     await new Watcher(pathOf(context), server, honest(audit)).check();
   });
 
-  it("refuses a checkpoint of another key or run, and proofs that are missing, short, altered or too long", async (context) => {
+  it("refuses another run, and proofs that are missing, short, altered or too long", async (context) => {
     const server = await TestServer.start(context);
     const stranger = await TestServer.start(context);
     await grow(server, 5);
