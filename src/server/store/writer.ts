@@ -66,7 +66,7 @@ export class Writer {
 
   /** Resolves when nothing is on its way any more. */
   async drained(): Promise<void> {
-    if (this.#queue.length > 0) this.#start();
+    this.#start();
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
@@ -79,7 +79,7 @@ export class Writer {
   #start(): void {
     clearTimeout(this.#idle);
     this.#idle = undefined;
-    this.#flushing ??= this.#flushAll();
+    if (this.#queue.length > 0) this.#flushing ??= this.#flushAll();
   }
 
   async #flushAll(): Promise<void> {
