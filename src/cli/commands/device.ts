@@ -155,7 +155,7 @@ async function enroll(flags: Flags): Promise<void> {
   if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
   const device = await Device.enroll({ ...options, link });
   const { name, id, url } = device;
-  device.close();
+  await device.close();
   output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
 }
 
@@ -168,7 +168,7 @@ async function status(flags: Flags): Promise<void> {
     if (event.event === "session") psk = event.psk;
   };
   const device = Device.open({ ...deviceOptions(flags, output), onEvent });
-  const timer = setTimeout(() => device.close(), STATUS_MS);
+  const timer = setTimeout(() => void device.close(), STATUS_MS);
   try {
     await device.connect();
   } catch (error) {
@@ -176,7 +176,7 @@ async function status(flags: Flags): Promise<void> {
     throw isLate ? new QflareError(error.code, `${device.url}: ${reason}`) : error;
   } finally {
     clearTimeout(timer);
-    device.close();
+    await device.close();
   }
   const { name, id, url } = device;
   output.emit(
@@ -192,7 +192,7 @@ async function rekey(flags: Flags): Promise<void> {
   try {
     await device.rekey(suite);
   } finally {
-    device.close();
+    await device.close();
   }
   const { name, id, url } = device;
   output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
@@ -246,7 +246,7 @@ async function run(flags: Flags): Promise<void> {
   let isStopped = false;
   void interrupted(flags.endWithInput).then(async () => {
     isStopped = true;
-    device.close();
+    await device.close();
     await trainer?.close?.();
   });
   const { name, id } = device;
@@ -269,7 +269,7 @@ async function run(flags: Flags): Promise<void> {
     if (!(error instanceof QflareError && ends.includes(error.code))) throw error;
     return;
   } finally {
-    device.close();
+    await device.close();
     await trainer?.close?.();
   }
   output.emit({ event: "finished" }, "the run is finished");
