@@ -95,7 +95,7 @@ export class Uploads {
     }
   }
 
-  /** Where this fails, the sweep at the end of the round takes what is left. */
+  /** Where this fails, the sweep at the next start takes what is left. */
   async #discard(digest: Uint8Array<ArrayBuffer>): Promise<void> {
     const { blobs, ledger, log } = this.#ports;
     try {

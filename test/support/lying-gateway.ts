@@ -163,6 +163,7 @@ export class LyingGateway {
       state: { isFinished: false },
       desk: { ask: async (_device: unknown, request: WorkRequest) => this.#answer(request, hash) },
       ledger: { hasModelBlob: async () => true },
+      models: { held: () => undefined },
       blobs: { stream },
       limiter: new Limiter(RATE),
       keys: this.#keys,
