@@ -168,7 +168,7 @@ async function status(flags: Flags): Promise<void> {
     if (event.event === "session") psk = event.psk;
   };
   const device = Device.open({ ...deviceOptions(flags, output), onEvent });
-  const timer = setTimeout(() => void device.close(), STATUS_MS);
+  const timer = setTimeout(() => end(device), STATUS_MS);
   try {
     await device.connect();
   } catch (error) {
@@ -183,6 +183,11 @@ async function status(flags: Flags): Promise<void> {
     { event: "status", device_id: id, name, url, connected: true, psk },
     `${name} (${id}) is known at ${url}${psk ? ", with a quantum key in the session" : ""}`,
   );
+}
+
+/** From outside what it is at: that ends then, and closes it too, with the error where there is one. */
+function end(device: Device): void {
+  device.close().catch(() => undefined);
 }
 
 async function rekey(flags: Flags): Promise<void> {
@@ -246,7 +251,7 @@ async function run(flags: Flags): Promise<void> {
   let isStopped = false;
   void interrupted(flags.endWithInput).then(async () => {
     isStopped = true;
-    await device.close();
+    end(device);
     await trainer?.close?.();
   });
   const { name, id } = device;
@@ -269,8 +274,8 @@ async function run(flags: Flags): Promise<void> {
     if (!(error instanceof QflareError && ends.includes(error.code))) throw error;
     return;
   } finally {
-    await device.close();
     await trainer?.close?.();
+    await device.close();
   }
   output.emit({ event: "finished" }, "the run is finished");
 }
