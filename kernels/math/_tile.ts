@@ -72,17 +72,9 @@ function multiplyTile(
 ): void {
   const low = start ? v128.load(start) : f32x4.splat(0);
   const high = start ? v128.load(start, 16) : f32x4.splat(0);
-  let c00 = low, c01 = high;
-  let c10 = low, c11 = high;
-  let c20 = low, c21 = high;
-  let c30 = low, c31 = high;
-  let c40 = low, c41 = high;
-  let c50 = low, c51 = high;
-  let x1: usize = 0;
-  let x2: usize = 0;
-  let x3: usize = 0;
-  let x4: usize = 0;
-  let x5: usize = 0;
+  let c00 = low, c01 = high, c10 = low, c11 = high, c20 = low, c21 = high;
+  let c30 = low, c31 = high, c40 = low, c41 = high, c50 = low, c51 = high;
+  let x1: usize = 0, x2: usize = 0, x3: usize = 0, x4: usize = 0, x5: usize = 0;
   if (isGathered) {
     x = <usize>load<u32>(POSITIONS);
     x1 = <usize>load<u32>(POSITIONS, 4);
@@ -91,51 +83,33 @@ function multiplyTile(
     x4 = <usize>load<u32>(POSITIONS, 16);
     x5 = <usize>load<u32>(POSITIONS, 20);
   }
-  const xBytes = at(0, xStep);
+  const step = at(0, xStep);
   const wBytes = at(0, wStep);
   const runBytes = at(0, depth * xStep);
-  const skipped = at(0, xRun) - runBytes;
+  const skip = at(0, xRun) - runBytes;
   for (let run = 0; run < runs; run++) {
     const end = x + runBytes;
     while (x < end) {
       const w0 = v128.load(w);
       const w1 = v128.load(w, 16);
       let t = v128.load_splat<f32>(x);
-      c00 = madd(t, w0, c00);
-      c01 = madd(t, w1, c01);
+      c00 = madd(t, w0, c00), c01 = madd(t, w1, c01);
       t = isGathered ? v128.load_splat<f32>(x1) : v128.load_splat<f32>(x, 4);
-      c10 = madd(t, w0, c10);
-      c11 = madd(t, w1, c11);
+      c10 = madd(t, w0, c10), c11 = madd(t, w1, c11);
       t = isGathered ? v128.load_splat<f32>(x2) : v128.load_splat<f32>(x, 8);
-      c20 = madd(t, w0, c20);
-      c21 = madd(t, w1, c21);
+      c20 = madd(t, w0, c20), c21 = madd(t, w1, c21);
       t = isGathered ? v128.load_splat<f32>(x3) : v128.load_splat<f32>(x, 12);
-      c30 = madd(t, w0, c30);
-      c31 = madd(t, w1, c31);
+      c30 = madd(t, w0, c30), c31 = madd(t, w1, c31);
       t = isGathered ? v128.load_splat<f32>(x4) : v128.load_splat<f32>(x, 16);
-      c40 = madd(t, w0, c40);
-      c41 = madd(t, w1, c41);
+      c40 = madd(t, w0, c40), c41 = madd(t, w1, c41);
       t = isGathered ? v128.load_splat<f32>(x5) : v128.load_splat<f32>(x, 20);
-      c50 = madd(t, w0, c50);
-      c51 = madd(t, w1, c51);
-      x += xBytes;
-      if (isGathered) {
-        x1 += xBytes;
-        x2 += xBytes;
-        x3 += xBytes;
-        x4 += xBytes;
-        x5 += xBytes;
-      }
+      c50 = madd(t, w0, c50), c51 = madd(t, w1, c51);
+      x += step;
+      if (isGathered) x1 += step, x2 += step, x3 += step, x4 += step, x5 += step;
       w += wBytes;
     }
-    x += skipped;
-    if (isGathered) {
-      x1 += skipped;
-      x2 += skipped;
-      x3 += skipped;
-      x4 += skipped;
-      x5 += skipped;
-    }
+    x += skip;
+    if (isGathered) x1 += skip, x2 += skip, x3 += skip, x4 += skip, x5 += skip;
   }
   const isWhole = rows == MR && columns == NR;
   const to = isWhole ? c : TILE;

@@ -18,10 +18,11 @@ import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { choice } from "../parse.ts";
 import { serverPsk } from "../qkd.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
-import { type AdminFlags, withAdmin } from "../with-admin.ts";
+import { type AdminFlags, addAdminCommand, withAdmin } from "../with-admin.ts";
 
 interface Flags {
   readonly dataDir: string;
@@ -50,33 +51,24 @@ export function addServerCommand(program: Command): void {
 
 /** Its options are those of the server command too, which takes them first. */
 function addRotateCommand(server: Command): void {
-  server
-    .command("rotate")
-    .description("on a running server: put the announced identity into force and announce another")
-    .option("--data-dir <folder>", "data folder of the running server", ".qflare")
-    .option("--json", "one JSON object a line")
-    .addHelpText("after", "\nExample:\n  qflare server rotate --data-dir /var/lib/qflare")
-    .action(async (_own: AdminFlags, command: Command) => {
-      await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
-        const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
-        const { fingerprint, next_fingerprint } = rotated;
-        output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
-      });
+  const description = "on a running server: put the announced identity into force and announce another";
+  const rotate = addAdminCommand(server, "rotate", description, "qflare server rotate --data-dir /var/lib/qflare");
+  rotate.action(async (_own: AdminFlags, command: Command) => {
+    await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
+      const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
+      const { fingerprint, next_fingerprint } = rotated;
+      output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
     });
+  });
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
   // Nothing in the data folder is for others.
   process.umask(0o077);
-  if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
-    throw new UsageError(
-      `--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`,
-    );
-  }
-  const output = createOutput(flags.json ?? false);
+  const log = createLog(choice(flags.logLevel, "--log-level", LOG_LEVELS));
+  const output = createOutput(flags);
   // Before anybody can know that there is a server to stop.
   const stopped = interrupted(flags.endWithInput);
-  const log = createLog(flags.logLevel);
   const psk = serverPsk(settings.qkd, settings.qkd_link, log);
   const server = await startServer({
     dataDir: flags.dataDir,
