@@ -5,7 +5,7 @@
 // channels: tile, kernel row, kernel column x input channel, channel of the tile. A stretch is one row of the kernel.
 
 import { at } from "./_simd";
-import { MR, multiplyGathered, multiplyNeighbours, NR, POSITIONS } from "./_tile";
+import { GATHERED, MR, multiplyTile, NEIGHBOURS, NR, POSITIONS } from "./_tile";
 
 /**
  * y (height x width x outputs) of one image x. stretch: kernel width x input channels. step: elements from one output
@@ -30,25 +30,21 @@ export function convolve(
     let column = 0;
     let row = x;
     for (let i = 0; i < count; i += MR) {
-      const inside = min(MR, count - i);
       for (let r = 0; r < MR; r++) {
-        // Past the last position: its address again; what comes of it is not stored.
         store<u32>(at(POSITIONS, r), <u32>at(row, column * step));
-        if (r >= inside - 1) continue;
+        // Past the last position: its address again; what comes of it is not stored.
+        if (i + r >= count - 1) continue;
         column++;
         if (column == width) {
           column = 0;
           row = at(row, rowStep);
         }
       }
-      column++;
-      if (column == width) {
-        column = 0;
-        row = at(row, rowStep);
-      }
+      const rows = min(MR, count - i);
       const columns = min(NR, outputs - j);
       const to = at(y, i * outputs + j);
-      multiplyGathered(kernelRows, stretch, pitch, weights, at(bias, j), inside, columns, to, outputs);
+      const start = at(bias, j);
+      multiplyTile(GATHERED, kernelRows, stretch, 0, 1, pitch, weights, NR, start, rows, columns, to, outputs, false);
     }
     weights = at(weights, kernelRows * stretch * NR);
   }
@@ -77,7 +73,7 @@ export function convolveWeights(
         const from = at(x, ky * pitch + t);
         const inside = min(MR, stretch - t);
         const to = at(sums, t * NR);
-        multiplyNeighbours(height, width, from, step, rowStep, at(dy, j), outputs, inside, NR, to, NR, true);
+        multiplyTile(NEIGHBOURS, height, width, from, step, rowStep, at(dy, j), outputs, 0, inside, NR, to, NR, true);
       }
       sums = at(sums, stretch * NR);
     }

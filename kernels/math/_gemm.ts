@@ -5,7 +5,7 @@
 // of A and B are packed for the micro kernel.
 
 import { at, axpy } from "./_simd";
-import { MR, multiplyNeighbours, NR } from "./_tile";
+import { MR, multiplyTile, NEIGHBOURS, NR } from "./_tile";
 
 const MC: i32 = 396; // rows of a packed block of A: 66 * MR
 const KC: i32 = 512; // depth of a packed block: a panel of B is KC * NR * 4 = 16 KiB, half of a small L1 cache
@@ -87,7 +87,7 @@ function multiplyPanel(rows: i32, columns: i32, depth: i32, c: usize, cRow: i32,
   let a = PANELS_A;
   for (let i = 0; i < rows; i += MR) {
     const to = at(c, i * cRow);
-    multiplyNeighbours(1, depth, a, MR, 0, PANEL_B, NR, min(MR, rows - i), columns, to, cRow, accumulate);
+    multiplyTile(NEIGHBOURS, 1, depth, a, MR, 0, PANEL_B, NR, 0, min(MR, rows - i), columns, to, cRow, accumulate);
     a = at(a, depth * MR);
   }
 }

@@ -12,49 +12,18 @@ const TILE: usize = memory.data(192, 64); // MR * NR * 4
 /** Where the MR rows of a gathered tile start, 4 bytes each. */
 export const POSITIONS: usize = memory.data(24, 64); // MR * 4
 
+/** Where the MR values of x lie: side by side, or one at each of POSITIONS. */
+export const NEIGHBOURS: bool = false;
+export const GATHERED: bool = true;
+
 /**
- * c (rows x columns of a tile, its rows cRow elements apart) = the sum over runs x depth steps of x (MR neighbours)
- * times w (NR), added to what c holds where accumulate is set. A step goes xStep elements on in x and wStep in w, a run
- * xRun in x.
+ * c (rows x columns of a tile, its rows cRow elements apart) = start (NR; zero where there is none) + the sum over
+ * runs x depth steps of x (MR) times w (NR); added to what c holds where accumulate is set. A step goes xStep elements
+ * on in x and wStep in w, a run xRun in x. A tile that hangs over the edge of c is computed aside.
  */
 // @ts-ignore: decorator
 @inline
-export function multiplyNeighbours(
-  runs: i32,
-  depth: i32,
-  x: usize,
-  xStep: i32,
-  xRun: i32,
-  w: usize,
-  wStep: i32,
-  rows: i32,
-  columns: i32,
-  c: usize,
-  cRow: i32,
-  accumulate: bool,
-): void {
-  multiplyTile(false, runs, depth, x, xStep, xRun, w, wStep, 0, rows, columns, c, cRow, accumulate);
-}
-
-/** c = start (NR) + such a sum, but of the values at POSITIONS and, one step after the other, behind each of them. */
-export function multiplyGathered(
-  runs: i32,
-  depth: i32,
-  xRun: i32,
-  w: usize,
-  start: usize,
-  rows: i32,
-  columns: i32,
-  c: usize,
-  cRow: i32,
-): void {
-  multiplyTile(true, runs, depth, 0, 1, xRun, w, NR, start, rows, columns, c, cRow, false);
-}
-
-/** A constant isGathered leaves one of the two. Where the tile hangs over the edge of c it is computed aside. */
-// @ts-ignore: decorator
-@inline
-function multiplyTile(
+export function multiplyTile(
   isGathered: bool,
   runs: i32,
   depth: i32,

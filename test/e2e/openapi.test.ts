@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { decode } from "cborg";
 import { openapiDocument } from "../../src/server/openapi.ts";
 import { misfits, type Schema } from "../support/json-schema.ts";
-import { TestServer } from "../support/server.ts";
+import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
 interface Answer {
   readonly status: number;
@@ -12,13 +12,15 @@ interface Answer {
   readonly body: Uint8Array;
 }
 
-let server: TestServer;
+let server: TinyServer;
 
 before(async () => {
-  server = await TestServer.start();
+  server = await startTinyServer();
 });
 
-after(TestServer.closeAll);
+after(async () => {
+  await server.close();
+});
 
 const document = openapiDocument() as Schema;
 
@@ -40,7 +42,7 @@ function ask(method: "GET" | "POST", path: string, body?: Uint8Array, headers: R
       headers: { ...headers },
       agent: false,
     };
-    const sent = (method === "GET" ? get : request)(new URL(path, server.url), options, (response) => {
+    const sent = (method === "GET" ? get : request)(new URL(path, server.running.url), options, (response) => {
       const pieces: Uint8Array[] = [];
       response.on("data", (piece: Uint8Array) => pieces.push(piece));
       response.on("end", () => {
@@ -105,8 +107,8 @@ test("the health of a running server fits its schema, with its enclave and witho
   assert.equal(well.status, 200);
   assert.equal((json(well) as { status: string }).status, "ok");
   assert.deepEqual(misfits(schemaOf("/api/health", "get", well), json(well), document), []);
-  const { enclave_pid } = await server.admin.call<{ enclave_pid: number }>("status");
-  process.kill(enclave_pid, "SIGKILL");
+  const { enclave_pid } = await server.admin("status");
+  process.kill(Number(enclave_pid), "SIGKILL");
   let ill = well;
   while (ill.status === 200) ill = await ask("GET", "/api/health");
   assert.equal(ill.status, 503);

@@ -2,22 +2,28 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { readExamples } from "../../scripts/wire-tables/page.ts";
-import { initialParameters } from "../../src/learning/model.ts";
-import { TestServer, TINY_MODEL } from "../support/server.ts";
 import * as stranger from "../support/stranger.ts";
 import * as trees from "../support/stranger-trees.ts";
+import { startTinyServer, type TinyServer } from "../support/tiny-server.ts";
 
 const { Refused, Stranger } = stranger;
 const root = new URL("../../", import.meta.url);
 const ALLOWED = ["node:crypto", "node:https", "node:tls", "cborg", "./plain-frodo.ts", "./stranger-trees.ts"];
 
-let server: TestServer;
+let server: TinyServer;
 
 before(async () => {
-  server = await TestServer.start({ rounds: { target: 1, quorum: 1 } });
+  server = await startTinyServer();
 });
 
-after(TestServer.closeAll);
+after(async () => {
+  await server.close();
+});
+
+async function newToken(name: string): Promise<string> {
+  const { token } = await server.admin("token.create", { name, age_ms: 600_000 });
+  return String(token);
+}
 
 test("the stranger's client imports nothing of the product", () => {
   for (const [file, allowed] of [
@@ -33,15 +39,15 @@ test("the stranger's client imports nothing of the product", () => {
 });
 
 test("a client written from docs/wire.md alone enrols, trains, submits, and sees its outcome", async () => {
-  const device = await Stranger.enroll(await server.token("stranger"));
+  const device = await Stranger.enroll(await newToken("stranger"));
   await device.openSession();
   const work = await device.askForWork(0);
   assert.equal(work.state, "train");
   assert.equal(work.task?.round, 1);
   const model = await device.fetchModel(work);
-  assert.deepEqual(model.parameters, initialParameters(TINY_MODEL, 1));
+  assert.deepEqual(model.parameters, new Float32Array(server.parameters));
 
-  const delta = Float32Array.from(model.parameters, (_, i) => (i - 3) / 64);
+  const delta = Float32Array.from(model.parameters, (_, i) => (i - 7) / 64);
   const update = await device.submit(model, delta, 10);
   const receipt = await update.send();
   assert.equal(receipt.round, 1);
@@ -50,19 +56,22 @@ test("a client written from docs/wire.md alone enrols, trains, submits, and sees
   const later = await device.askForWork(1);
   assert.equal(later.state, "finished");
   assert.deepEqual(later.outcome, { round: 1, verdict: "accepted", reason: null });
+  const { safetensors, round } = await server.admin("model.read");
+  assert.equal(round, 1);
+  const file = Buffer.from(String(safetensors), "base64");
   const expected = Float32Array.from(model.parameters, (value, i) => value + delta[i]);
-  assert.deepEqual(await server.parameters(1), expected);
+  assert.deepEqual(new Uint8Array(file.subarray(-4 * delta.length)), new Uint8Array(expected.buffer));
 });
 
 test("the stranger opens a session under the other suite too", async () => {
-  const device = await Stranger.enroll(await server.token("stranger-frodo"));
+  const device = await Stranger.enroll(await newToken("stranger-frodo"));
   await device.openSession(["QF1-FRODO", "QF2-HYBRID"]);
   const { state } = await device.askForWork(0);
   assert.equal(state, "finished");
 });
 
 test("a token that was used is refused by its code, as the page says", async () => {
-  const line = await server.token("once");
+  const line = await newToken("once");
   await Stranger.enroll(line);
   await assert.rejects(Stranger.enroll(line), (error) => {
     return error instanceof Refused && error.status === 409 && error.code === "enroll.token_used";
@@ -70,12 +79,12 @@ test("a token that was used is refused by its code, as the page says", async () 
 });
 
 test("an error is JSON in the clear, the session goes on behind it, and a path counts with its query", async () => {
-  const device = await Stranger.enroll(await server.token("clumsy"));
+  const device = await Stranger.enroll(await newToken("clumsy"));
   await device.openSession();
   await assert.rejects(device.request("GET", "/api/global_model", Uint8Array.of(0xff)), (error) => {
     return error instanceof Refused && error.status === 400 && error.code === "message.malformed";
   });
-  const asked = stranger.write({ after_round: 0, wait_ms: 0, nonce: null });
+  const asked = stranger.write({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
   const answer = await device.request("GET", "/api/global_model?at=1", asked);
   assert.ok(Buffer.from(answer).includes("finished"));
 });

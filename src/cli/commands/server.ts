@@ -4,6 +4,7 @@ import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import type { Policy } from "../../aggregation/policy.ts";
 import { choiceText } from "../../aggregation/specification.ts";
+import type { Log } from "../../core/ports.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
@@ -69,8 +70,26 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
   const output = createOutput(flags);
   // Before anybody can know that there is a server to stop.
   const stopped = interrupted(flags.endWithInput);
+  const server = await startServer(serverOptions(flags, settings, log));
+  const { url, port, isolation, tee } = server;
+  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, tee, pid: process.pid };
+  output.emit(where, `listening on ${url}, enclave ${tee} with isolation "${isolation}", data in ${flags.dataDir}`);
+  server.events.listen((event) => output.emit(event, describe(event)));
+  const closed = stopped.then(() => server.close());
+  try {
+    await server.finished;
+  } catch (error) {
+    // Without its coordinator a server would only look alive.
+    await server.close();
+    throw error;
+  }
+  if (flags.exitWhenFinished ?? false) await server.close();
+  else await Promise.race([closed, server.closed]);
+}
+
+function serverOptions(flags: Flags, settings: Settings, log: Log): ServerOptions {
   const psk = serverPsk(settings.qkd, settings.qkd_link, log);
-  const server = await startServer({
+  return {
     dataDir: flags.dataDir,
     host: settings.host,
     port: settings.port,
@@ -97,21 +116,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     random: systemRandom,
     log,
     ...(psk === undefined ? {} : { psk }),
-  });
-  const { url, port, isolation, tee } = server;
-  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, tee, pid: process.pid };
-  output.emit(where, `listening on ${url}, enclave ${tee} with isolation "${isolation}", data in ${flags.dataDir}`);
-  server.events.listen((event) => output.emit(event, describe(event)));
-  const closed = stopped.then(() => server.close());
-  try {
-    await server.finished;
-  } catch (error) {
-    // Without its coordinator a server would only look alive.
-    await server.close();
-    throw error;
-  }
-  if (flags.exitWhenFinished ?? false) await server.close();
-  else await Promise.race([closed, server.closed]);
+  };
 }
 
 function evidenceOptions({ evidence_policy, evidence_collateral }: Settings): Partial<ServerOptions> {
