@@ -149,7 +149,7 @@ function suitesOf(text: string): SuiteName[] {
 }
 
 async function enroll(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const options = deviceOptions(flags, output);
   const link = await readToken(flags);
   if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
@@ -160,7 +160,7 @@ async function enroll(flags: Flags): Promise<void> {
 }
 
 async function status(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   let reason = "no answer";
   let psk = false;
   const onEvent = (event: DeviceEvent): void => {
@@ -191,7 +191,7 @@ function end(device: Device): void {
 }
 
 async function rekey(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const suite = flags.suite === undefined ? undefined : suitesOf(flags.suite)[0];
   const device = Device.open(deviceOptions(flags, output));
   try {
@@ -239,7 +239,7 @@ function trainerTime(text: string): number {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const training = prepareTraining(flags);
   const tally = { accepted: 0, rejected: 0 };
   const device = await openOrEnroll(flags, output, (event) => {
