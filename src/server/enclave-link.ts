@@ -308,9 +308,9 @@ export class EnclaveLink {
 
   /**
    * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
-   * the reply; without `follow` they go to disk with the next write while the next operation runs. Either way in the order of
-   * the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable where it
-   * died: call ready() then and tell it all again.
+   * the reply; without `follow` they go to disk with the next write while the next operation runs. Either way in the
+   * order of the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable
+   * where it died: call ready() then and tell it all again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,
