@@ -1,7 +1,8 @@
 // Coordinator without any security, for bench/security-cost.ts: plain HTTP, everything in memory, the same
-// rule. Prints "port <n>", then "ms <first to last model>".
+// rule. Prints "port <n>", then "ms <from the last round that
+// warms up to the last>".
 //
-//   node plain-server.ts <devices> <rounds> <local passes>
+//   node plain-server.ts <devices> <rounds> <local passes> <rounds that warm up>
 
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -11,7 +12,7 @@ import { bytesFromFloats, floatsFromBytes } from "../../src/core/floats.ts";
 import { DEFAULT_MODEL, DEFAULT_PLAN } from "../../src/learning/defaults.ts";
 import { initialParameters } from "../../src/learning/model.ts";
 
-const [devices, rounds, epochs] = process.argv.slice(2).map(Number) as [number, number, number];
+const [devices, rounds, epochs, warmUp] = process.argv.slice(2).map(Number) as [number, number, number, number];
 const plan = JSON.stringify({ ...DEFAULT_PLAN, epochs });
 let parameters = initialParameters(DEFAULT_MODEL, 1);
 let round = 1;
@@ -48,7 +49,7 @@ function publish(): void {
   parameters = parameters.map((value, i) => value + delta[i]);
   updates = [];
   published.push(performance.now());
-  if (round === rounds) console.log(`ms ${published.at(-1)! - published[0]!}`);
+  if (round === rounds) console.log(`ms ${published.at(-1)! - published[warmUp - 1]!}`);
   round += 1;
 }
 
