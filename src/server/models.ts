@@ -1,5 +1,6 @@
 // Models at rest: sealed under a content key of their own, blob before row.
 
+import { wipe } from "../core/bytes.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { openModel, sealModel } from "../wire/model.ts";
@@ -21,7 +22,7 @@ export class ModelVault {
     this.#clock = clock;
   }
 
-  /** Puts the sealed blob in place and returns the row to be written. */
+  /** Puts the sealed blob in place and returns the row to be written; its content key is the caller's to wipe. */
   async store(signed: { statement: Bytes; signature: Bytes }, round: number, file: Uint8Array): Promise<ModelRow> {
     const digest = blobDigest(file);
     const contentKey = this.#random.bytes(CONTENT_KEY_BYTES);
@@ -40,8 +41,12 @@ export class ModelVault {
     };
   }
 
-  /** The model file in the clear. */
+  /** The model file in the clear. The row's content key is wiped. */
   async read(row: ModelRow): Promise<Bytes> {
-    return openModel(row.content_key, row.digest, await this.#blobs.read(row.blob_digest));
+    try {
+      return openModel(row.content_key, row.digest, await this.#blobs.read(row.blob_digest));
+    } finally {
+      wipe(row.content_key);
+    }
   }
 }

@@ -44,7 +44,7 @@ export class QkdSites {
 
   /** isFalse: the devices' KME gives other keys. */
   static async start(context: TestContext, { keyCount = 10, isFalse = false } = {}): Promise<QkdSites> {
-    const sites = new QkdSites(context, await Authority.create(Date.now(), systemRandom), keyCount);
+    const sites = new QkdSites(context, await Authority.create(Date.now()), keyCount);
     const { link } = sites;
     [, sites.#serverUrl] = await sites.#kme("kme-server", "kme-devices", link);
     [sites.#deviceKme, sites.#deviceUrl] = await sites.#kme(

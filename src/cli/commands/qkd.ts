@@ -3,10 +3,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { utf8 } from "../../core/bytes.ts";
+import type { CertifiedKey } from "../../crypto/certificate.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { writeSecretFile } from "../../crypto/secret-file.ts";
-import { Authority, type Certified } from "../../qkd/authority.ts";
+import { Authority } from "../../qkd/authority.ts";
 import { QkdClient } from "../../qkd/client.ts";
 import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
 import { readQkdLink } from "../../qkd/link-file.ts";
@@ -70,8 +70,8 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   for (const name of [flags.server, ...devices]) requireSae(name);
   const clock = { nowMs: () => Date.now() };
   const link = new QuantumLink(settings, clock, systemRandom);
-  const authority = await Authority.create(clock.nowMs(), systemRandom);
-  const certify = async (name: string): Promise<Certified & { authority: string }> => ({
+  const authority = await Authority.create(clock.nowMs());
+  const certify = async (name: string): Promise<CertifiedKey & { authority: string }> => ({
     ...(await authority.certify(name, flags.host)),
     authority: authority.certificate,
   });
@@ -113,7 +113,7 @@ async function writeLink(folder: string, authority: Authority, place: Place): Pr
   const { certificate, key } = await authority.certify(place.sae);
   const file = { ...place, authority: "authority.pem", certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
   writeFileSync(join(folder, file.certificate), certificate);
-  writeSecretFile(join(folder, file.key), utf8(key));
+  writeSecretFile(join(folder, file.key), key);
   writeFileSync(join(folder, `${place.sae}.json`), `${JSON.stringify(file, null, 2)}\n`);
 }
 

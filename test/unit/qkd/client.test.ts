@@ -4,7 +4,6 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { utf8 } from "../../../src/core/bytes.ts";
-import { systemRandom } from "../../../src/crypto/random.ts";
 import { Authority } from "../../../src/qkd/authority.ts";
 import { QkdClient } from "../../../src/qkd/client.ts";
 import type { QkdLink } from "../../../src/qkd/link-file.ts";
@@ -27,7 +26,7 @@ const log: string[] = [];
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 before(async () => {
-  const authority = await Authority.create(Date.now(), systemRandom);
+  const authority = await Authority.create(Date.now());
   const own = await authority.certify("kme", "127.0.0.1");
   kme = createServer({ cert: own.certificate, key: own.key }, (request, response) => answer(request.url!, response));
   await new Promise<void>((resolve) => kme.listen(0, "127.0.0.1", resolve));

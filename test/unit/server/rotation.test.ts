@@ -1,6 +1,8 @@
 // The audit log over rotations of the server's identity: one log, one key in force at each size.
 
 import assert from "node:assert/strict";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
@@ -37,6 +39,17 @@ async function started(context: TestContext): Promise<TestServer> {
 function rotationOf(server: TestServer, audit = server.audit, writer = server.writer): Rotation {
   const { folder: dataDir, runId, keys, random } = server;
   return new Rotation({ dataDir, runId, keys, random, audit, writer, sessions: { close: () => undefined } });
+}
+
+/** Something happens once its transaction is on disk. */
+class CutWriter extends Writer {
+  cut = (): void => undefined;
+
+  override async write<T>(work: Parameters<Writer["write"]>[0]): Promise<T> {
+    const result = (await super.write(work)) as T;
+    this.cut();
+    return result;
+  }
 }
 
 async function append({ writer, audit }: Pick<TestServer, "writer" | "audit">): Promise<void> {
@@ -82,7 +95,8 @@ describe("the audit log of a server that rotates", () => {
 
   it("does not verify where a key signs after it was replaced", async (context) => {
     const server = await started(context);
-    const stolen = server.keys.pairOf("ML-DSA-44");
+    const { publicKey, secretKey } = server.keys.pairOf("ML-DSA-44");
+    const stolen = { publicKey, secretKey: new Uint8Array(secretKey) };
     await rotationOf(server).rotate();
     const keys = readServerPublicKeys(server.folder);
     await signAnew({ db: server.db, runId: server.runId, keys: { pairOf: () => stolen } });
@@ -100,27 +114,33 @@ describe("the audit log of a server that rotates", () => {
   it("ends a rotation that a crash has cut between log and key file", async (context) => {
     const server = await started(context);
     const announced = server.keys.nextFingerprint;
+    const { keys, random, runId, audit: log } = server;
+    const dataDir = join(server.folder, "gone-after-the-log");
+    mkdirSync(dataDir);
+    writeServerKeys(dataDir, server.storedKeys);
+    const writer = new CutWriter(server.db, log);
+    writer.cut = () => rmSync(dataDir, { recursive: true });
     const cut = new Rotation({
-      dataDir: `${server.folder}/nowhere`,
-      runId: server.runId,
-      keys: server.keys,
-      random: server.random,
-      audit: server.audit,
-      writer: server.writer,
+      dataDir,
+      runId,
+      keys,
+      random,
+      audit: log,
+      writer,
       sessions: { close: () => undefined },
     });
-    await assert.rejects(cut.rotate());
+    await assert.rejects(cut.rotate(), /ENOENT/);
     assert.notDeepEqual(server.keys.fingerprint, announced);
     const entries = await server.entries();
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
-    const writer = new Writer(server.db, audit);
-    await rotationOf(server, audit, writer).finish();
+    const restarted = new Writer(server.db, audit);
+    await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
     assert.equal(await server.entries(), entries);
-    await append({ audit, writer });
+    await append({ audit, writer: restarted });
     assert.deepEqual(await problemsUnder(server, readServerPublicKeys(server.folder)), []);
-    await rotationOf(server, audit, writer).finish();
+    await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
   });
 
