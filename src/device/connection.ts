@@ -1,6 +1,6 @@
 // Sessions that come and go below a device that goes on: a lost connection, a restarted server, a 429, an expired
-// session, used-up keys or a rotated server are waited out, renewed and tried again; what cannot get better by waiting
-// is thrown.
+// session, used-up keys, a rotated server or a key management entity that is away are waited out, renewed and tried
+// again; what cannot get better by waiting is thrown.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
