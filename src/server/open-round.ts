@@ -75,8 +75,11 @@ export class OpenRound {
     wipe(this.base.content_key);
   }
 
-  /** What a selected device gets, but for the time that is left. The content key in it is the caller's to wipe. */
-  task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms"> {
+  /**
+   * What a selected device gets, but for the time that is left and its view of the log. The content key in it is the
+   * caller's to wipe.
+   */
+  task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms" | "log"> {
     return {
       round: this.row.round,
       model_blob: this.base.blob_digest,

@@ -108,12 +108,12 @@ async function open(server: Watched, name: string): Promise<Opened> {
 }
 
 async function ask(session: HandSession): Promise<void> {
-  const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+  const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
   const sealed = session.seal("GET", "/api/global_model", request);
   workAnswer.decode(session.open(sealed, await session.send(sealed)));
 }
 
-test("a session leaves nothing of its handshake in the server's memory, and nothing at all when it has ended", async (t) => {
+test("a session leaves nothing of its handshake in the server's memory, and nothing after its end", async (t) => {
   const server = await Watched.start(t);
   const { session, spent, keys } = await open(server, "ward-1");
   await ask(session);

@@ -69,7 +69,7 @@ class Line {
   }
 
   async ask(): Promise<void> {
-    const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+    const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
     const answer = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
     assert.equal(workAnswer.decode(answer).state, "wait");
   }
@@ -88,7 +88,7 @@ test("the last record that a device seals under its keys is one that the server 
   assert.equal(line.session!.nextSequence, 1);
 });
 
-test("calls that come together at the last number share what is left, and the others go on under new keys", async (t) => {
+test("calls that meet at the last number share what is left, and the others go on under new keys", async (t) => {
   const line = await Line.open(t);
   const first = line.session!;
   first.nextSequence = LIMITS.sessionRecordsMax - 2;
@@ -114,7 +114,7 @@ test("new keys are made before 64 GiB of records, and the call that comes near t
 test("a record counts with its length, both ways", async (t) => {
   const line = await Line.open(t);
   const { recordBytes } = line.session!;
-  const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+  const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
   await line.ask();
   assert.ok(line.session!.recordBytes - recordBytes > request.length + 2 * 16);
 });
@@ -129,7 +129,7 @@ test("new keys are made a minute before theirs are an hour old, and not sooner",
   assert.deepEqual([line.sessions, line.retries], [["full", "resumed"], []]);
 });
 
-test("a minute before the day is over one full handshake is made, in place of a resumption for each call", async (t) => {
+test("a minute before a day is over one full handshake is made, and no resumption for each call", async (t) => {
   const line = await Line.open(t);
   const stepMs = KEY_MS - RENEWAL_MARGIN_MS;
   const steps = Math.floor((LIMITS.sessionAgeMsMax - RENEWAL_MARGIN_MS) / stepMs);

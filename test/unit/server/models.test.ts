@@ -25,7 +25,7 @@ function vaultOf(): ModelVault {
 
 const copyOf = (row: ModelRow): ModelRow => ({ ...row, content_key: new Uint8Array(row.content_key) });
 
-test("a model is read once by a row of the ledger, whose content key is wiped, also where it does not open", async () => {
+test("a model is read once by a row of the ledger: its content key is wiped, even if nothing opens", async () => {
   const vault = vaultOf();
   const row = await vault.store(SIGNED, 1, FILE);
   const [first, second] = [copyOf(row), copyOf(row)];
@@ -34,10 +34,11 @@ test("a model is read once by a row of the ledger, whose content key is wiped, a
   assert.ok(isWiped(first.content_key) && isWiped(second.content_key) && !isWiped(row.content_key));
 });
 
-test("the content key of a round is wiped when devices see the next; a task that was given out keeps its own", async () => {
+test("the content key of a round is wiped when devices see the next; tasks given out keep theirs", async () => {
   const row = await vaultOf().store(SIGNED, 1, FILE);
   const ports = { enclave: { facts: { kemKeyHash: new Uint8Array(32) } } } as unknown as OpenRoundPorts;
-  const roundOf = (base: ModelRow): OpenRound => new OpenRound(ports, { round: 2, cohort: new Uint8Array(0) } as never, base);
+  const roundOf = (base: ModelRow): OpenRound =>
+    new OpenRound(ports, { round: 2, cohort: new Uint8Array(0) } as never, base);
   const state = new RunState();
   const [former, next] = [copyOf(row), copyOf(row)];
   state.show(roundOf(former));

@@ -182,7 +182,7 @@ describe("the table of sessions", () => {
     assert.equal((await registry.listDevices()).length, 1);
   });
 
-  it("leaves no secret behind: not beside the ticket, not in a ticket that was used, not in what ended", async (context) => {
+  it("leaves no secret behind, neither beside the ticket nor in what has ended", async (context) => {
     const site = await Site.start(context);
     const before = await site.open("a");
     const ticket = ticketOf(before);
