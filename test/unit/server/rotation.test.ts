@@ -6,9 +6,16 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
-import { logSignerOf, readLogKeys, readServerPublicKeys, writeServerKeys } from "../../../src/server/keys.ts";
+import {
+  loadServerKeys,
+  logSignerOf,
+  readLogKeys,
+  readServerPublicKeys,
+  writeServerKeys,
+} from "../../../src/server/keys.ts";
 import { Rotation } from "../../../src/server/rotation.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
+import { identityFingerprint } from "../../../src/wire/identity.ts";
 import { parseNote } from "../../../src/wire/note.ts";
 import { coded } from "../../support/errors.ts";
 import { signAnew } from "../../support/forger.ts";
@@ -17,6 +24,8 @@ import { TestServer } from "../../support/parts.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const FACT = { type: "token.created", subject: "x", digest: new Uint8Array(32) } as const;
+
+const NO_TLS = { certificate: "", key: Buffer.alloc(0) };
 
 /** A server whose run and keys are on disk, with the keys that sign its log published. */
 async function started(context: TestContext): Promise<TestServer> {
@@ -142,6 +151,20 @@ describe("the audit log of a server that rotates", () => {
     assert.deepEqual(await problemsUnder(server, readServerPublicKeys(server.folder)), []);
     await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
+  });
+
+  it("is waited for by a server that stops: keys that were wiped before would go to disk as zeros", async (context) => {
+    const server = await started(context);
+    const announced = server.keys.nextFingerprint;
+    const rotation = rotationOf(server);
+    const rotating = rotation.rotate();
+    await assert.rejects(rotation.rotate(), coded("config.invalid", /on its way/));
+    await rotation.settled();
+    server.keys.wipe();
+    await rotating;
+    const { identity } = await loadServerKeys(server.folder, [], server.random, NO_TLS);
+    assert.deepEqual(identityFingerprint(identity), announced);
+    await rotation.settled();
   });
 
   it("does not start on a checkpoint of keys that are neither in force nor announced", async (context) => {
