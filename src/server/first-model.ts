@@ -25,7 +25,7 @@ export async function storeFirstModel(file: Uint8Array<ArrayBuffer>, ports: Firs
   if (newest !== undefined) {
     await requireFirstModel(ledger, file);
     // Read once, so that a lost or damaged model stops the server here and not in the middle of a round.
-    await models.read(newest);
+    await models.readOnce(newest);
     return;
   }
   let row: ModelRow | undefined;
