@@ -40,12 +40,6 @@ export const PROGRAMS: readonly RegExp[] = [
 /** Alive although no program reaches them: the slow twins that tests hold the kernels against. */
 export const TWINS = /^src\/[^/]+\/reference\.ts$/;
 
-/** Files that may import node:crypto outside src/crypto, each with the reason. */
-export const NODE_CRYPTO: Readonly<Record<string, string>> = {
-  "src/server/certificate.ts": "X.509 certificates of the TLS endpoint",
-  "src/qkd/authority.ts": "X.509 certificates of simulated key management entities",
-};
-
 /** Here the clock is an argument. */
 export const CLOCKLESS: readonly string[] = [
   "core",

@@ -2,7 +2,7 @@
 
 import { type Check, type Finding, floorOf, sourcesOf } from "./house.ts";
 import type { Module } from "./module.ts";
-import { CLOCKLESS, NODE_CRYPTO, PROGRAMS } from "./rules.ts";
+import { CLOCKLESS, PROGRAMS } from "./rules.ts";
 
 const DECLARATION: ReadonlySet<string> = new Set(
   "import export function async class abstract const type interface declare @".split(" "),
@@ -81,7 +81,7 @@ function startsWith(tokens: Module["tokens"], start: number, words: readonly str
 /** By the string, so that a dynamic import and process.getBuiltinModule count too. */
 export const checkNodeCrypto: Check = (house) =>
   sourcesOf(house)
-    .filter(([path]) => floorOf(path) !== "crypto" && !Object.hasOwn(NODE_CRYPTO, path))
+    .filter(([path]) => floorOf(path) !== "crypto")
     .flatMap(([path, { tokens, imports }]) => [
       ...tokens
         .filter((token) => token.kind === "string" && /^["']node:crypto["']$/.test(token.text))

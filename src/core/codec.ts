@@ -1,16 +1,34 @@
 // Deterministic CBOR (RFC 8949 section 4.2): one form for each value, so that what is signed is what was read.
 
-import { decode, encode, rfc8949EncodeOptions } from "cborg";
-import { equal, wipe } from "./bytes.ts";
+import { decode, encodeInto, rfc8949EncodeOptions } from "cborg";
+import { concat, equal, ownBytes, wipe } from "./bytes.ts";
 import { QflareError } from "./error.ts";
 import { LIMITS } from "./limits.ts";
 
 /** Values are whole numbers, finite floats, booleans, null, text, Uint8Array, arrays, and maps or objects of them. */
 export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
-  const encoded = encode(value, rfc8949EncodeOptions);
-  const out = new Uint8Array(encoded);
-  wipe(encoded);
+  // Left to itself cborg writes into pieces that nobody can wipe, the first of them used again and again.
+  const scratch = ownBytes(lengthBound(value));
+  const { written } = encodeInto(value, scratch, rfc8949EncodeOptions);
+  const out = concat(scratch.subarray(0, written));
+  wipe(scratch);
   return out;
+}
+
+const HEAD_BYTES_MAX = 9; // RFC 8949 section 3: a first byte and up to 8 of argument
+
+/** At least as many bytes as the value's encoding. */
+function lengthBound(value: unknown): number {
+  if (typeof value === "string") return HEAD_BYTES_MAX + 3 * value.length;
+  if (typeof value !== "object" || value === null) return HEAD_BYTES_MAX;
+  if (value instanceof Uint8Array) return HEAD_BYTES_MAX + value.length;
+  let length = HEAD_BYTES_MAX;
+  if (Array.isArray(value)) for (const entry of value) length += lengthBound(entry);
+  else {
+    const entries = value instanceof Map ? value : Object.entries(value);
+    for (const [key, entry] of entries) length += lengthBound(key) + lengthBound(entry);
+  }
+  return length;
 }
 
 /**

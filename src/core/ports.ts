@@ -15,17 +15,21 @@ export interface Random {
  * the key schedule of a full handshake beside what the KEMs give.
  */
 export interface DevicePsk {
-  /** Ids for the first message. */
+  /** Ids for the first message. Throws as take does. */
   offer(): Promise<readonly Uint8Array<ArrayBuffer>[]>;
   /**
    * The key that the server's answer names (null: none); undefined goes on without one. Throws session.psk where the
-   * device would not: nothing falls back by itself. The key is the caller's to wipe.
+   * device would not: nothing falls back by itself; an error with a status from 500 on, such as qkd.unavailable, where
+   * it would not now: the handshake is made again later. The key is the caller's to wipe.
    */
   take(id: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
 export interface ServerPsk {
-  /** One for this device, not only of those it offered; throws session.psk where there must be one and is none. */
+  /**
+   * One for this device, not only of those it offered. Throws session.psk where there must be one and is none; an error
+   * with a status from 500 on lets the device try again. The key is the caller's to wipe.
+   */
   choose(
     deviceId: Uint8Array,
     offered: readonly Uint8Array[],

@@ -1,7 +1,7 @@
 // Shapes: what a value from outside must look like. One shape checks a message, encodes and decodes it, gives its
 // TypeScript type, its JSON schema for the OpenAPI page and its table in docs/wire.md.
 
-import { wipe } from "./bytes.ts";
+import { concat, wipe } from "./bytes.ts";
 import { decodeCbor, encodeCbor } from "./codec.ts";
 import { QflareError } from "./error.ts";
 
@@ -88,6 +88,20 @@ export function bytes(length: number, lengthMax: number = length): Shape<Uint8Ar
         : refuse(path, words),
     schema: { type: "string", format: "binary", minLength: length, maxLength: lengthMax },
     words,
+  };
+}
+
+/** Like bytes, for keys: the copy lies outside of the collected heap. */
+export function secretBytes(length: number, lengthMax: number = length): Shape<Uint8Array<ArrayBuffer>> {
+  const plain = bytes(length, lengthMax);
+  return {
+    ...plain,
+    read: (value, path) => {
+      const copy = plain.read(value, path);
+      const own = concat(copy);
+      wipe(copy);
+      return own;
+    },
   };
 }
 

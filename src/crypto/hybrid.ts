@@ -88,11 +88,17 @@ export function hybridKem(pq: Kem): HybridKem {
     async encapsulate(publicKey) {
       requireLength(publicKey, publicKeyBytes, "public key");
       const ephemeral = await PLATFORM.x25519().generate();
-      const shared = await sharedPoint(ephemeral.secretKey, publicKey.subarray(0, X25519_BYTES));
-      wipe(ephemeral.secretKey);
-      const postQuantum = await pq.encapsulate(publicKey.subarray(X25519_BYTES));
-      const ciphertext = concat(ephemeral.publicKey, postQuantum.ciphertext);
-      return { ciphertext, sharedSecret: combine(shared, postQuantum.sharedSecret, ciphertext, publicKey) };
+      const secrets = [ephemeral.secretKey];
+      try {
+        const shared = await sharedPoint(ephemeral.secretKey, publicKey.subarray(0, X25519_BYTES));
+        secrets.push(shared);
+        const postQuantum = await pq.encapsulate(publicKey.subarray(X25519_BYTES));
+        const ciphertext = concat(ephemeral.publicKey, postQuantum.ciphertext);
+        return { ciphertext, sharedSecret: combine(shared, postQuantum.sharedSecret, ciphertext, publicKey) };
+      } finally {
+        // A public key of the peer that is none ends it in the middle.
+        wipe(...secrets);
+      }
     },
     async decapsulate(secretKey, ciphertext) {
       requireLength(secretKey, secretKeyBytes, "secret key");

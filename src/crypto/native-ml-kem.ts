@@ -1,6 +1,7 @@
 // ML-KEM over OpenSSL.
 
 import { createPublicKey, decapsulate, encapsulate, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { concat, takeOver } from "../core/bytes.ts";
 import type { MlKemName } from "./kem.ts";
 import { KeyObjects, rawKey } from "./key-objects.ts";
 import type { MlKemPrimitives } from "./ml-kem-primitives.ts";
@@ -22,7 +23,7 @@ class NativeMlKem implements MlKemPrimitives {
       seeds.keep(seed, pair.privateKey);
       return { publicKey: rawKey(pair.publicKey, "raw-public"), seed };
     }
-    const seed = new Uint8Array(given);
+    const seed = concat(given);
     return { publicKey: rawKey(createPublicKey(seeds.get(seed)), "raw-public"), seed };
   }
 
@@ -30,11 +31,11 @@ class NativeMlKem implements MlKemPrimitives {
     const key = readPublicKey(this.#publics[name], publicKey);
     if (key === undefined) return undefined;
     const { ciphertext, sharedKey } = encapsulate(key);
-    return { ciphertext: new Uint8Array(ciphertext), sharedSecret: taken(sharedKey) };
+    return { ciphertext: new Uint8Array(ciphertext), sharedSecret: takeOver(sharedKey) };
   }
 
   decapsulate(name: MlKemName, seed: Uint8Array, ciphertext: Uint8Array): Bytes {
-    return taken(decapsulate(this.#secrets[name].get(seed), ciphertext));
+    return takeOver(decapsulate(this.#secrets[name].get(seed), ciphertext));
   }
 }
 
@@ -52,13 +53,6 @@ function readPublicKey(keys: KeyObjects, publicKey: Uint8Array): KeyObject | und
   } catch {
     return undefined;
   }
-}
-
-/** A copy; the buffer it came in is wiped. */
-function taken(secret: Buffer): Bytes {
-  const out = new Uint8Array(secret);
-  secret.fill(0);
-  return out;
 }
 
 let mlKem: NativeMlKem | undefined;

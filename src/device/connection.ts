@@ -1,6 +1,6 @@
 // Sessions that come and go below a device that goes on: a lost connection, a restarted server, a 429, an expired
-// session, used-up keys or a rotated server are waited out, renewed and tried again; what cannot get better by waiting
-// is thrown.
+// session, used-up keys, a rotated server or a key management entity that is away are waited out, renewed and tried
+// again; what cannot get better by waiting is thrown.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -12,7 +12,7 @@ import { openSession, type SessionOptions } from "./handshake.ts";
 import type { OpenKeystore } from "./keystore.ts";
 import { followServer, readNextIdentity } from "./pins.ts";
 import { resumeSession } from "./resume.ts";
-import type { DeviceTicket, Session } from "./session.ts";
+import { type DeviceTicket, RENEWAL_MARGIN_MS, type Session } from "./session.ts";
 import { errorOf, RemoteError, Transport, Unreachable } from "./transport.ts";
 
 const WAIT_MS = 100;
@@ -132,7 +132,8 @@ export class Connection {
     if (ticket === undefined) return undefined;
     const { clock, random } = this.#ports;
     try {
-      if (clock.nowMs() >= ticket.fullUntilMs) return undefined;
+      // Keys made in the last minute would be due at once, and so again with every call.
+      if (clock.nowMs() >= ticket.fullUntilMs - RENEWAL_MARGIN_MS) return undefined;
       return await resumeSession(this.#transport, ticket, { clock, random });
     } catch (error) {
       if (error instanceof QflareError && error.code !== "request.rate_limited") return undefined;

@@ -20,7 +20,7 @@ import { errorOf, type HttpAnswer, type HttpCall, type Transport, Unreachable } 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** New keys are made this long, and so many bytes, before the server would refuse the old ones. */
-const RENEWAL_MARGIN_MS = 60_000;
+export const RENEWAL_MARGIN_MS = 60_000;
 const RENEWAL_MARGIN_BYTES = 2 ** 20;
 
 /** What a handshake, full or resumed, has settled. */
@@ -50,8 +50,10 @@ export class Session {
   readonly #transport: Transport;
   readonly #settled: Settled;
   readonly #window = new SequenceWindow();
-  #sequence = 0;
-  #recordBytes = 0;
+  /** Of the next request. */
+  nextSequence = 0;
+  /** Bytes of records, both ways. */
+  recordBytes = 0;
   #isConfirmed = false;
   #isClosed = false;
 
@@ -65,8 +67,8 @@ export class Session {
   /** Whether new keys are due: these have sealed enough, or are old. */
   isDue(nowMs: number): boolean {
     const isSpent =
-      this.#sequence >= LIMITS.sessionRecordsMax - 1 ||
-      this.#recordBytes >= LIMITS.sessionBytesMax - RENEWAL_MARGIN_BYTES;
+      this.nextSequence >= LIMITS.sessionRecordsMax - 1 ||
+      this.recordBytes >= LIMITS.sessionBytesMax - RENEWAL_MARGIN_BYTES;
     return isSpent || nowMs >= this.#settled.expiresAtMs - RENEWAL_MARGIN_MS;
   }
 
@@ -87,9 +89,11 @@ export class Session {
     signal?: AbortSignal,
   ): Promise<Bytes> {
     this.#requireOpen();
+    // Calls that were let in together may be more than the numbers that are left: each goes on in the next session.
+    if (this.nextSequence >= LIMITS.sessionRecordsMax) throw new QflareError("session.refused");
     const place = this.#place(method, path, blob);
     const record = sealRecord(this.#settled.keys.client, place, plaintext);
-    this.#recordBytes += record.length;
+    this.recordBytes += record.length;
     const headers: Record<string, string> = {
       [HEADERS.session]: toHex(this.#settled.id),
       [HEADERS.sequence]: String(place.sequence),
@@ -107,7 +111,7 @@ export class Session {
   }
 
   #place(method: string, path: string, blob: Uint8Array | undefined): RecordPlace {
-    const sequence = this.#sequence++;
+    const sequence = this.nextSequence++;
     return {
       direction: "c2s",
       method,
@@ -130,7 +134,7 @@ export class Session {
     if (plaintext === undefined || !this.#window.take(sequence)) {
       throw new QflareError("server.identity", "its answer was not sealed in this session for this request");
     }
-    this.#recordBytes += answer.body.length;
+    this.recordBytes += answer.body.length;
     this.#isConfirmed = true;
     return plaintext;
   }

@@ -1,7 +1,7 @@
 // The side of an application: asks the KME of its site for keys, over TLS with certificates on both ends.
 
 import { Agent, request } from "node:https";
-import { fromBase64, wipe } from "../core/bytes.ts";
+import { fromBase64, takeOver, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Shape } from "../core/shape.ts";
 import { BODY_BYTES_MAX, type KmeStatus, keysPath, keysShape, readJson, refusalShape, statusShape } from "./etsi014.ts";
@@ -14,6 +14,8 @@ export interface QkdKey {
 
 const KEY_BYTES = 32;
 const ANSWER_MS = 5000;
+/** Statuses of a KME that is busy, or of what stands before one that is away: their bodies are anybody's. */
+const NOT_NOW: readonly number[] = [429, 502, 503, 504];
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 export class QkdClient {
@@ -33,7 +35,10 @@ export class QkdClient {
     });
   }
 
-  /** How many keys wait for this SAE and the slave. Throws qkd.unavailable, qkd.refused, qkd.malformed. */
+  /**
+   * How many keys wait for this SAE and the slave. Throws qkd.unavailable where another try may end better, qkd.refused
+   * and qkd.malformed.
+   */
   async status(slave: string): Promise<KmeStatus> {
     return await this.#call("GET", keysPath(slave, "status"), undefined, statusShape);
   }
@@ -62,7 +67,7 @@ export class QkdClient {
     if (keys.length !== 1 || first === undefined || !BASE64.test(first.key)) {
       throw new QflareError("qkd.malformed", `expected 1 key in base64, got ${keys.length}`);
     }
-    const key = fromBase64(first.key);
+    const key = takeOver(fromBase64(first.key));
     if (key.length !== KEY_BYTES) {
       throw new QflareError("qkd.malformed", `expected a key of ${KEY_BYTES} bytes, got ${key.length}`);
     }
@@ -72,13 +77,17 @@ export class QkdClient {
   async #call<T>(method: "GET" | "POST", path: string, body: object | undefined, shape: Shape<T>): Promise<T> {
     const { status, text } = await this.#send(method, path, body === undefined ? "" : JSON.stringify(body));
     if (status === 200) return readJson(shape, text, path);
+    if (NOT_NOW.includes(status)) throw new QflareError("qkd.unavailable", `status ${status}`);
     const { message } = readJson(refusalShape, text, path);
-    throw new QflareError(status === 503 ? "qkd.unavailable" : "qkd.refused", `${status}: ${message}`);
+    throw new QflareError("qkd.refused", `${status}: ${message}`);
   }
 
   #send(method: "GET" | "POST", path: string, body: string): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => reject(new QflareError("qkd.unavailable", error.message, { cause: error }));
+      const fail = (error: NodeJS.ErrnoException): void => {
+        const code = error.code?.startsWith("HPE_") ? "qkd.malformed" : "qkd.unavailable";
+        reject(new QflareError(code, error.message, { cause: error }));
+      };
       const headers = { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) };
       // The whole answer has this long: a timeout of the socket alone would let it trickle for ever.
       const signal = AbortSignal.timeout(ANSWER_MS);
@@ -89,7 +98,9 @@ export class QkdClient {
         response.setEncoding("utf8");
         response.on("data", (piece: string) => {
           text += piece;
-          if (text.length > BODY_BYTES_MAX) call.destroy(new Error(`it answers more than ${BODY_BYTES_MAX} bytes`));
+          if (text.length <= BODY_BYTES_MAX) return;
+          reject(new QflareError("qkd.malformed", `expected at most ${BODY_BYTES_MAX} bytes`));
+          call.destroy();
         });
         response.on("error", fail);
         response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));

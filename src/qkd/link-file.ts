@@ -7,7 +7,7 @@ import { LIMITS } from "../core/limits.ts";
 import { object, oneOf, text } from "../core/shape.ts";
 import { SAE_LENGTH_MAX, SAE_PATTERN } from "./etsi014.ts";
 
-/** PEM texts. */
+/** Certificates and key in PEM. */
 export interface QkdLink {
   /** Of the KME at this site. */
   readonly url: string;
@@ -16,7 +16,7 @@ export interface QkdLink {
   readonly peer: string | undefined;
   readonly authority: string;
   readonly certificate: string;
-  readonly key: string;
+  readonly key: Buffer;
   /** "any": the KME speaks no post-quantum TLS, so the way to it must not be open to anyone who records. */
   readonly tls: "post-quantum" | "any";
 }
@@ -34,19 +34,22 @@ const fileShape = object({
 });
 const deviceFileShape = object({ ...fileShape.fields, peer: name });
 
+/** What the file says: where certificates and key lie. */
+type Paths = Omit<QkdLink, "key"> & { readonly key: string };
+
 /** Throws config.invalid, which names the file. */
 export function readQkdLink(file: string): QkdLink {
   try {
     const value = { tls: "post-quantum", ...(JSON.parse(readFileSync(file, "utf8")) as object) };
     const shape = "peer" in value ? deviceFileShape : fileShape;
-    const fields = shape.read(value, "link") as QkdLink;
-    const pem = (relative: string): string => readFileSync(resolve(dirname(file), relative), "utf8");
+    const fields = shape.read(value, "link") as Paths;
+    const pem = (relative: string): Buffer => readFileSync(resolve(dirname(file), relative));
     const { authority, certificate, key } = fields;
     return {
       ...fields,
       peer: fields.peer,
-      authority: pem(authority),
-      certificate: pem(certificate),
+      authority: pem(authority).toString(),
+      certificate: pem(certificate).toString(),
       key: pem(key),
     };
   } catch (cause) {

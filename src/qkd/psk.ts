@@ -17,6 +17,12 @@ export type QkdPolicy = "prefer" | "require";
 export const QKD_POLICIES = ["off", "prefer", "require"] as const;
 const PREFIX = "qkd:";
 
+/** What another try may mend passes with its own code; anything else is that no key can be agreed on. */
+function pskError(error: unknown): QflareError {
+  if (error instanceof QflareError && ["qkd.unavailable", "session.psk"].includes(error.code)) return error;
+  return new QflareError("session.psk", (error as Error).message, { cause: error });
+}
+
 function nameOf(id: Uint8Array): string | undefined {
   try {
     const text = fromUtf8(id);
@@ -42,7 +48,7 @@ export class QkdDevicePsk implements DevicePsk {
     this.#log = log;
   }
 
-  /** Throws session.psk where a key is required and the KME does not answer. */
+  /** Throws qkd.unavailable where a key is required and the KME is away, session.psk where it gives none. */
   async offer(): Promise<Uint8Array<ArrayBuffer>[]> {
     try {
       await this.#client.status(this.#link.peer);
@@ -53,7 +59,7 @@ export class QkdDevicePsk implements DevicePsk {
     return [utf8(PREFIX + this.#link.sae)];
   }
 
-  /** Throws session.psk; also under "prefer" where the server mixed a key in that this KME does not give. */
+  /** Throws as offer does; also under "prefer" where the server mixed a key in that this KME does not give. */
   async take(id: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (id === null) {
       this.#doWithout(new Error("the server has mixed in no quantum key"));
@@ -63,15 +69,14 @@ export class QkdDevicePsk implements DevicePsk {
     if (name === undefined) throw new QflareError("session.psk", "the server names no quantum key");
     try {
       return (await this.#client.keyOf(this.#link.peer, keyIdShape.read(name, "psk_id"))).key;
-    } catch (cause) {
-      throw new QflareError("session.psk", (cause as Error).message, { cause });
+    } catch (error) {
+      throw pskError(error);
     }
   }
 
-  #doWithout(cause: unknown): void {
-    const reason = (cause as Error).message;
-    if (this.#policy === "require") throw new QflareError("session.psk", reason, { cause });
-    this.#log(reason);
+  #doWithout(error: unknown): void {
+    if (this.#policy === "require") throw pskError(error);
+    this.#log((error as Error).message);
   }
 }
 
@@ -86,7 +91,7 @@ export class QkdServerPsk implements ServerPsk {
     this.#log = log;
   }
 
-  /** Throws session.psk where a key is required and the device offers none or the KME gives none. */
+  /** Where a key is required, throws qkd.unavailable while the KME is away, else session.psk. */
   async choose(
     deviceId: Uint8Array,
     offered: readonly Uint8Array[],
@@ -97,11 +102,18 @@ export class QkdServerPsk implements ServerPsk {
       const { id, key } = await this.#client.freshKey(sae);
       this.#log.info({ device_id: toHex(deviceId), sae, key_id: id }, "a quantum key goes into the session");
       return { id: utf8(PREFIX + id), key };
-    } catch (cause) {
-      if (!(cause instanceof QflareError)) throw cause;
-      if (this.#policy === "require") throw new QflareError("session.psk", cause.message, { cause });
-      this.#log.warn({ device_id: toHex(deviceId), reason: cause.message }, "no quantum key goes into the session");
+    } catch (error) {
+      if (!(error instanceof QflareError)) throw error;
+      this.#log.warn({ device_id: toHex(deviceId), reason: error.message }, "no quantum key goes into the session");
+      if (this.#policy === "require") throw towardsDevice(error);
       return undefined;
     }
   }
+}
+
+/** Where a KME listens and how it fails is not the device's to know. */
+function towardsDevice(error: QflareError): QflareError {
+  if (error.code === "session.psk") return error;
+  const code = error.code === "qkd.unavailable" ? error.code : "session.psk";
+  return new QflareError(code, "the KME of the server's site gives none", { cause: error });
 }

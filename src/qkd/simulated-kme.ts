@@ -6,14 +6,13 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { QflareError } from "../core/error.ts";
+import type { CertifiedKey } from "../crypto/certificate.ts";
 import { BODY_BYTES_MAX, KEYS_MAX, keyIdsShape, keyRequestShape, readJson, SAE_PATTERN } from "./etsi014.ts";
 import type { QuantumLink } from "./quantum-link.ts";
 
-/** PEM. */
-interface KmeTls {
+interface KmeTls extends CertifiedKey {
+  /** PEM. */
   readonly authority: string;
-  readonly certificate: string;
-  readonly key: string;
 }
 
 interface KmeOptions {

@@ -96,7 +96,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   "model.read": async ({ ledger, models }, { round }) => {
     const row = round === undefined ? await ledger.newestModel() : await ledger.modelOfRound(Number(round));
     if (row === undefined) throw new QflareError("request.not_found", `no model of round ${String(round)}`);
-    const file = await models.read(row);
+    const file = await models.readOnce(row);
     return {
       round: row.round,
       model_digest: toHex(row.digest),

@@ -65,7 +65,9 @@ const NOTHING = new Uint8Array(0);
 const EPOCH = /^enclave epoch (\d+)$/;
 
 export class AuditLog implements CommitHook {
-  readonly #ports: AuditPorts;
+  readonly #ports: Omit<AuditPorts, "signer" | "successor">;
+  /** Who may have signed what is stored; forgotten once that is known, since a signer holds its secret keys. */
+  #candidates: readonly CheckpointSigner[];
   readonly #pending = new WeakMap<Transaction<Tables>, Pending>();
   readonly #subtrees: SubtreeReader;
   #signer: CheckpointSigner;
@@ -75,9 +77,10 @@ export class AuditLog implements CommitHook {
   /** Wakes whoever waits for a new checkpoint. */
   readonly changes = new Changes();
 
-  constructor(ports: AuditPorts) {
+  constructor({ signer, successor, ...ports }: AuditPorts) {
     this.#ports = ports;
-    this.#signer = ports.signer;
+    this.#candidates = [signer, successor];
+    this.#signer = signer;
     this.#subtrees = subtreesOf((row, number) => this.#wholeTile(row, number));
   }
 
@@ -94,6 +97,7 @@ export class AuditLog implements CommitHook {
     const isSigned = newest === undefined ? size === 0 : newest.size === size && equal(newest.root, edge.root());
     if (!isSigned) throw new QflareError("store.corrupt", "the audit log and its checkpoint differ");
     if (newest !== undefined) this.#signer = this.#signerOf(newest);
+    this.#candidates = [];
     this.#edge = edge;
     this.#newest = newest;
     const cosigned = rows.filter((row) => row.cosigned === 1).at(-1);
@@ -101,8 +105,7 @@ export class AuditLog implements CommitHook {
   }
 
   #signerOf(newest: SignedCheckpoint): CheckpointSigner {
-    const { signer, successor } = this.#ports;
-    const found = [signer, successor].find((one) => isSignedBy(newest, one));
+    const found = this.#candidates.find((one) => isSignedBy(newest, one));
     if (found === undefined) throw new QflareError("store.corrupt", "the audit log was signed by another server");
     return found;
   }

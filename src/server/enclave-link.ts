@@ -259,7 +259,7 @@ export class EnclaveLink {
     const model = await ledger.newestModel();
     if (model === undefined) return;
     const request = { statement: model.statement, at: clock.nowMs() };
-    const { answer } = await child.call("adopt", request, await models.read(model));
+    const { answer } = await child.call("adopt", request, await models.readOnce(model));
     await writer.write(async (tx) => {
       await audit.appendEnclaveRecord(tx, answer.record);
       await tx.updateTable("run").set({ enclave_progress: answer.progress }).execute();

@@ -4,8 +4,8 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { ERRORS, type ErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
+import type { CertifiedKey } from "../crypto/certificate.ts";
 import { RECORD_TYPE, SUBMIT_TYPE } from "../wire/record.ts";
-import type { TlsFiles } from "./certificate.ts";
 import { answerClientError } from "./client-error.ts";
 import { CBOR_TYPE, type GatewayPorts } from "./gateway-ports.ts";
 import { RateLimited } from "./limiter.ts";
@@ -29,7 +29,7 @@ const TLS_GROUP = "X25519MLKEM768";
 /** How often Node looks for requests that take too long. */
 const CHECK_MS = 5000;
 
-export function createGateway(ports: GatewayPorts, tls: TlsFiles): FastifyInstance {
+export function createGateway(ports: GatewayPorts, tls: CertifiedKey): FastifyInstance {
   const app = Fastify({
     https: {
       ...{ cert: tls.certificate, key: tls.key, minVersion: "TLSv1.3", ecdhCurve: TLS_GROUP },

@@ -6,7 +6,8 @@ import { utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
-import { bytes, list, message, nullable, type Of, object, text, uint } from "../core/shape.ts";
+import { bytes, list, message, nullable, type Of, object, secretBytes, uint } from "../core/shape.ts";
+import { type CertifiedKey, certificateHash, certifiedKeyFields } from "../crypto/certificate.ts";
 import { ed25519Signer } from "../crypto/ed25519.ts";
 import { expand } from "../crypto/hkdf.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
@@ -16,7 +17,7 @@ import { identityFingerprint, identityMessage } from "../wire/identity.ts";
 import { CONTEXTS, LABELS } from "../wire/labels.ts";
 import { type NoteKey, noteKey } from "../wire/note.ts";
 import { rotationAnnouncement, rotationMessage } from "../wire/rotation.ts";
-import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
+import { makeCertificate } from "./certificate.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -33,8 +34,8 @@ export interface ServerKeys {
   readonly signatureSecretKey: Bytes;
   readonly signaturePublicKey: Bytes;
   readonly pepper: Bytes;
-  /** PEM. */
-  readonly tls: TlsFiles;
+  /** Its key is zeros as soon as the gateway has taken it. */
+  readonly tls: CertifiedKey;
   /** The encoded identity document and its hash, which stands in every new token. */
   readonly identity: Bytes;
   readonly fingerprint: Bytes;
@@ -46,7 +47,7 @@ export const KEY_FILE = "server.key";
 const SEED_BYTES = 32;
 const FORMER_KEYS_MAX = 256;
 
-const SEEDS = object({ signature: bytes(SEED_BYTES), longterm: bytes(SEED_BYTES) });
+const SEEDS = object({ signature: secretBytes(SEED_BYTES), longterm: secretBytes(SEED_BYTES) });
 
 /** former_public_keys: ML-DSA-44, oldest first; by them the older part of the audit log is verified. */
 const keyFile = message("server key file", 524_288, {
@@ -55,13 +56,13 @@ const keyFile = message("server key file", 524_288, {
   next: SEEDS,
   announcements: list(bytes(1, rotationAnnouncement.bytesMax), 0, LIMITS.identityRotationsMax),
   former_public_keys: list(bytes(SIGNATURE_SIZES["ML-DSA-44"].publicKey), 0, FORMER_KEYS_MAX),
-  token_pepper: bytes(32),
-  tls: nullable(object({ certificate: text(16_384), key: text(16_384) })),
+  token_pepper: secretBytes(32),
+  tls: nullable(object(certifiedKeyFields)),
 });
 
 export type StoredServerKeys = Of<typeof keyFile.shape>;
 
-export function freshServerKeys(random: Random, tls: TlsFiles | null): StoredServerKeys {
+export function freshServerKeys(random: Random, tls: CertifiedKey | null): StoredServerKeys {
   const pepper = random.bytes(32);
   const seeds = { current: freshSeeds(random), next: freshSeeds(random) };
   return { v: 2, ...seeds, announcements: [], former_public_keys: [], token_pepper: pepper, tls };
@@ -69,6 +70,13 @@ export function freshServerKeys(random: Random, tls: TlsFiles | null): StoredSer
 
 function freshSeeds(random: Random): Of<typeof SEEDS> {
   return { signature: random.bytes(SEED_BYTES), longterm: random.bytes(SEED_BYTES) };
+}
+
+/** Whoever read it from the file wipes it. */
+function wipeStored({ current, next, token_pepper, tls }: StoredServerKeys): void {
+  wipe(token_pepper);
+  for (const { signature: seed, longterm } of [current, next]) wipe(seed, longterm);
+  if (tls !== null) wipe(tls.key);
 }
 
 /** One identity with its secret keys. */
@@ -79,14 +87,15 @@ interface Holder {
 }
 
 export class ServerKeyring implements ServerKeys {
-  readonly tls: TlsFiles;
+  readonly tls: CertifiedKey;
   readonly #certificateSha256: Bytes | null;
-  #stored: StoredServerKeys;
+  /** Its seeds are owned here, and those of an identity wiped with its keys. */
+  #stored: Omit<StoredServerKeys, "tls">;
   #current: Holder;
   #next: Holder;
 
   /** certificateSha256: of the certificate that tokens pin; null where public authorities vouch for it. */
-  constructor(stored: StoredServerKeys, tls: TlsFiles, certificateSha256: Bytes | null) {
+  constructor({ tls: _, ...stored }: StoredServerKeys, tls: CertifiedKey, certificateSha256: Bytes | null) {
     this.tls = tls;
     this.#certificateSha256 = certificateSha256;
     this.#stored = stored;
@@ -155,8 +164,11 @@ export class ServerKeyring implements ServerKeys {
     });
   }
 
-  /** What is to be stored for the next identity to come into force. Throws config.invalid after too many rotations. */
-  rotated(random: Random): StoredServerKeys {
+  /**
+   * What is to be stored for the next identity to come into force. tls: as it is stored. Throws config.invalid after
+   * too many rotations.
+   */
+  rotated(random: Random, tls: CertifiedKey | null): StoredServerKeys {
     const { next, former_public_keys } = this.#stored;
     if (former_public_keys.length >= FORMER_KEYS_MAX) {
       throw new QflareError("config.invalid", `expected at most ${FORMER_KEYS_MAX} rotations in a run`);
@@ -167,30 +179,44 @@ export class ServerKeyring implements ServerKeys {
       next: freshSeeds(random),
       announcements: this.announcements.slice(-LIMITS.identityRotationsMax).map((one) => new Uint8Array(one)),
       former_public_keys: [...former_public_keys, this.signaturePublicKey],
+      tls,
     };
   }
 
-  /** From now on these keys are in force. */
-  use(stored: StoredServerKeys): void {
+  /** From now on these keys are in force; those before are wiped. */
+  use({ tls: _, ...stored }: StoredServerKeys): void {
+    wipeHolder(this.#current, this.#stored.current);
     this.#stored = stored;
     this.#current = this.#next;
     this.#next = this.#holderOf(stored.next);
   }
+
+  /** The server has stopped. */
+  wipe(): void {
+    wipeHolder(this.#current, this.#stored.current);
+    wipeHolder(this.#next, this.#stored.next);
+    wipe(this.#stored.token_pepper, this.tls.key);
+  }
+}
+
+function wipeHolder({ pairs }: Holder, { signature: seed, longterm }: Of<typeof SEEDS>): void {
+  wipe(pairs["ML-DSA-44"].secretKey, pairs["ML-DSA-65"].secretKey, seed, longterm);
 }
 
 /**
- * tls: a certificate of the operator's, PEM; without it the server makes its own and pins it through the tokens. Throws
- * keystore.permissions, keystore.malformed, config.invalid.
+ * tls: a certificate of the operator's, PEM, whose key is the server's to wipe; without it the server makes its own and
+ * pins it through the tokens. Throws keystore.permissions, keystore.malformed, config.invalid.
  */
 export async function loadServerKeys(
   folder: string,
   hosts: readonly string[],
   random: Random,
-  tls?: TlsFiles,
+  tls?: CertifiedKey,
 ): Promise<ServerKeyring> {
   const stored = readServerKeys(folder) ?? (await createKeyFile(folder, hosts, random, tls));
   const served = tls ?? stored.tls;
   if (served === null) throw new QflareError("config.invalid", "this server was set up with --tls-cert and --tls-key");
+  if (stored.tls !== null && tls !== undefined) wipe(stored.tls.key);
   return new ServerKeyring(stored, served, tls === undefined ? certificateHash(served.certificate) : null);
 }
 
@@ -211,8 +237,9 @@ export function logSignerOf({ secretKey, publicKey }: KeyPair, runId: Uint8Array
  */
 export function readServerPublicKeys(folder: string): Bytes[] {
   const stored = requireServerKeys(folder);
-  const [current, next] = [stored.current, stored.next].map(signingPair);
-  return [...stored.former_public_keys, current!.publicKey, next!.publicKey];
+  const [current, next] = [stored.current, stored.next].map((seeds) => withPair(seeds, ({ publicKey }) => publicKey));
+  wipeStored(stored);
+  return [...stored.former_public_keys, current!, next!];
 }
 
 export interface LogKeys {
@@ -226,13 +253,25 @@ export interface LogKeys {
 /** Verifier keys of the log of a run, from its server's folder. Throws as readServerPublicKeys does. */
 export function readLogKeys(folder: string, runId: Uint8Array): LogKeys {
   const stored = requireServerKeys(folder);
-  const [inForce, next] = [stored.current, stored.next].map((seeds) => logSignerOf(signingPair(seeds), runId).keys);
+  const keysOf = (pair: KeyPair): readonly NoteKey[] => logSignerOf(pair, runId).keys;
+  const [inForce, next] = [stored.current, stored.next].map((seeds) => withPair(seeds, keysOf));
+  wipeStored(stored);
   const former = stored.former_public_keys.map((key) => noteKey(logOrigin(runId), "ml-dsa-44", key));
   return { inForce: inForce!, next: next!, former };
 }
 
-function signingPair(seeds: Of<typeof SEEDS>): KeyPair {
-  return signature("ML-DSA-44").generateKeyPair(seeds.signature);
+/** The certificate that the key file holds, for it to be written again; its key is the caller's to wipe. */
+export function readOwnCertificate(folder: string): CertifiedKey | null {
+  const { tls, ...stored } = requireServerKeys(folder);
+  wipeStored({ ...stored, tls: null });
+  return tls;
+}
+
+function withPair<T>(seeds: Of<typeof SEEDS>, use: (pair: KeyPair) => T): T {
+  const pair = signature("ML-DSA-44").generateKeyPair(seeds.signature);
+  const result = use(pair);
+  wipe(pair.secretKey);
+  return result;
 }
 
 function requireServerKeys(folder: string): StoredServerKeys {
@@ -245,7 +284,7 @@ async function createKeyFile(
   folder: string,
   hosts: readonly string[],
   random: Random,
-  tls?: TlsFiles,
+  tls?: CertifiedKey,
 ): Promise<StoredServerKeys> {
   const stored = freshServerKeys(random, tls === undefined ? await makeCertificate(hosts) : null);
   writeServerKeys(folder, stored);

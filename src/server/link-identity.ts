@@ -6,18 +6,19 @@ import { join } from "node:path";
 import type { PeerCertificate, SecureContextOptions, TLSSocket } from "node:tls";
 import { equal, fromHex, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
-import { message, text } from "../core/shape.ts";
+import { message } from "../core/shape.ts";
+import { type CertifiedKey, certificateHash, certifiedKeyFields } from "../crypto/certificate.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
-import { certificateHash, makeCertificate, type TlsFiles } from "./certificate.ts";
+import { makeCertificate } from "./certificate.ts";
 
 const LINK_FILE = "enclave-link.key";
 const PIN_BYTES = 32;
 
-const linkFile = message("enclave link key", 40_960, { certificate: text(16_384), key: text(16_384) });
+const linkFile = message("enclave link key", 40_960, certifiedKeyFields);
 
 export interface LinkIdentity {
-  readonly tls: TlsFiles;
+  readonly tls: CertifiedKey;
   /** SHA-256 of the certificate in DER, hexadecimal: what the other side is told. */
   readonly pin: string;
 }

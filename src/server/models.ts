@@ -1,7 +1,7 @@
 // Models at rest: sealed under a content key of their own, blob before row. The newest one that is not large is held in
 // memory too, since every device of a round comes for it.
 
-import { equal } from "../core/bytes.ts";
+import { equal, wipe } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
@@ -25,7 +25,7 @@ export class ModelVault {
     this.#clock = clock;
   }
 
-  /** Puts the sealed blob in place and returns the row to be written. */
+  /** Puts the sealed blob in place and returns the row to be written; its content key is the caller's to wipe. */
   async store(signed: { statement: Bytes; signature: Bytes }, round: number, file: Uint8Array): Promise<ModelRow> {
     const digest = blobDigest(file);
     const contentKey = this.#random.bytes(CONTENT_KEY_BYTES);
@@ -49,6 +49,15 @@ export class ModelVault {
   async read(row: ModelRow): Promise<Bytes> {
     const sealed = this.held(row.blob_digest) ?? (await this.#blobs.read(row.blob_digest));
     return openModel(row.content_key, row.digest, sealed);
+  }
+
+  /** As read, for whoever needs the row's content key for nothing else: it is wiped. */
+  async readOnce(row: ModelRow): Promise<Bytes> {
+    try {
+      return await this.read(row);
+    } finally {
+      wipe(row.content_key);
+    }
   }
 
   /** The sealed model of this digest; undefined where it is not in memory. */

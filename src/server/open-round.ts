@@ -1,6 +1,6 @@
 // The open round as the coordinator sees it: cohort, accepted updates, and what the enclave has been told so far.
 
-import { toHex } from "../core/bytes.ts";
+import { concat, toHex, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
@@ -71,13 +71,21 @@ export class OpenRound {
     return this.#fed.size < this.#accepted.size || this.#generation !== this.#ports.enclave.generation;
   }
 
-  /** What a selected device gets, but for the time that is left and its view of the log. */
+  /** No device sees it any more. */
+  close(): void {
+    wipe(this.base.content_key);
+  }
+
+  /**
+   * What a selected device gets, but for the time that is left and its view of the log. The content key in it is the
+   * caller's to wipe.
+   */
   task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms" | "log"> {
     return {
       round: this.row.round,
       model_blob: this.base.blob_digest,
       model_blob_length: this.base.blob_length,
-      content_key: this.base.content_key,
+      content_key: concat(this.base.content_key),
       statement: this.base.statement,
       statement_signature: this.base.signature,
       policy_hash: policyHash,

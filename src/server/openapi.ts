@@ -106,7 +106,7 @@ function joiningPaths(): JsonSchema {
         operationId: "challenge",
         summary: "Open a session",
         requestBody: { required: true, content: cbor(challengeRequest) },
-        responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 413, 415, 429, 503]),
+        responses: answers("Answer and confirmation", cbor(challengeAnswer), [400, 401, 409, 413, 415, 429, 503]),
       },
     },
     "/api/resume": {

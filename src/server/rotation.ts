@@ -4,11 +4,11 @@
 // The audit log goes first: one transaction says so, publishes the next keys, and is the first that they sign. Then the
 // key file. A crash in between leaves a log that is signed by the announced keys; the next start goes on from there.
 
-import { equal } from "../core/bytes.ts";
+import { equal, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import type { AuditLog } from "./audit.ts";
-import { logSignerOf, type ServerKeyring, writeServerKeys } from "./keys.ts";
+import { logSignerOf, readOwnCertificate, type ServerKeyring, writeServerKeys } from "./keys.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Writer } from "./store/writer.ts";
 
@@ -24,7 +24,7 @@ export interface RotationPorts {
 
 export class Rotation {
   readonly #ports: RotationPorts;
-  #isRunning = false;
+  #running: Promise<void> | undefined;
 
   constructor(ports: RotationPorts) {
     this.#ports = ports;
@@ -32,13 +32,16 @@ export class Rotation {
 
   /** Throws config.invalid while another rotation is on its way, and after too many of them. */
   async rotate(): Promise<void> {
-    if (this.#isRunning) throw new QflareError("config.invalid", "a rotation is on its way");
-    this.#isRunning = true;
-    try {
-      await this.#rotate();
-    } finally {
-      this.#isRunning = false;
-    }
+    if (this.#running !== undefined) throw new QflareError("config.invalid", "a rotation is on its way");
+    this.#running = this.#rotate().finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+  }
+
+  /** Resolves when none is on its way: keys that are wiped in the middle of one would go to disk as zeros. */
+  async settled(): Promise<void> {
+    await this.#running?.catch(() => undefined);
   }
 
   /** Ends the rotation that a crash has cut in two, if there was one. Before anything else is signed. */
@@ -48,9 +51,14 @@ export class Rotation {
 
   async #rotate(): Promise<void> {
     const { dataDir, keys, sessions, random } = this.#ports;
-    const stored = keys.rotated(random);
-    if (!this.#isHandedOver()) await this.#handOver();
-    writeServerKeys(dataDir, stored);
+    const tls = readOwnCertificate(dataDir);
+    const stored = keys.rotated(random, tls);
+    try {
+      if (!this.#isHandedOver()) await this.#handOver();
+      writeServerKeys(dataDir, stored);
+    } finally {
+      if (tls !== null) wipe(tls.key);
+    }
     keys.use(stored);
     sessions.close();
   }

@@ -1,7 +1,7 @@
 // The coordinator: carries one round after the other from selecting to published or failed. One loop makes every
 // transition, so there is one writer of round state in a process; the ledger's compare-and-set guards against another.
 
-import { fromHex, toHex } from "../core/bytes.ts";
+import { fromHex, toHex, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
@@ -11,7 +11,7 @@ import type { Outcome } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Events } from "./events.ts";
-import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
+import { cohortOf, type Ledger, type ModelRow, type RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
 import { OpenRound } from "./open-round.ts";
 import type { Registry } from "./registry.ts";
@@ -96,7 +96,7 @@ export class Rounds {
 
   async #finish(): Promise<void> {
     this.#state.isFinished = true;
-    this.#state.open = undefined;
+    this.#state.show(undefined);
     this.#state.forDevices.notify();
     this.#ports.events.emit({ event: "run.finished", rounds: this.#publishedCount });
   }
@@ -107,6 +107,7 @@ export class Rounds {
     if (newest !== undefined && newest.state !== "published" && newest.state !== "failed") return newest;
     const base = await ledger.newestModel();
     if (base === undefined) throw new QflareError("store.corrupt", "the run has no model");
+    wipe(base.content_key);
     return await ledger.openRound(base, (newest?.round ?? 0) + 1);
   }
 
@@ -114,7 +115,7 @@ export class Rounds {
   async #carry(row: RoundRow): Promise<void> {
     const base = await this.#ports.ledger.newestModel();
     const open = new OpenRound(this.#ports, row, base!);
-    this.#state.open = open;
+    this.#state.show(open);
     if (row.state === "selecting") await this.#select(open);
     else await this.#resume(open);
     if (open.row.state === "collecting" && !this.#state.isStopped) await this.#collect(open);
@@ -208,14 +209,17 @@ export class Rounds {
     const request = { round: open.row.round, at: clock.nowMs() };
     const isLast = this.#publishedCount + 1 >= this.#settings.rounds;
     let published = open.row;
+    let stored: ModelRow | undefined;
     const { answer } = await enclave.call("aggregate", request, undefined, async ({ answer, blob }) => {
       const { result } = answer;
       if (result === null) return async () => undefined;
       const model = await models.store(result, open.row.round, blob);
+      stored = model;
       return async (tx) => {
         published = await ledger.publish(tx, open.row, { model, report: result.report, isLast });
       };
     });
+    if (stored !== undefined) wipe(stored.content_key);
     if (answer.result === null) await this.#fail(open, answer.failure ?? "the enclave gave no reason");
     else {
       open.row = published;

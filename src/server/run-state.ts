@@ -8,7 +8,7 @@ import type { RoundRow, UpdateRow } from "./ledger.ts";
 import type { OpenRound } from "./open-round.ts";
 
 export class RunState {
-  open: OpenRound | undefined;
+  #open: OpenRound | undefined;
   isFinished = false;
   isStopped = false;
   /** What became of each device in the last closed round that it was selected for. */
@@ -19,6 +19,17 @@ export class RunState {
   readonly forDevices = new Changes();
   /** Wakes the loop: something that it may be waiting for happened. */
   readonly forLoop = new Changes();
+
+  get open(): OpenRound | undefined {
+    return this.#open;
+  }
+
+  /** The round that devices see from now on; undefined for none. */
+  show(open: OpenRound | undefined): void {
+    const former = this.#open;
+    this.#open = open;
+    former?.close();
+  }
 
   get current(): RoundRow | undefined {
     return this.open?.row;

@@ -7,13 +7,13 @@ import type { Tee } from "../attestation/evidence.ts";
 import { evidenceFile } from "../attestation/evidence-file.ts";
 import type { AppraisalPolicy } from "../attestation/policy.ts";
 import { chooseTee, type TeeChoice } from "../attestation/tee-device.ts";
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, toHex, wipe } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random, ServerPsk } from "../core/ports.ts";
+import type { CertifiedKey } from "../crypto/certificate.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { hashThreads, LeafPool } from "../crypto/leaf-pool.ts";
-import { blobDigest } from "../crypto/merkle.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import type { IsolationLevel } from "../isolation/level.ts";
 import { logOrigin } from "../wire/checkpoint.ts";
@@ -22,7 +22,6 @@ import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/po
 import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
-import type { TlsFiles } from "./certificate.ts";
 import { Departures } from "./departures.ts";
 import type { OwnEvidence } from "./enclave-examination.ts";
 import { type EnclaveHost, localHost } from "./enclave-host.ts";
@@ -30,6 +29,7 @@ import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
 import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
+import { storeFirstModel } from "./first-model.ts";
 import { createGateway } from "./gateway.ts";
 import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
 import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
@@ -69,8 +69,8 @@ export interface ServerOptions {
   readonly port: number;
   /** What tokens say; by default https://host:port. */
   readonly publicUrl: string | undefined;
-  /** PEM; without it the server makes its own certificate. */
-  readonly tls: TlsFiles | undefined;
+  /** PEM; the key is taken over and wiped. Without it the server makes its own certificate. */
+  readonly tls: CertifiedKey | undefined;
   readonly suites: readonly SuiteName[];
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
@@ -240,8 +240,9 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   parts.witnesses.start();
   await enclave.ready();
   await parts.evidence.check();
-  await storeFirstModel(options, parts);
+  await storeFirstModel(options.run.firstModel, parts);
   const port = await listen(gateway, options);
+  wipe(parts.keys.tls.key);
   await logStart(options, parts);
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: options.publicUrl ?? `https://${host}:${port}`, port };
@@ -261,10 +262,13 @@ async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<vo
   await parts.gateway.close();
   await finished?.catch(() => undefined);
   await parts.enclave.close();
+  await parts.rotation.settled();
   await parts.writer.drained();
   if (finished !== undefined) await logStop(parts);
   await parts.witnesses.close();
+  parts.state.show(undefined);
   parts.sessions.close();
+  parts.keys.wipe();
   await parts.leaves.close();
   await parts.db.destroy();
 }
@@ -331,27 +335,6 @@ async function openRun(
     throw new QflareError("config.invalid", "data-dir: it holds a run with another model, suite, policy or plan");
   }
   return { policyBytes: policy, plan };
-}
-
-async function storeFirstModel({ run }: ServerOptions, parts: Parts): Promise<void> {
-  const { ledger, models, enclave, clock, audit, policyHash: digest } = parts;
-  const newest = await ledger.newestModel();
-  if (newest !== undefined) {
-    const first = await ledger.modelOfRound(0);
-    if (first === undefined || !equal(first.digest, blobDigest(run.firstModel))) {
-      throw new QflareError("config.invalid", "data-dir: it holds a run that started from another model");
-    }
-    // Read once, so that a lost or damaged model stops the server here and not in the middle of a round.
-    await models.read(newest);
-    return;
-  }
-  await enclave.call("genesis", { at: clock.nowMs() }, run.firstModel, async ({ answer }) => {
-    const row = await models.store(answer, 0, run.firstModel);
-    return async (tx) => {
-      await audit.append(tx, { type: "run.opened", subject: "run", digest });
-      await ledger.addModel(tx, row);
-    };
-  });
 }
 
 /** Who signs the log, and the rules of sessions where they differ from those that it names last. */

@@ -1,6 +1,6 @@
 // A session as the server holds it, and the ticket that its resumption takes.
 
-import { wipe } from "../core/bytes.ts";
+import { takeOver, wipe } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SuiteName } from "../crypto/suite.ts";
 import { type SessionKeys, wipeSession } from "../wire/handshake.ts";
@@ -96,6 +96,7 @@ export interface Ticket {
   readonly fullUntilMs: number;
 }
 
+/** The session's own copy is wiped: a ticket that was used must leave none behind. */
 export function ticketOf({ id, device, suite, keys, fullUntilMs }: Session): Ticket {
-  return { id, device, suite, resumption: new Uint8Array(keys.resumption), fullUntilMs };
+  return { id, device, suite, resumption: takeOver(keys.resumption), fullUntilMs };
 }

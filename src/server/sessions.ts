@@ -5,6 +5,7 @@ import { equal, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random, ServerPsk } from "../core/ports.ts";
+import type { Encapsulation } from "../crypto/kem.ts";
 import { kem } from "../crypto/kem-table.ts";
 import { SIGNATURE_SIZES, signature, verifyUnderKey } from "../crypto/signature.ts";
 import {
@@ -34,6 +35,8 @@ import {
   resumedConfirmation,
   serverConfirmation,
   transcriptHash,
+  wipeConfirmationKeys,
+  wipeSession,
 } from "../wire/handshake.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import {
@@ -63,6 +66,13 @@ export interface SessionPorts {
   /** Keys that some devices hold beforehand. */
   readonly psk?: ServerPsk;
   enclaveKeyHash(): Bytes;
+}
+
+/** What goes into the keys of a session. */
+interface Agreed {
+  readonly ephemeral: Encapsulation;
+  readonly fixed: Encapsulation;
+  readonly shared: { readonly id: Bytes; readonly key: Bytes } | undefined;
 }
 
 export class Sessions {
@@ -124,10 +134,26 @@ export class Sessions {
     suite: Suite,
     request: { message: Bytes; signature: Bytes },
   ): Promise<Bytes> {
-    const { clock, random, keys, psk } = this.#ports;
-    const shared = await psk?.choose(device.id, hello.psk_ids);
-    const ephemeral = await exchangeKem(suite.ephemeral).encapsulate(hello.ephemeral_public_key);
-    const fixed = await kem(suite.static).encapsulate(device.kem_public_key);
+    const shared = await this.#ports.psk?.choose(device.id, hello.psk_ids);
+    const secrets = shared === undefined ? [] : [shared.key];
+    try {
+      const ephemeral = await exchangeKem(suite.ephemeral).encapsulate(hello.ephemeral_public_key);
+      secrets.push(ephemeral.sharedSecret);
+      const fixed = await kem(suite.static).encapsulate(device.kem_public_key);
+      secrets.push(fixed.sharedSecret);
+      return this.#settle(device, suite, request, { ephemeral, fixed, shared });
+    } finally {
+      wipe(...secrets);
+    }
+  }
+
+  #settle(
+    device: Device,
+    suite: Suite,
+    request: { message: Bytes; signature: Bytes },
+    { ephemeral, fixed, shared }: Agreed,
+  ): Bytes {
+    const { clock, random, keys } = this.#ports;
     const id = random.bytes(SESSION_ID_BYTES);
     const openedAtMs = clock.nowMs();
     const expiresAtMs = openedAtMs + LIMITS.sessionKeyAgeMsMax;
@@ -145,7 +171,6 @@ export class Sessions {
     const { publicKey, secretKey } = keys.pairOf(suite.signature);
     const th2 = transcriptHash(request.message, request.signature, message, publicKey);
     const sessionKeys = deriveSession(th2, ephemeral.sharedSecret, fixed.sharedSecret, shared?.key);
-    if (shared !== undefined) wipe(shared.key);
     const signed = signature(suite.signature).sign(secretKey, th2, CONTEXTS.answer);
     const confirmation = serverConfirmation(sessionKeys, th2);
     this.#add({
@@ -206,8 +231,14 @@ export class Sessions {
 
   /** A device may have been revoked, or have changed its keys, while the answer was made. */
   #add(settled: Parameters<SessionTable["add"]>[0]): void {
-    if (this.#ports.registry.isGone(settled.device.id)) refuse();
-    this.#table.add(settled);
+    wipeConfirmationKeys(settled.keys);
+    try {
+      if (this.#ports.registry.isGone(settled.device.id)) refuse();
+      this.#table.add(settled);
+    } catch (error) {
+      wipeSession(settled.keys);
+      throw error;
+    }
   }
 
   /** Throws session.refused unless the session lives, or comes to life by this confirmation. */

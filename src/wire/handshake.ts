@@ -122,7 +122,13 @@ export function resumedConfirmation(keys: SessionKeys, th2: Uint8Array, confirma
   return hmacSha384(keys.confirmDevice, gather(CONFIRMATIONS.device, { th3 })).slice(0, CONFIRMATION_BYTES);
 }
 
+/** Once both confirmations are made nobody needs their keys any more; the exporter has no user yet. */
+export function wipeConfirmationKeys(keys: SessionKeys): void {
+  wipe(keys.confirmDevice, keys.confirmServer, keys.exporter);
+}
+
 export function wipeSession(keys: SessionKeys): void {
   wipe(keys.client.key, keys.client.iv, keys.server.key, keys.server.iv);
-  wipe(keys.confirmDevice, keys.confirmServer, keys.resumption, keys.exporter);
+  wipeConfirmationKeys(keys);
+  wipe(keys.resumption);
 }

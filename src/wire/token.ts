@@ -5,7 +5,7 @@
 // The checksum (first bytes of SHA-256 over what precedes it) tells a mistyped token from a refused one. The secret
 // never travels: enrolment sends a MAC under it.
 
-import { concat, equal, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../core/bytes.ts";
+import { concat, equal, fromBase64Url, fromUtf8, toBase64Url, utf8, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { hmacSha384, sha256 } from "../crypto/hash.ts";
@@ -33,7 +33,10 @@ export interface Token {
 export function formatToken(token: Token): string {
   const name = utf8(token.name);
   const body = concat(token.id, token.secret, token.fingerprint, Uint8Array.of(name.length), name, utf8(token.url));
-  return PREFIX + toBase64Url(concat(body, sha256(body).subarray(0, CHECKSUM_BYTES)));
+  const whole = concat(body, sha256(body).subarray(0, CHECKSUM_BYTES));
+  const printed = PREFIX + toBase64Url(whole);
+  wipe(body, whole);
+  return printed;
 }
 
 /** Throws enroll.refused for anything but a whole token. */
@@ -78,7 +81,10 @@ function isServerUrl(url: string): boolean {
 
 /** The server keeps no secret of a token: it derives it anew from its own key and the id. */
 export function tokenSecret(pepper: Uint8Array, id: Uint8Array): Bytes {
-  return hmacSha384(pepper, utf8(LABELS.tokenSecret), id).slice(0, TOKEN_SECRET_BYTES);
+  const mac = hmacSha384(pepper, utf8(LABELS.tokenSecret), id);
+  const secret = concat(mac.subarray(0, TOKEN_SECRET_BYTES));
+  wipe(mac);
+  return secret;
 }
 
 /** What the registry stores. */

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { certificateHash } from "../../src/crypto/certificate.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { enrollDevice } from "../../src/device/enroll.ts";
-import { certificateHash, makeCertificate } from "../../src/server/certificate.ts";
+import { makeCertificate } from "../../src/server/certificate.ts";
 import { freshServerKeys, ServerKeyring } from "../../src/server/keys.ts";
 import { identityFingerprint } from "../../src/wire/identity.ts";
 import { rotationsAnswer } from "../../src/wire/rotation.ts";
@@ -17,7 +18,11 @@ function identityOf(certificate: string): Uint8Array<ArrayBuffer> {
 }
 
 function keysFor(certificateSha256: Uint8Array<ArrayBuffer> | null): ServerKeyring {
-  return new ServerKeyring(freshServerKeys(systemRandom, null), { certificate: "", key: "" }, certificateSha256);
+  return new ServerKeyring(
+    freshServerKeys(systemRandom, null),
+    { certificate: "", key: Buffer.alloc(0) },
+    certificateSha256,
+  );
 }
 
 function tokenFor(identity: Uint8Array, url: string): Token {

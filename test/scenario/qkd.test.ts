@@ -10,6 +10,7 @@ import { Device } from "../../src/device/device.ts";
 import type { DeviceEvent } from "../../src/device/event.ts";
 import type { QkdPolicy } from "../../src/qkd/psk.ts";
 import { deriveSession } from "../../src/wire/handshake.ts";
+import { eventually } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
 import { folderOf } from "../support/folder.ts";
 import { QkdSites } from "../support/qkd.ts";
@@ -25,7 +26,12 @@ interface Pair {
 
 type Choice = QkdPolicy | "off";
 
-async function pairOf(t: TestContext, sites: QkdSites, serverChoice: Choice, deviceChoice: Choice): Promise<Pair> {
+async function pairOf(
+  t: TestContext,
+  sites: QkdSites,
+  serverChoice: Choice,
+  deviceChoice: Choice | DevicePsk,
+): Promise<Pair> {
   const rounds = { rounds: 10, target: 1, quorum: 1, selectionMs: 0, deadlineMs: LIMITS.roundDeadlineMsMax };
   const server = await TestServer.start({
     rounds,
@@ -34,8 +40,10 @@ async function pairOf(t: TestContext, sites: QkdSites, serverChoice: Choice, dev
   });
   t.after(() => server.close());
   const [events, told]: [DeviceEvent[], string[]] = [[], []];
-  const psk: { psk?: DevicePsk } =
-    deviceChoice === "off" ? {} : { psk: await sites.devicePsk(deviceChoice, (reason) => told.push(reason)) };
+  const psk =
+    typeof deviceChoice === "object" || deviceChoice === "off"
+      ? deviceChoice
+      : await sites.devicePsk(deviceChoice, (reason) => told.push(reason));
   const device = await Device.enroll({
     link: await server.token("ward-1"),
     keystore: join(folderOf(t), "device.key"),
@@ -43,7 +51,7 @@ async function pairOf(t: TestContext, sites: QkdSites, serverChoice: Choice, dev
     updatesMin: 1,
     clock: server.clock,
     onEvent: (event) => events.push(event),
-    ...psk,
+    ...(psk === "off" ? {} : { psk }),
   });
   t.after(() => device.close());
   return { server, device, events, told };
@@ -52,6 +60,15 @@ async function pairOf(t: TestContext, sites: QkdSites, serverChoice: Choice, dev
 /** Of each session: whether it was resumed and whether a quantum key is in it. */
 const sessionsIn = (events: readonly DeviceEvent[]): string[] =>
   events.flatMap((event) => (event.event === "session" ? [`${event.resumed ? "resumed" : "full"} ${event.psk}`] : []));
+
+type Retry = Extract<DeviceEvent, { event: "retry" }>;
+
+const retriesIn = (events: readonly DeviceEvent[]): Retry[] => events.filter((event) => event.event === "retry");
+
+/** Resolves once the device has told of so many. */
+async function retried(events: readonly DeviceEvent[], count: number): Promise<void> {
+  await eventually(() => retriesIn(events).length >= count || undefined, `${count} retries`);
+}
 
 /** Refused before there was a session: the server has not heard the device confirm its keys. */
 async function assertRefused({ server, device, events }: Pair, code: string): Promise<void> {
@@ -121,24 +138,91 @@ test("where one side prefers it and the other has none, sessions go without and 
   for (const { events } of [one, other]) assert.deepEqual(sessionsIn(events), ["full false"]);
 });
 
-test("where the device's KME is away, a session goes without under prefer and is refused under require", async (t) => {
+test("where the device's KME is away, a session goes without under prefer, unless the server wants one", async (t) => {
   const sites = await QkdSites.start(t);
-  await sites.cutDevices();
+  await sites.devices.leave();
   const preferring = await pairOf(t, sites, "prefer", "prefer");
   await preferring.device.connect();
   assert.deepEqual(sessionsIn(preferring.events), ["full false"]);
   assert.match(preferring.told[0]!, /the KME does not give one/);
-  await assertRefused(await pairOf(t, sites, "prefer", "require"), "session.psk");
   await assertRefused(await pairOf(t, sites, "require", "prefer"), "session.psk");
 });
 
-test("where the link has no key left, a session goes without under prefer and is refused under require", async (t) => {
+for (const side of ["devices", "server"] as const) {
+  test(`where a key is required, the KME of the ${side} that is away is waited for, again and again`, async (t) => {
+    const sites = await QkdSites.start(t);
+    await sites[side].leave();
+    const pair = await pairOf(t, sites, "require", "require");
+    const connected = pair.device.connect();
+    await retried(pair.events, 3);
+    assert.deepEqual(sessionsIn(pair.events), []);
+    assert.equal((await pair.server.state()).sessions, 0);
+    assert.match((await pair.server.state()).devices[0]!, / pending /);
+    await sites[side].comeBack();
+    await connected;
+    const [first, second, third] = retriesIn(pair.events);
+    for (const { reason } of [first!, second!, third!]) assert.match(reason, /the KME does not give one/);
+    // Each is twice the last, times 0.5 to 1.5.
+    assert.ok(third!.wait_ms >= 200 && first!.wait_ms <= 150, `${first!.wait_ms} ms, then ${third!.wait_ms} ms`);
+    assert.deepEqual(sessionsIn(pair.events), ["full true"]);
+    await sites[side].leave();
+    pair.server.clock.move(LIMITS.sessionAgeMsMax);
+    const count = retriesIn(pair.events).length;
+    const again = pair.device.connect();
+    await retried(pair.events, count + 2);
+    await sites[side].comeBack();
+    await again;
+    assert.deepEqual(sessionsIn(pair.events), ["full true", "full true"]);
+  });
+}
+
+for (const policy of ["prefer", "require"] as const) {
+  test(`a KME that goes away with the key of a session lets no session begin without, under ${policy}`, async (t) => {
+    const sites = await QkdSites.start(t);
+    const psk = await sites.devicePsk("require");
+    let left = 0;
+    const leaving: DevicePsk = {
+      offer: () => psk.offer(),
+      take: async (id) => {
+        if (left++ === 0) await sites.devices.leave();
+        return await psk.take(id);
+      },
+    };
+    const { device, events } = await pairOf(t, sites, policy, leaving);
+    const connected = device.connect();
+    await retried(events, 2);
+    assert.deepEqual(sessionsIn(events), []);
+    await sites.devices.comeBack();
+    await connected;
+    assert.deepEqual(sessionsIn(events), ["full true"]);
+    assert.equal(sites.link.storedCount, 8);
+  });
+}
+
+test("a link without keys is waited for where both require one, and each try that fails takes none", async (t) => {
+  const sites = await QkdSites.start(t, { keyCount: 0 });
+  const { device, events } = await pairOf(t, sites, "require", "require");
+  const connected = device.connect();
+  await retried(events, 2);
+  assert.deepEqual(sessionsIn(events), []);
+  device.close();
+  await assert.rejects(connected, coded("server.unavailable"));
+});
+
+test("a KME that does not know the key ends the device that requires one, without another try", async (t) => {
+  const sites = await QkdSites.start(t);
+  const psk = await sites.devicePsk("require", () => undefined, "another-server");
+  const pair = await pairOf(t, sites, "require", psk);
+  await assertRefused(pair, "session.psk");
+  assert.deepEqual(retriesIn(pair.events), []);
+});
+
+test("where the link has no key left, a session goes without where the server prefers one", async (t) => {
   const sites = await QkdSites.start(t, { keyCount: 1 });
   const { server, device, events } = await pairOf(t, sites, "prefer", "prefer");
   await device.connect();
   server.clock.move(LIMITS.sessionAgeMsMax);
   await device.connect();
   assert.deepEqual(sessionsIn(events), ["full true", "full false"]);
-  await assertRefused(await pairOf(t, sites, "require", "prefer"), "session.psk");
   await assertRefused(await pairOf(t, sites, "prefer", "require"), "session.psk");
 });

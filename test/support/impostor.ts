@@ -2,7 +2,8 @@
 
 import { once } from "node:events";
 import { createServer } from "node:tls";
-import { makeCertificate, type TlsFiles } from "../../src/server/certificate.ts";
+import type { CertifiedKey } from "../../src/crypto/certificate.ts";
+import { makeCertificate } from "../../src/server/certificate.ts";
 
 export interface Impostor {
   readonly url: string;
@@ -15,7 +16,10 @@ export interface Impostor {
 }
 
 /** answers: body by request line, such as "GET /api/identity". What is not among them is never answered. */
-export async function startImpostor(answers: Readonly<Record<string, Uint8Array>>, tls?: TlsFiles): Promise<Impostor> {
+export async function startImpostor(
+  answers: Readonly<Record<string, Uint8Array>>,
+  tls?: CertifiedKey,
+): Promise<Impostor> {
   const { certificate, key } = tls ?? (await makeCertificate(["127.0.0.1"]));
   const heard: Buffer[] = [];
   let connections = 0;

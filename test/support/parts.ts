@@ -75,7 +75,7 @@ export class TestServer {
   readonly random = random;
   /** What its key file would hold at its first start. */
   readonly storedKeys: StoredServerKeys = freshServerKeys(random, null);
-  readonly keys: ServerKeyring = new ServerKeyring(this.storedKeys, { certificate: "", key: "" }, null);
+  readonly keys: ServerKeyring = new ServerKeyring(this.storedKeys, { certificate: "", key: Buffer.alloc(0) }, null);
   readonly runId: Bytes = random.bytes(32);
   readonly writer: Writer;
   readonly audit: AuditLog;

@@ -28,13 +28,35 @@ class FalseLink extends QuantumLink {
   }
 }
 
+/** A KME at its place, which it leaves and comes back to. */
+class Site {
+  readonly #kme: SimulatedKme;
+  readonly url: string;
+
+  private constructor(kme: SimulatedKme, url: string) {
+    this.#kme = kme;
+    this.url = url;
+  }
+
+  static async open(kme: SimulatedKme): Promise<Site> {
+    return new Site(kme, await kme.listen(HOST, 0));
+  }
+
+  async leave(): Promise<void> {
+    await this.#kme.close();
+  }
+
+  async comeBack(): Promise<void> {
+    await this.#kme.listen(HOST, Number(new URL(this.url).port));
+  }
+}
+
 export class QkdSites {
   readonly link: QuantumLink;
   readonly #context: TestContext;
   readonly #authority: Authority;
-  #serverUrl = "";
-  #deviceUrl = "";
-  #deviceKme: SimulatedKme | undefined;
+  #server: Site | undefined;
+  #devices: Site | undefined;
 
   private constructor(context: TestContext, authority: Authority, keyCount: number) {
     this.#context = context;
@@ -44,22 +66,27 @@ export class QkdSites {
 
   /** isFalse: the devices' KME gives other keys. */
   static async start(context: TestContext, { keyCount = 10, isFalse = false } = {}): Promise<QkdSites> {
-    const sites = new QkdSites(context, await Authority.create(Date.now(), systemRandom), keyCount);
+    const sites = new QkdSites(context, await Authority.create(Date.now()), keyCount);
     const { link } = sites;
-    [, sites.#serverUrl] = await sites.#kme("kme-server", "kme-devices", link);
-    [sites.#deviceKme, sites.#deviceUrl] = await sites.#kme(
-      "kme-devices",
-      "kme-server",
-      isFalse ? new FalseLink(link) : link,
-    );
+    sites.#server = await sites.#site("kme-server", "kme-devices", link);
+    sites.#devices = await sites.#site("kme-devices", "kme-server", isFalse ? new FalseLink(link) : link);
     return sites;
   }
 
-  async #kme(id: string, peerId: string, link: QuantumLink): Promise<[SimulatedKme, string]> {
+  async #site(id: string, peerId: string, link: QuantumLink): Promise<Site> {
     const tls = { ...(await this.#authority.certify(id, HOST)), authority: this.#authority.certificate };
-    const kme = new SimulatedKme({ id, peerId, link, tls });
-    this.#context.after(() => kme.close());
-    return [kme, await kme.listen(HOST, 0)];
+    const site = await Site.open(new SimulatedKme({ id, peerId, link, tls }));
+    this.#context.after(() => site.leave());
+    return site;
+  }
+
+  /** Of the server. */
+  get server(): Site {
+    return this.#server!;
+  }
+
+  get devices(): Site {
+    return this.#devices!;
   }
 
   async #client(sae: string, url: string, peer?: string): Promise<[QkdClient, QkdLink]> {
@@ -71,16 +98,17 @@ export class QkdSites {
   }
 
   async serverPsk(policy: QkdPolicy): Promise<ServerPsk> {
-    const [client] = await this.#client("server", this.#serverUrl);
+    const [client] = await this.#client("server", this.server.url);
     return new QkdServerPsk(client, policy, QUIET);
   }
 
-  async devicePsk(policy: QkdPolicy, tell: (reason: string) => void = () => undefined): Promise<DevicePsk> {
-    const [client, link] = await this.#client("ward-1", this.#deviceUrl, "server");
+  /** peer: the SAE that the device takes its server for. */
+  async devicePsk(
+    policy: QkdPolicy,
+    tell: (reason: string) => void = () => undefined,
+    peer = "server",
+  ): Promise<DevicePsk> {
+    const [client, link] = await this.#client("ward-1", this.devices.url, peer);
     return new QkdDevicePsk(client, link, policy, tell);
-  }
-
-  async cutDevices(): Promise<void> {
-    await this.#deviceKme?.close();
   }
 }

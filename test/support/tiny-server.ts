@@ -5,6 +5,7 @@ import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { CertifiedKey } from "../../src/crypto/certificate.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
 import { initialParameters, type ModelDescription } from "../../src/learning/model.ts";
@@ -13,6 +14,7 @@ import { DEFAULT_RATE_LIMITS } from "../../src/server/limiter.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
 
 export interface TinyServer {
+  readonly dataDir: string;
   readonly running: RunningServer;
   /** The first model's parameters. */
   readonly parameters: Float32Array;
@@ -24,7 +26,8 @@ export interface TinyServer {
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-export async function startTinyServer(): Promise<TinyServer> {
+/** tls: by default a certificate of its own. */
+export async function startTinyServer(tls?: CertifiedKey): Promise<TinyServer> {
   const dataDir = mkdtempSync(join(tmpdir(), "qflare-tiny-"));
   const description: ModelDescription = { kind: "softmax", inputs: 4, classes: 3 };
   const parameters = initialParameters(description, 1);
@@ -33,7 +36,7 @@ export async function startTinyServer(): Promise<TinyServer> {
     host: "127.0.0.1",
     port: 0,
     publicUrl: undefined,
-    tls: undefined,
+    tls,
     suites: ["QF2-HYBRID", "QF1-FRODO"],
     run: {
       suite: "QF2-HYBRID",
@@ -51,6 +54,7 @@ export async function startTinyServer(): Promise<TinyServer> {
     log: silent,
   });
   return {
+    dataDir,
     running,
     parameters,
     admin: (method, params = {}) => askAdmin(join(dataDir, "admin.sock"), method, params),

@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { utf8 } from "../../core/bytes.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { writeSecretFile } from "../../crypto/secret-file.ts";
 import { Authority } from "../../qkd/authority.ts";
@@ -68,7 +67,7 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   };
   const devices = flags.devices.split(",");
   for (const name of [flags.server, ...devices]) requireSae(name);
-  const authority = await Authority.create(systemClock.nowMs(), systemRandom);
+  const authority = await Authority.create(systemClock.nowMs());
   const sides = await openSides(new QuantumLink(settings, systemClock, systemRandom), authority, flags.host);
   try {
     const serverUrl = await sides[0].listen(flags.host, serverPort);
@@ -113,7 +112,7 @@ async function writeLink(folder: string, authority: Authority, place: Place): Pr
   const { certificate, key } = await authority.certify(place.sae);
   const file = { ...place, authority: "authority.pem", certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
   writeFileSync(join(folder, file.certificate), certificate);
-  writeSecretFile(join(folder, file.key), utf8(key));
+  writeSecretFile(join(folder, file.key), key);
   writeFileSync(join(folder, `${place.sae}.json`), `${JSON.stringify(file, null, 2)}\n`);
 }
 

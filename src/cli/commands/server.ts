@@ -5,9 +5,9 @@ import type { Command } from "commander";
 import type { Policy } from "../../aggregation/policy.ts";
 import { choiceText } from "../../aggregation/specification.ts";
 import type { Log } from "../../core/ports.ts";
+import type { CertifiedKey } from "../../crypto/certificate.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
-import type { TlsFiles } from "../../server/certificate.ts";
 import type { RunEvent } from "../../server/events.ts";
 import { type RemoteEnclave, readAddress } from "../../server/remote-enclave.ts";
 import { type RunDefinition, type ServerOptions, startServer } from "../../server/server.ts";
@@ -140,10 +140,10 @@ function publicUrl({ public_url }: Settings): string | undefined {
   return public_url;
 }
 
-function tlsFiles({ tls_cert, tls_key }: Settings): TlsFiles | undefined {
+function tlsFiles({ tls_cert, tls_key }: Settings): CertifiedKey | undefined {
   if (tls_cert === undefined && tls_key === undefined) return undefined;
   if (tls_cert === undefined || tls_key === undefined) throw new UsageError("--tls-cert and --tls-key: expected both");
-  const files = { certificate: readText(tls_cert, "--tls-cert"), key: readText(tls_key, "--tls-key") };
+  const files = { certificate: readText(tls_cert, "--tls-cert"), key: readBytes(tls_key, "--tls-key") };
   try {
     createSecureContext({ cert: files.certificate, key: files.key });
   } catch (error) {

@@ -1,6 +1,7 @@
 // GET /api/global_model: what there is to do. Waits until there is something, or until the device's patience ends.
 
 import type { FastifyInstance } from "fastify";
+import { wipe } from "../../core/bytes.ts";
 import { workAnswer, workRequest } from "../../wire/work.ts";
 import { type GatewayPorts, limited } from "../gateway-ports.ts";
 import { headerRecord, openProtected, sendProtected } from "../protected.ts";
@@ -13,6 +14,13 @@ export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     request.raw.once("close", () => gone.abort());
     const over = AbortSignal.any([gone.signal, opened.session.ended]);
     const answer = await ports.desk.ask(opened.session.device, wanted, over);
-    return sendProtected(reply, opened, workAnswer.encode(answer));
+    const encoded = workAnswer.encode(answer);
+    // Both hold the model's content key.
+    if (answer.task !== null) wipe(answer.task.content_key);
+    try {
+      return sendProtected(reply, opened, encoded);
+    } finally {
+      wipe(encoded);
+    }
   });
 }

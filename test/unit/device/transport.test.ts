@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { QflareError } from "../../../src/core/error.ts";
+import { type CertifiedKey, certificateHash } from "../../../src/crypto/certificate.ts";
 import {
   type CertificatePin,
   errorOf,
@@ -12,7 +13,7 @@ import {
   Transport,
   Unreachable,
 } from "../../../src/device/transport.ts";
-import { certificateHash, makeCertificate, type TlsFiles } from "../../../src/server/certificate.ts";
+import { makeCertificate } from "../../../src/server/certificate.ts";
 import { coded } from "../../support/errors.ts";
 
 const answerOf = (status: number, body: string, headers: HttpAnswer["headers"] = {}): HttpAnswer => ({
@@ -63,7 +64,7 @@ describe("an answer that is no success", () => {
 });
 
 describe("the way to the server", () => {
-  let tls: TlsFiles;
+  let tls: CertifiedKey;
   let server: Server;
   let url: string;
   let requests = 0;

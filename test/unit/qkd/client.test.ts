@@ -4,7 +4,6 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { utf8 } from "../../../src/core/bytes.ts";
-import { systemRandom } from "../../../src/crypto/random.ts";
 import { Authority } from "../../../src/qkd/authority.ts";
 import { QkdClient } from "../../../src/qkd/client.ts";
 import type { QkdLink } from "../../../src/qkd/link-file.ts";
@@ -23,11 +22,22 @@ let answer: (path: string, response: ServerResponse) => void;
 let kme: Server;
 let client: QkdClient;
 let link: QkdLink;
+/** Answers that stay what they are, however often they are asked for. */
+const REFUSALS: readonly (readonly [body: unknown, status: number])[] = [
+  [{ message: "no such SAE" }, 400],
+  [{ message: "who are you" }, 401],
+  [{ message: "not you" }, 403],
+  [{ message: "no such door" }, 404],
+  [{ message: "broken" }, 500],
+  ["{}", 200],
+  ["<html>", 200],
+  ["<html>", 403],
+];
 const log: string[] = [];
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 before(async () => {
-  const authority = await Authority.create(Date.now(), systemRandom);
+  const authority = await Authority.create(Date.now());
   const own = await authority.certify("kme", "127.0.0.1");
   kme = createServer({ cert: own.certificate, key: own.key }, (request, response) => answer(request.url!, response));
   await new Promise<void>((resolve) => kme.listen(0, "127.0.0.1", resolve));
@@ -83,12 +93,21 @@ test("errors of the KME, an endless answer and a broken one are told apart from 
   await assert.rejects(client.freshKey("server"), code("qkd.unavailable"));
   answer = says({ message: "who are you" }, 401);
   await assert.rejects(client.freshKey("server"), code("qkd.refused"));
-  answer = says("<html>", 502);
+  answer = says("<html>", 500);
   await assert.rejects(client.freshKey("server"), code("qkd.malformed"));
   answer = (_, response) => response.writeHead(200).end("x".repeat(300_000));
-  await assert.rejects(client.freshKey("server"), code("qkd.unavailable"));
+  await assert.rejects(client.freshKey("server"), code("qkd.malformed"));
+  answer = (_, response) => void response.socket!.end("this is no HTTP\r\n\r\n");
+  await assert.rejects(client.freshKey("server"), code("qkd.malformed"));
   answer = (_, response) => response.destroy();
   await assert.rejects(client.freshKey("server"), code("qkd.unavailable"));
+});
+
+test("a KME that is busy, or away behind another server, is away, whatever that server's page says", async () => {
+  for (const status of [429, 502, 503, 504]) {
+    answer = says("<html>", status);
+    await assert.rejects(client.status("server"), code("qkd.unavailable"));
+  }
 });
 
 test("a device offers the name of its SAE and fetches the key that the server names", async () => {
@@ -101,10 +120,15 @@ test("a device offers the name of its SAE and fetches the key that the server na
 
 test("a device that requires a quantum key goes nowhere without one", async () => {
   const psk = new QkdDevicePsk(client, link, "require", (text) => log.push(text));
-  answer = says({ message: "no" }, 503);
-  await assert.rejects(psk.offer(), code("session.psk"));
   await assert.rejects(psk.take(null), code("session.psk"));
-  await assert.rejects(psk.take(utf8(`qkd:${ID}`)), code("session.psk"));
+  for (const [body, status] of REFUSALS) {
+    answer = says(body, status);
+    await assert.rejects(psk.offer(), code("session.psk"), `${status}`);
+    await assert.rejects(psk.take(utf8(`qkd:${ID}`)), code("session.psk"), `${status}`);
+  }
+  answer = says({ message: "no" }, 503);
+  await assert.rejects(psk.offer(), code("qkd.unavailable"));
+  await assert.rejects(psk.take(utf8(`qkd:${ID}`)), code("qkd.unavailable"));
 });
 
 test("a device that prefers one goes on without, but not where the server has mixed one in", async () => {
@@ -112,7 +136,8 @@ test("a device that prefers one goes on without, but not where the server has mi
   answer = says({ message: "no" }, 503);
   assert.deepEqual(await psk.offer(), []);
   assert.equal(await psk.take(null), undefined);
-  for (const id of [`qkd:${ID}`, "qkd:x", "other:x"]) await assert.rejects(psk.take(utf8(id)), code("session.psk"));
+  await assert.rejects(psk.take(utf8(`qkd:${ID}`)), code("qkd.unavailable"));
+  for (const id of ["qkd:x", "other:x"]) await assert.rejects(psk.take(utf8(id)), code("session.psk"));
   await assert.rejects(psk.take(Uint8Array.of(0xff)), code("session.psk"));
   assert.equal(log.length, 2);
 });
@@ -131,10 +156,15 @@ test("a server mixes in a fresh key for the SAE that the device names", async ()
 
 test("a server that requires a quantum key refuses a device without one and a KME without keys", async () => {
   const psk = new QkdServerPsk(client, "require", quiet);
-  answer = says({ message: "no" }, 503);
+  const choose = () => psk.choose(new Uint8Array(16), [utf8("qkd:ward-1")]);
+  for (const [body, status] of REFUSALS) {
+    answer = says(body, status);
+    await assert.rejects(choose(), code("session.psk"), `${status}`);
+  }
+  answer = says({ message: "the vault at 10.0.0.7 is empty" }, 503);
   await assert.rejects(psk.choose(new Uint8Array(16), []), code("session.psk"));
   await assert.rejects(psk.choose(new Uint8Array(16), [utf8("qkd:../../x")]), code("session.psk"));
-  await assert.rejects(psk.choose(new Uint8Array(16), [utf8("qkd:ward-1")]), code("session.psk"));
+  await assert.rejects(choose(), (error) => code("qkd.unavailable")(error) && !/10\.0\.0\.7/.test(String(error)));
   const preferring = new QkdServerPsk(client, "prefer", quiet);
   assert.equal(await preferring.choose(new Uint8Array(16), [utf8("qkd:ward-1")]), undefined);
 });

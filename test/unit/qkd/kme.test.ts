@@ -38,7 +38,7 @@ let server: QkdClient;
 let device: QkdClient;
 
 before(async () => {
-  authority = await Authority.create(Date.now(), systemRandom);
+  authority = await Authority.create(Date.now());
   urlA = await startKme("kme-a", "kme-b");
   urlB = await startKme("kme-b", "kme-a");
   server = await clientOf("server", urlA);
@@ -84,13 +84,13 @@ test("a key is given once, and to nobody else", async () => {
 });
 
 test("an SAE without a certificate of the authority is not let in", async () => {
-  const false_ = await Authority.create(Date.now(), systemRandom);
+  const false_ = await Authority.create(Date.now());
   const liar = await clientOf("ward-1-again", urlB, false_);
   await assert.rejects(liar.status("server"), code("qkd.unavailable"));
 });
 
 test("a KME without a certificate of the authority gets no request", async () => {
-  const other = await Authority.create(Date.now(), systemRandom);
+  const other = await Authority.create(Date.now());
   const careful = new QkdClient({ ...links["ward-1"]!, authority: other.certificate });
   clients.push(careful);
   await assert.rejects(careful.status("server"), code("qkd.unavailable"));

@@ -53,6 +53,8 @@ async function ask(session: Session): Promise<void> {
   assert.equal(Buffer.from(answer).toString(), "work, please");
 }
 
+const isWiped = (secret: Uint8Array): boolean => secret.every((byte) => byte === 0);
+
 const ticketOf = (session: Session): DeviceTicket => session.ticket()!;
 
 describe("a resumption", () => {
@@ -180,12 +182,26 @@ describe("the table of sessions", () => {
     assert.equal((await registry.listDevices()).length, 1);
   });
 
+  it("leaves no secret behind, neither beside the ticket nor in what has ended", async (context) => {
+    const site = await Site.start(context);
+    const before = await site.open("a");
+    const ticket = ticketOf(before);
+    const { keys, confirmation } = site.sessions.find(ticket.id)!;
+    const { client, server, resumption, confirmDevice, confirmServer, exporter } = keys;
+    assert.ok([resumption, confirmDevice, confirmServer, exporter].every(isWiped));
+    const live = [client.key, server.key, confirmation];
+    assert.ok(!live.some(isWiped));
+    await ask(await site.resume(ticket));
+    assert.ok(live.every(isWiped));
+  });
+
   it("wipes the keys of what has expired without being asked for it", async (context) => {
     const site = await Site.start(context);
-    await site.open("a");
+    const { keys } = site.sessions.find(ticketOf(await site.open("a")).id)!;
     site.server.clock.advance(LIMITS.sessionKeyAgeMsMax);
     site.sessions.sweep();
     assert.equal(site.sessions.count, 0);
+    assert.ok([keys.client.key, keys.client.iv, keys.server.key, keys.server.iv].every(isWiped));
   });
 
   it("takes no record of keys that have sealed 64 GiB", async (context) => {

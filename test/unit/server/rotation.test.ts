@@ -1,12 +1,21 @@
 // The audit log over rotations of the server's identity: one log, one key in force at each size.
 
 import assert from "node:assert/strict";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
-import { logSignerOf, readLogKeys, readServerPublicKeys, writeServerKeys } from "../../../src/server/keys.ts";
+import {
+  loadServerKeys,
+  logSignerOf,
+  readLogKeys,
+  readServerPublicKeys,
+  writeServerKeys,
+} from "../../../src/server/keys.ts";
 import { Rotation } from "../../../src/server/rotation.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
+import { identityFingerprint } from "../../../src/wire/identity.ts";
 import { parseNote } from "../../../src/wire/note.ts";
 import { coded } from "../../support/errors.ts";
 import { signAnew } from "../../support/forger.ts";
@@ -15,6 +24,8 @@ import { TestServer } from "../../support/parts.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const FACT = { type: "token.created", subject: "x", digest: new Uint8Array(32) } as const;
+
+const NO_TLS = { certificate: "", key: Buffer.alloc(0) };
 
 /** A server whose run and keys are on disk, with the keys that sign its log published. */
 async function started(context: TestContext): Promise<TestServer> {
@@ -37,6 +48,17 @@ async function started(context: TestContext): Promise<TestServer> {
 function rotationOf(server: TestServer, audit = server.audit, writer = server.writer): Rotation {
   const { folder: dataDir, runId, keys, random } = server;
   return new Rotation({ dataDir, runId, keys, random, audit, writer, sessions: { close: () => undefined } });
+}
+
+/** Something happens once its transaction is on disk. */
+class CutWriter extends Writer {
+  cut = (): void => undefined;
+
+  override async write<T>(work: Parameters<Writer["write"]>[0]): Promise<T> {
+    const result = (await super.write(work)) as T;
+    this.cut();
+    return result;
+  }
 }
 
 async function append({ writer, audit }: Pick<TestServer, "writer" | "audit">): Promise<void> {
@@ -82,7 +104,8 @@ describe("the audit log of a server that rotates", () => {
 
   it("does not verify where a key signs after it was replaced", async (context) => {
     const server = await started(context);
-    const stolen = server.keys.pairOf("ML-DSA-44");
+    const { publicKey, secretKey } = server.keys.pairOf("ML-DSA-44");
+    const stolen = { publicKey, secretKey: new Uint8Array(secretKey) };
     await rotationOf(server).rotate();
     const keys = readServerPublicKeys(server.folder);
     await signAnew({ db: server.db, runId: server.runId, keys: { pairOf: () => stolen } });
@@ -100,28 +123,48 @@ describe("the audit log of a server that rotates", () => {
   it("ends a rotation that a crash has cut between log and key file", async (context) => {
     const server = await started(context);
     const announced = server.keys.nextFingerprint;
+    const { keys, random, runId, audit: log } = server;
+    const dataDir = join(server.folder, "gone-after-the-log");
+    mkdirSync(dataDir);
+    writeServerKeys(dataDir, server.storedKeys);
+    const writer = new CutWriter(server.db, log);
+    writer.cut = () => rmSync(dataDir, { recursive: true });
     const cut = new Rotation({
-      dataDir: `${server.folder}/nowhere`,
-      runId: server.runId,
-      keys: server.keys,
-      random: server.random,
-      audit: server.audit,
-      writer: server.writer,
+      dataDir,
+      runId,
+      keys,
+      random,
+      audit: log,
+      writer,
       sessions: { close: () => undefined },
     });
-    await assert.rejects(cut.rotate());
+    await assert.rejects(cut.rotate(), /ENOENT/);
     assert.notDeepEqual(server.keys.fingerprint, announced);
     const entries = await server.entries();
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
-    const writer = new Writer(server.db, audit);
-    await rotationOf(server, audit, writer).finish();
+    const restarted = new Writer(server.db, audit);
+    await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
     assert.equal(await server.entries(), entries);
-    await append({ audit, writer });
+    await append({ audit, writer: restarted });
     assert.deepEqual(await problemsUnder(server, readServerPublicKeys(server.folder)), []);
-    await rotationOf(server, audit, writer).finish();
+    await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
+  });
+
+  it("is waited for by a server that stops: keys that were wiped before would go to disk as zeros", async (context) => {
+    const server = await started(context);
+    const announced = server.keys.nextFingerprint;
+    const rotation = rotationOf(server);
+    const rotating = rotation.rotate();
+    await assert.rejects(rotation.rotate(), coded("config.invalid", /on its way/));
+    await rotation.settled();
+    server.keys.wipe();
+    await rotating;
+    const { identity } = await loadServerKeys(server.folder, [], server.random, NO_TLS);
+    assert.deepEqual(identityFingerprint(identity), announced);
+    await rotation.settled();
   });
 
   it("does not start on a checkpoint of keys that are neither in force nor announced", async (context) => {

@@ -171,6 +171,23 @@ describe("a handshake", () => {
     await assert.doesNotReject(connect(site));
   });
 
+  it("wipes a key held beforehand, whether a session comes of it or not", async (context) => {
+    const given: Uint8Array<ArrayBuffer>[] = [];
+    const choose = async () => {
+      const key = new Uint8Array(32).fill(7);
+      given.push(key);
+      return { id: Buffer.from("id"), key };
+    };
+    const site = await siteOf(context, ["QF2-HYBRID"], { choose });
+    await site.sessions.challenge(await helloOf(site, {}));
+    const spoiled = helloMessage.decode(challengeRequest.decode(await helloOf(site, {})).message);
+    const noPoint = new Uint8Array(spoiled.ephemeral_public_key.length);
+    await assert.rejects(site.sessions.challenge(await helloOf(site, { ephemeral_public_key: noPoint })));
+    site.server.registry.forget(site.keystore.device_id);
+    assert.equal(given.length, 2);
+    assert.ok(given.every((key) => key.every((byte) => byte === 0)));
+  });
+
   it("costs a stranger's bytes a code and nothing else", async (context) => {
     const { sessions } = await siteOf(context);
     for (const bytes of [new Uint8Array(0), new Uint8Array(2000)]) {

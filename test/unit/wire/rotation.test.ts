@@ -18,11 +18,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const random = seededRandom("rotation");
 
 function keyring(): ServerKeyring {
-  return new ServerKeyring(freshServerKeys(random, null), { certificate: "", key: "" }, null);
+  return new ServerKeyring(freshServerKeys(random, null), { certificate: "", key: Buffer.alloc(0) }, null);
 }
 
 function rotate(keys: ServerKeyring): void {
-  keys.use(keys.rotated(random));
+  keys.use(keys.rotated(random, null));
 }
 
 /** What somebody with these secret keys announces for an identity; those left out are of nobody. */
