@@ -54,6 +54,7 @@ export const LIMITS = {
   certificateBytesMax: 4 * KIB,
   evidenceMessageBytesMax: 100 * KIB,
   bindingBytesMax: 32 * KIB,
+  referenceBytesMax: 48 * KIB,
   collateralMessageBytesMax: 128 * KIB,
   collateralBytesMax: MIB,
   certificatesMax: 8,

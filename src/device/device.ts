@@ -6,7 +6,6 @@
 //     await round.submit(delta, examples);
 //   }
 
-import type { Binding } from "../attestation/binding.ts";
 import { type AppraisalPolicy, readPolicy } from "../attestation/policy.ts";
 import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { equal, toHex } from "../core/bytes.ts";
@@ -26,7 +25,8 @@ import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wi
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
-import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
+import { EnclavePin } from "./enclave-pin.ts";
+import { type Releases, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
 import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
@@ -48,6 +48,8 @@ export interface DeviceOptions {
   readonly evidencePolicy?: AppraisalPolicy;
   /** Whose signatures count as the vendors'; by default theirs. */
   readonly evidenceRoots?: Roots;
+  /** Take enclaves of these releases alone. */
+  readonly releases?: Releases;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
@@ -88,9 +90,8 @@ export class Device {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: LogWatch;
+  readonly #pin: EnclavePin;
   #enclave: TrustedEnclave | undefined;
-  /** Newest epoch that this device has trusted. */
-  #newest: Binding | undefined;
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
@@ -108,6 +109,7 @@ export class Device {
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
+    this.#pin = new EnclavePin(`${options.keystore}.enclave`);
     const policy = policyOf(options);
     this.#log = new LogWatch({
       path: `${options.keystore}.log`,
@@ -223,20 +225,20 @@ export class Device {
 
   /** Throws evidence.refused or log.*: this device seals nothing for such an enclave. */
   async #trust(offered: EvidencePackage, nonce: Bytes): Promise<TrustedEnclave> {
-    const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin } = this.#options;
+    const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin, releases } = this.#options;
     const enclave = await trustEnclave(offered, {
       nowMs: this.#clock.nowMs(),
       runId: this.#keystore.run_id,
       nonce,
       evidencePolicy: readPolicy({ ...evidencePolicy, ...(allowSimulatedEnclave ? { allow_simulated: true } : {}) }),
       roots: evidenceRoots ?? ROOTS,
+      releases,
       updatesMin: updatesMin ?? UPDATES_MIN,
       log: this.#log,
+      pin: this.#pin,
     });
-    const { binding, verdict } = enclave;
-    const replaced = this.#newest !== undefined && requireSuccessor(this.#newest, binding);
-    this.#newest = binding;
-    const { tee, epoch } = binding;
+    const { isReplacement: replaced, verdict } = enclave;
+    const { tee, epoch } = enclave.binding;
     this.#emit({ event: "enclave", tee, isolation: verdict.measurements.isolation ?? "tee", epoch, replaced });
     return enclave;
   }

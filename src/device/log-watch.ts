@@ -2,7 +2,6 @@
 // refuses a server whose log is no continuation of it. So a server cannot rewrite what this device has seen, nor show
 // it one history and others another without keeping the two apart for ever.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { fromUtf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -18,6 +17,7 @@ import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoi
 import { parseLogProof, verifyLogProof } from "../wire/log-proof.ts";
 import { LOG_PREFIX, tilePath } from "../wire/tile.ts";
 import { NO_WITNESSES } from "../wire/witness-policy.ts";
+import { keep, readKept } from "./kept-file.ts";
 
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
@@ -40,7 +40,7 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, kept);
+    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, fromUtf8(kept));
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */
@@ -98,19 +98,4 @@ export class LogWatch {
       throw new QflareError("log.fork", `it proves no way from ${oldSize} to ${size} entries`, { cause: error });
     }
   }
-}
-
-function readKept(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-/** Whole or not at all. After a loss of power an earlier one may stand there, which is checked against as well. */
-function keep(path: string, note: string): void {
-  writeFileSync(`${path}.new`, note, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }

@@ -13,6 +13,7 @@ import type { EvidencePackage } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
 import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { Logged } from "./enclave-register.ts";
 import type { Epochs } from "./epochs.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -22,7 +23,8 @@ const GATHER_MS = 5;
 const NONCE_BYTES = 32;
 
 /** Evidence without the proof that the log names the enclave. */
-type Quote = Omit<EvidencePackage, "log_entry" | "log_index" | "log_proof">;
+type Quote = Omit<EvidencePackage, keyof LoggedEntry | "announcement">;
+type LoggedEntry = Pick<EvidencePackage, "log_entry" | "log_index" | "log_proof">;
 
 interface Asking {
   readonly nonce: Bytes;
@@ -108,12 +110,20 @@ export class EvidenceDesk {
 
   /** Throws log.witness where witnesses have yet to cosign the entry: devices ask again. */
   async #logEntry(epoch: number): Promise<Omit<EvidencePackage, keyof Quote>> {
-    const { enclave, audit } = this.#ports;
-    const { epoch: named, started } = enclave.facts;
+    const { epoch: named, started } = this.#ports.enclave.facts;
     // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
     if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
-    const { index, entry } = started;
-    return { log_entry: entry, log_index: index, log_proof: utf8(await audit.prove(index, "served")) };
+    const { announcement: before } = started;
+    const announcement = before === undefined ? null : { reference: before.reference, ...(await this.#proved(before)) };
+    return { ...(await this.#proved(started)), announcement };
+  }
+
+  async #proved({ index, entry }: Logged): Promise<LoggedEntry> {
+    return {
+      log_entry: entry,
+      log_index: index,
+      log_proof: utf8(await this.#ports.audit.prove(index, "served")),
+    };
   }
 
   #judge(offer: Quote, nonce: Bytes): void {

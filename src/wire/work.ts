@@ -21,8 +21,20 @@ export const workRequest = message("work request", 256, {
 });
 
 /**
+ * Where the log announced the enclave's program before it was started, with the signed reference values of its release
+ * (JSON).
+ */
+const ANNOUNCEMENT = object({
+  reference: bytes(1, LIMITS.referenceBytesMax),
+  log_entry: bytes(1, auditEntry.bytesMax),
+  log_index: uint(),
+  log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
+});
+
+/**
  * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
- * the device's nonce, and the proof that the audit log names this enclave: its entry, and where it stands.
+ * the device's nonce, the proof that the audit log names this enclave: its entry, and where it stands; and that its
+ * program was announced, null for the first that was not.
  */
 const EVIDENCE = object({
   evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
@@ -35,6 +47,7 @@ const EVIDENCE = object({
   log_entry: bytes(1, auditEntry.bytesMax),
   log_index: uint(),
   log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
+  announcement: nullable(ANNOUNCEMENT),
 });
 
 const TASK = object({
@@ -71,4 +84,5 @@ export type WorkRequest = Of<typeof workRequest.shape>;
 export type WorkAnswer = Of<typeof workAnswer.shape>;
 export type Task = Of<typeof TASK>;
 export type EvidencePackage = Of<typeof EVIDENCE>;
+export type Announcement = Of<typeof ANNOUNCEMENT>;
 export type Outcome = Of<typeof OUTCOME>;

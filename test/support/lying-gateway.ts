@@ -272,6 +272,7 @@ export class LyingGateway {
       nonce_count: nonces.length,
       nonce_path: inclusionPath(leaves, 0),
       ...this.logged(run),
+      announcement: null,
     };
   }
 
