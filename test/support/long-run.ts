@@ -9,7 +9,7 @@ import { AdminClient } from "../../src/cli/admin-client.ts";
 import { readLedger } from "../../src/cli/ledger.ts";
 import type { Clock, Log } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
-import { Device } from "../../src/device/device.ts";
+import { Device, type DeviceOptions } from "../../src/device/device.ts";
 import type { DeviceEvent } from "../../src/device/event.ts";
 import { initialParameters } from "../../src/learning/model.ts";
 import { encodeModel } from "../../src/learning/model-file.ts";
@@ -26,9 +26,11 @@ import { Held } from "./held.ts";
 import { RAISED, ROUNDS, RUN, TestClock, TINY_MODEL } from "./server.ts";
 
 type Sealed = Pick<Selectable<Tables["run"]>, "enclave_keys" | "enclave_progress">;
-type Changed = Partial<Pick<ServerOptions, "enclave" | "epochs" | "rounds" | "lostEnclave">>;
+type EvidenceOptions = "tee" | "evidencePolicy" | "evidenceRoots" | "evidenceCollateral";
+type Changed = Partial<Pick<ServerOptions, "enclave" | "epochs" | "rounds" | "lostEnclave" | EvidenceOptions>>;
 
 export interface Member {
+  readonly device: Device;
   readonly held: Held;
   readonly events: DeviceEvent[];
 }
@@ -38,6 +40,8 @@ export class LongRun {
   readonly dataDir = join(this.folder, "data");
   readonly clock = new TestClock();
   readonly warnings: string[] = [];
+  /** What its devices ask of an enclave. */
+  wanted: Partial<DeviceOptions> = { allowSimulatedEnclave: true };
   readonly #changed: Changed;
   readonly #devices: Device[] = [];
   #running: RunningServer | undefined;
@@ -113,12 +117,24 @@ export class LongRun {
   async device(name: string, clock: Clock = this.clock): Promise<Member> {
     const asked = this.#asked((admin) => admin.call<{ token: string }>("token.create", { name, age_ms: 600_000 }));
     const { token: link } = await asked;
+    return await this.#member(name, clock, (options) => Device.enroll({ ...options, link }));
+  }
+
+  /** The device of that name, after a restart of its own. */
+  async deviceAgain(name: string): Promise<Member> {
+    return await this.#member(name, this.clock, (options) => Device.open(options));
+  }
+
+  async #member(
+    name: string,
+    clock: Clock,
+    make: (options: DeviceOptions) => Device | Promise<Device>,
+  ): Promise<Member> {
     const events: DeviceEvent[] = [];
-    const keystore = join(this.folder, `${name}.key`);
-    const options = { link, keystore, allowSimulatedEnclave: true, updatesMin: 1, clock };
-    const device = await Device.enroll({ ...options, onEvent: (event) => events.push(event) });
+    const options = { keystore: join(this.folder, `${name}.key`), updatesMin: 1, clock, ...this.wanted };
+    const device = await make({ ...options, onEvent: (event) => events.push(event) });
     this.#devices.push(device);
-    return { held: new Held(device), events };
+    return { device, held: new Held(device), events };
   }
 
   async devices(...names: string[]): Promise<Member[]> {
