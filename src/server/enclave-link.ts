@@ -229,7 +229,7 @@ export class EnclaveLink {
   ): Promise<EnclaveFacts["started"]> {
     const { audit, register } = this.#ports;
     const { keys, signature_public_key, record, epoch, kem_public_key } = answer;
-    const started = await register.name(tx, answer);
+    const started = await register.name(tx, answer, isNew);
     if (ended !== undefined) {
       const fact = { subject: `epoch ${epoch}`, digest: sha256(signature_public_key), data: ended };
       await audit.append(tx, { type: "enclave.replaced", ...fact });
@@ -265,7 +265,7 @@ export class EnclaveLink {
     const { register } = this.#ports;
     let { started } = this.facts;
     const { answer } = await this.call("rotate", request, undefined, async ({ answer }) => async (tx) => {
-      started = await register.name(tx, { ...answer, signature_public_key, tee, isolation });
+      started = await register.name(tx, { ...answer, signature_public_key, tee, isolation }, true);
       await register.publishKey(tx, answer.epoch, answer.kem_public_key);
     });
     this.#facts = { ...this.facts, firstRound, ...epochFacts(answer), started };

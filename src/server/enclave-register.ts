@@ -33,9 +33,12 @@ export interface Logged {
   readonly entry: Bytes;
 }
 
-/** The entry that names the enclave in its epoch, and the one that announced its program; none for a run's first. */
+/** The entry that names the enclave in its epoch. */
 export interface Started extends Logged {
+  /** The entry that announced its program; none for a run's first. */
   readonly announcement: (Logged & { readonly reference: Bytes }) | undefined;
+  /** Whether its program has made a key; devices check it where they get a new one. */
+  readonly hasOwnKey: boolean;
 }
 
 /** An enclave that starts, or its next epoch. */
@@ -67,7 +70,7 @@ export class EnclaveRegister {
       await tx.deleteFrom("programs").where("digest", "=", program).execute();
       await tx
         .insertInto("programs")
-        .values({ digest: program, is_started: 0, ...announced })
+        .values({ digest: program, is_started: 0, has_key: 0, ...announced })
         .execute();
       return logged.index;
     });
@@ -88,30 +91,33 @@ export class EnclaveRegister {
   }
 
   /** Nothing is shown of an enclave in an epoch before the log names it. */
-  async name(tx: Transaction<Tables>, enclave: Named): Promise<Started> {
+  async name(tx: Transaction<Tables>, enclave: Named, hasNewKey: boolean): Promise<Started> {
     const { policy, programDigest: digest } = this.#ports;
     const data = enclaveIdentity({ ...enclave, policy_hash: policyHash(policy) });
     const subject = `isolation ${enclave.isolation}`;
-    const announcement = await this.#start(tx);
-    return { ...(await this.#append(tx, { type: "enclave.started", subject, digest, data })), announcement };
+    await this.#start(tx, hasNewKey);
+    const logged = await this.#append(tx, { type: "enclave.started", subject, digest, data });
+    const row = await tx.selectFrom("programs").selectAll().where("digest", "=", digest).executeTakeFirstOrThrow();
+    const { announced_at: index, announcement: entry, reference } = row;
+    const announcement = index === null ? undefined : { index, entry: entry!, reference: reference! };
+    return { ...logged, announcement, hasOwnKey: row.has_key === 1 };
   }
 
   /** The program takes the place of the one before, and what else was announced is no longer. */
-  async #start(tx: Transaction<Tables>): Promise<Started["announcement"]> {
+  async #start(tx: Transaction<Tables>, hasNewKey: boolean): Promise<void> {
     const { programDigest: digest } = this.#ports;
     const row = await tx.selectFrom("programs").selectAll().where("digest", "=", digest).executeTakeFirst();
     if (row === undefined) {
       const unannounced = { announced_at: null, announcement: null, reference: null };
       await tx
         .insertInto("programs")
-        .values({ digest, is_started: 1, ...unannounced })
+        .values({ digest, is_started: 1, has_key: 0, ...unannounced })
         .execute();
     } else if (row.is_started === 0) {
       await tx.deleteFrom("programs").where("digest", "!=", digest).execute();
       await tx.updateTable("programs").set({ is_started: 1 }).execute();
     }
-    if (row === undefined || row.announced_at === null) return undefined;
-    return { index: row.announced_at, entry: row.announcement!, reference: row.reference! };
+    if (hasNewKey) await tx.updateTable("programs").set({ has_key: 1 }).where("digest", "=", digest).execute();
   }
 
   async publishKey(tx: Transaction<Tables>, epoch: number, kemPublicKey: Uint8Array): Promise<void> {

@@ -91,6 +91,8 @@ export interface Tables {
     /** SHA-256 of the program. */
     digest: Blob;
     is_started: 0 | 1;
+    /** Whether it has made a key of an epoch. */
+    has_key: 0 | 1;
     /** Position in the log, and the entry there; null for the run's first. */
     announced_at: number | null;
     announcement: Blob | null;
@@ -210,6 +212,7 @@ async function createPrograms(table: NewTable): Promise<void> {
   await table("programs")
     .addColumn("digest", "blob", (c) => c.primaryKey())
     .addColumn("is_started", "integer", (c) => c.notNull())
+    .addColumn("has_key", "integer", (c) => c.notNull())
     .addColumn("announced_at", "integer")
     .addColumn("announcement", "blob")
     .addColumn("reference", "blob")
