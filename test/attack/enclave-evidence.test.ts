@@ -9,7 +9,7 @@ import type { QuoteCollateral } from "../../src/attestation/collateral.ts";
 import type { HardwareTee } from "../../src/attestation/evidence.ts";
 import { decodeEvidence, encodeEvidence } from "../../src/attestation/evidence-message.ts";
 import type { AppraisalPolicy } from "../../src/attestation/policy.ts";
-import { toHex, utf8 } from "../../src/core/bytes.ts";
+import { fromHex, toHex, utf8 } from "../../src/core/bytes.ts";
 import type { ErrorCode } from "../../src/core/error.ts";
 import type { Clock } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
@@ -22,6 +22,7 @@ import { policyHash } from "../../src/wire/policy.ts";
 import { temporaryFolder } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
 import { FINISHED, type Lie, LyingGateway, openRun, type Run } from "../support/lying-gateway.ts";
+import { releaseKey } from "../support/releases.ts";
 import { type FakeVendors, fakeAttester, fakeVendors, MEASUREMENTS } from "../support/tee/fake-attesters.ts";
 import { DAY_MS, NOW } from "../support/tee/fake-sev-snp.ts";
 
@@ -128,6 +129,25 @@ describe("a device that wants evidence of hardware", () => {
       await assertRefused(truthOf(runs[tee]), /the device's policy names no measurement/, { evidencePolicy: {} });
     });
   }
+
+  it("takes the measurements of a release, but of a TDX domain's firmware wants to know what it starts", async () => {
+    const owner = releaseKey();
+    const releasesOf = (tee: HardwareTee) => {
+      const measurements = [{ tee, measurement: fromHex(MEASUREMENTS[tee])! }];
+      return { keyHash: owner.hash, references: [owner.sign(runs[tee].codeDigest, { measurements })] };
+    };
+    for (const tee of TEES.filter((one) => one !== "tdx")) {
+      const device = await enrolled({ evidencePolicy: {}, releases: releasesOf(tee) });
+      assert.equal(await takePart(device, truthOf(runs[tee])), 1);
+    }
+    gateway.heard.length = 0;
+    const releases = releasesOf("tdx");
+    const unnamed = /the device's policy names no measurement/;
+    await assertRefused(truthOf(runs.tdx), unnamed, { evidencePolicy: {}, releases });
+    assert.equal(await takePart(await enrolled({ releases }), truthOf(runs.tdx)), 1);
+    gateway.heard.length = 0;
+    await assertRefused(truthOf(runs.sgx), /it names no sgx|no reference values|not allowed/, { releases });
+  });
 
   it("refuses genuine evidence for a key that the gateway put in the enclave's place", async () => {
     const own = await openRun(NOW.getTime(), gateway.run.runId);
