@@ -26,7 +26,7 @@ export class EnclavePin {
   constructor(path: string) {
     this.#path = path;
     const kept = readKept(path);
-    if (kept !== undefined) this.#pinned = pinMessage.decode(kept);
+    if (kept !== undefined) this.#pinned = pinMessage.decode(new Uint8Array(kept));
   }
 
   /** Returns whether its identity is another one than before. Throws evidence.refused where it may not follow. */

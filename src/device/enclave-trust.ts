@@ -17,14 +17,14 @@ import {
 import type { Roots } from "../attestation/roots.ts";
 import { equal, fromUtf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
 import { auditEntry } from "../wire/audit.ts";
+import type { Checkpoint } from "../wire/checkpoint.ts";
 import { enclaveIdentity } from "../wire/enclave-identity.ts";
-import { logProofText } from "../wire/log-proof.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { Announcement, EvidencePackage } from "../wire/work.ts";
 import type { EnclavePin } from "./enclave-pin.ts";
-import type { LogWatch } from "./log-watch.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -55,12 +55,13 @@ export interface TrustPorts {
   readonly roots: Roots;
   readonly releases: Releases | undefined;
   readonly updatesMin: number;
-  readonly log: LogWatch;
+  /** Of the audit log that this device follows. */
+  readonly checkpoint: Checkpoint;
   readonly pin: EnclavePin;
 }
 
 /** Throws evidence.refused or log.*: the device then seals nothing. */
-export async function trustEnclave(offered: EvidencePackage, ports: TrustPorts): Promise<TrustedEnclave> {
+export function trustEnclave(offered: EvidencePackage, ports: TrustPorts): TrustedEnclave {
   const enclave = judge(offered, ports);
   const { policy } = enclave;
   if (policy.updates_min < ports.updatesMin) {
@@ -69,7 +70,7 @@ export async function trustEnclave(offered: EvidencePackage, ports: TrustPorts):
       `it aggregates ${policy.updates_min} updates, wanted ${ports.updatesMin}`,
     );
   }
-  await requireLogged(offered, enclave.binding, ports);
+  requireLogged(offered, enclave.binding, ports.checkpoint);
   const { code_log_entry: program } = enclave.binding;
   const announced_at = offered.announcement?.log_index ?? null;
   const isReplacement = ports.pin.take({ program, announced_at, identity: enclaveIdentity(enclave.binding) });
@@ -113,27 +114,37 @@ function requireReleased(
 }
 
 /** The entry is about this enclave and program, and stands in the log that this device follows. */
-async function requireLogged(offered: EvidencePackage, binding: Binding, ports: TrustPorts): Promise<void> {
-  const { log_entry, log_index, log_proof } = offered;
+function requireLogged(offered: EvidencePackage, binding: Binding, checkpoint: Checkpoint): void {
+  const { log_entry, log_index, announcement } = offered;
   const { type, digest, data } = auditEntry.decode(log_entry);
   const isAboutIt =
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
-  await ports.log.takeProof(log_entry, log_index, logProofText(log_proof));
-  if (offered.announcement !== null) await requireAnnounced(offered.announcement, log_index, binding, ports.log);
+  requireProved(offered, checkpoint);
+  if (announcement !== null) requireAnnounced(announcement, log_index, binding, checkpoint);
 }
 
 /** The entry is about this program and these reference values, and stands in the log before the program's start. */
-async function requireAnnounced(
-  { reference, log_entry, log_index, log_proof }: Announcement,
+function requireAnnounced(
+  announcement: Announcement,
   startedAt: number,
   { code_log_entry }: Binding,
-  log: LogWatch,
-): Promise<void> {
-  const { type, digest, data } = auditEntry.decode(log_entry);
+  checkpoint: Checkpoint,
+): void {
+  const { type, digest, data } = auditEntry.decode(announcement.log_entry);
+  const reference = fromUtf8(announcement.reference);
   const isAboutIt =
-    type === "enclave.announced" && equal(digest, code_log_entry) && equal(data, referenceDigest(fromUtf8(reference)));
+    type === "enclave.announced" && equal(digest, code_log_entry) && equal(data, referenceDigest(reference));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log announces another program or release");
-  if (log_index >= startedAt) throw new QflareError("evidence.refused", "its program was announced after its start");
-  await log.takeProof(log_entry, log_index, logProofText(log_proof));
+  if (announcement.log_index >= startedAt) {
+    throw new QflareError("evidence.refused", "its program was announced after its start");
+  }
+  requireProved(announcement, checkpoint);
+}
+
+type LoggedEntry = Pick<Announcement, "log_entry" | "log_index" | "log_path">;
+
+function requireProved({ log_entry, log_index, log_path }: LoggedEntry, { size, root }: Checkpoint): void {
+  if (verifyInclusion(leafHash(log_entry), log_index, size, log_path, root)) return;
+  throw new QflareError("log.fork", `entry ${log_index} is not proved`);
 }

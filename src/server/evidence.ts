@@ -4,16 +4,13 @@
 
 import { bindingMessage } from "../attestation/binding.ts";
 import { decodeEvidence } from "../attestation/evidence-message.ts";
-import { utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
-import type { EvidencePackage } from "../wire/work.ts";
-import type { AuditLog } from "./audit.ts";
+import type { Announcement, EvidencePackage } from "../wire/work.ts";
 import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
-import type { Logged } from "./enclave-register.ts";
 import type { Epochs } from "./epochs.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -22,20 +19,22 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const GATHER_MS = 5;
 const NONCE_BYTES = 32;
 
-/** Evidence without the proof that the log names the enclave. */
-type Quote = Omit<EvidencePackage, keyof LoggedEntry | "announcement">;
-type LoggedEntry = Pick<EvidencePackage, "log_entry" | "log_index" | "log_proof">;
+/** Evidence, and where the log names the enclave; the proofs of that come with the log's checkpoint. */
+export type LoggedEvidence = Omit<EvidencePackage, "log_path" | "announcement"> & {
+  readonly announcement: Omit<Announcement, "log_path"> | null;
+};
+
+type Quote = Omit<LoggedEvidence, "log_entry" | "log_index" | "announcement">;
 
 interface Asking {
   readonly nonce: Bytes;
-  resolve(evidence: EvidencePackage): void;
+  resolve(evidence: LoggedEvidence): void;
   reject(error: unknown): void;
 }
 
 export interface EvidencePorts {
   readonly enclave: EnclaveLink;
   readonly epochs: Epochs;
-  readonly audit: AuditLog;
   readonly clock: Clock;
   readonly random: Random;
   /** The run's, encoded. */
@@ -63,7 +62,7 @@ export class EvidenceDesk {
     return this.#ports.enclave.holdsKeyOf(round);
   }
 
-  get(nonce: Bytes): Promise<EvidencePackage> {
+  get(nonce: Bytes): Promise<LoggedEvidence> {
     return new Promise((resolve, reject) => {
       this.#asking.push({ nonce, resolve, reject });
       if (this.#asking.length === 1) setTimeout(() => void this.#serve(), GATHER_MS);
@@ -92,10 +91,10 @@ export class EvidenceDesk {
     if (this.#asking.length > 0) await this.#serve();
   }
 
-  async #make(nonces: readonly Bytes[]): Promise<EvidencePackage[]> {
+  async #make(nonces: readonly Bytes[]): Promise<LoggedEvidence[]> {
     const offers = await this.#attest(nonces);
     if (this.#goodGeneration !== this.#ports.enclave.generation) this.#judge(offers[0]!, nonces[0]!);
-    const entry = await this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
+    const entry = this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
     return offers.map((offer) => ({ ...offer, ...entry }));
   }
 
@@ -108,21 +107,18 @@ export class EvidenceDesk {
     return paths.map((nonce_path, nonce_index) => ({ ...shared, nonce_index, nonce_path }));
   }
 
-  /** Throws log.witness where witnesses have yet to cosign the entry: devices ask again. */
-  async #logEntry(epoch: number): Promise<Omit<EvidencePackage, keyof Quote>> {
+  #logEntry(epoch: number): Omit<LoggedEvidence, keyof Quote> {
     const { epoch: named, started } = this.#ports.enclave.facts;
     // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
     if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
-    const { announcement: before } = started;
-    const announcement = before === undefined ? null : { reference: before.reference, ...(await this.#proved(before)) };
-    return { ...(await this.#proved(started)), announcement };
-  }
-
-  async #proved({ index, entry }: Logged): Promise<LoggedEntry> {
+    const { index, entry, announcement } = started;
     return {
       log_entry: entry,
       log_index: index,
-      log_proof: utf8(await this.#ports.audit.prove(index, "served")),
+      announcement:
+        announcement === undefined
+          ? null
+          : { reference: announcement.reference, log_entry: announcement.entry, log_index: announcement.index },
     };
   }
 

@@ -44,7 +44,7 @@ describe("the register of enclaves", () => {
     await assert.rejects(startProgram(server, 2, 3, false), refused);
   });
 
-  it("lets one that is announced take its place, whose key comes later, and the one before never again", async (context) => {
+  it("lets an announced one take its place, whose key comes later, and the one before never again", async (context) => {
     const server = await start(context);
     await startProgram(server, 1, 1, true);
     const reference = owner.sign(programOf(2));
@@ -65,7 +65,7 @@ describe("the register of enclaves", () => {
     assert.deepEqual(replayRun(await entries(server), "").problems, []);
   });
 
-  it("announces no program that runs, nothing that is not signed by the release key or has expired", async (context) => {
+  it("announces no program that runs, and nothing unsigned by the release key or expired", async (context) => {
     const server = await start(context);
     await startProgram(server, 1, 1, true);
     const before = (await entries(server)).length;
