@@ -27,7 +27,8 @@ import { RAISED, ROUNDS, RUN, TestClock, TINY_MODEL } from "./server.ts";
 
 type Sealed = Pick<Selectable<Tables["run"]>, "enclave_keys" | "enclave_progress">;
 type EvidenceOptions = "tee" | "evidencePolicy" | "evidenceRoots" | "evidenceCollateral";
-type Changed = Partial<Pick<ServerOptions, "enclave" | "epochs" | "rounds" | "lostEnclave" | EvidenceOptions>>;
+type RunOptions = "enclave" | "epochs" | "rounds" | "lostEnclave" | "witnesses" | "publicUrl";
+type Changed = Partial<Pick<ServerOptions, RunOptions | EvidenceOptions>>;
 
 export interface Member {
   readonly device: Device;
