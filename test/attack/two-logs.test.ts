@@ -1,5 +1,5 @@
-// An operator who runs two copies of one data folder behind one gateway: both logs are signed by the log's key and begin
-// alike, and each device is shown one of them.
+// An operator who runs two copies of one data folder behind one gateway: both logs are signed by the log's key and
+// begin alike, and each device is shown one of them.
 
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync } from "node:fs";
