@@ -4,7 +4,7 @@ import { wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
-import { openAeadInto, sealAeadInto } from "./aead.ts";
+import { openAead, openAeadInto, sealAeadInto } from "./aead.ts";
 import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
 import {
   chunkCount,
@@ -78,6 +78,8 @@ export function* openPieces(secret: Uint8Array, context: Uint8Array, sealed: Uin
 function openChunks(keys: SealKeys, body: Uint8Array): Bytes | undefined {
   const chunks = chunksOf(keys, body);
   if (chunks === undefined) return undefined;
+  // What is whole already needs no second place, and no first one to wipe: a fifth of the time of 100 kB.
+  if (chunks.length === 1) return openAead(keys.key, chunkNonce(keys, 0, true), NOTHING, chunks[0]!);
   const out = unwritten(body.length - chunks.length * AEAD_TAG_BYTES);
   for (let i = 0; i < chunks.length; i++) {
     if (!openChunk(out.subarray(i * keys.chunkBytes), keys, chunks, i)) {

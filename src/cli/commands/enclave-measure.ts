@@ -61,7 +61,7 @@ function collect(value: string, before: readonly string[]): string[] {
 }
 
 function run(flags: Flags): void {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const program =
     flags.program === undefined ? enclaveProgram() : new Uint8Array(readBytes(flags.program, "--program"));
   const digest = sha256(program);

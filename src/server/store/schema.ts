@@ -120,6 +120,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
   await createRounds(table);
   await createPrograms(table);
   await createAudit(table);
+  await createIndexes(db);
 }
 
 type NewTable = (name: keyof Tables) => CreateTableBuilder<keyof Tables>;
@@ -217,6 +218,13 @@ async function createPrograms(table: NewTable): Promise<void> {
     .addColumn("announcement", "blob")
     .addColumn("reference", "blob")
     .execute();
+}
+
+/** Blobs are looked for by their digest whenever one is served or removed. */
+async function createIndexes(db: Kysely<Tables>): Promise<void> {
+  for (const table of ["models", "updates"] as const) {
+    await db.schema.createIndex(`${table}_by_blob`).ifNotExists().on(table).column("blob_digest").execute();
+  }
 }
 
 async function createAudit(table: NewTable): Promise<void> {
