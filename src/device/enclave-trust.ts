@@ -15,7 +15,7 @@ import {
   referenceDigest,
 } from "../attestation/reference-values.ts";
 import type { Roots } from "../attestation/roots.ts";
-import { equal, fromUtf8 } from "../core/bytes.ts";
+import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
 import { auditEntry } from "../wire/audit.ts";
@@ -107,7 +107,7 @@ function requireReleased(
 ): void {
   const read = (file: string): ReferenceValues => readReferenceValues(file, keyHash, nowMs);
   const given = references.map(read).find(({ program }) => equal(program, enclave.code_log_entry));
-  const values = given ?? (announcement === null ? undefined : read(fromUtf8(announcement.reference)));
+  const values = given ?? (announcement === null ? undefined : read(announcement.reference));
   const refusal =
     values === undefined ? "no reference values are known of its program" : notOfRelease(values, enclave, verdict);
   if (refusal !== undefined) throw new QflareError("evidence.refused", refusal);
@@ -132,9 +132,10 @@ function requireAnnounced(
   checkpoint: Checkpoint,
 ): void {
   const { type, digest, data } = auditEntry.decode(announcement.log_entry);
-  const reference = fromUtf8(announcement.reference);
   const isAboutIt =
-    type === "enclave.announced" && equal(digest, code_log_entry) && equal(data, referenceDigest(reference));
+    type === "enclave.announced" &&
+    equal(digest, code_log_entry) &&
+    equal(data, referenceDigest(announcement.reference));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log announces another program or release");
   if (announcement.log_index >= startedAt) {
     throw new QflareError("evidence.refused", "its program was announced after its start");

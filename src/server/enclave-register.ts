@@ -2,8 +2,13 @@
 // that runs, which enclave each epoch has, and under which key.
 
 import type { Kysely, Transaction } from "kysely";
-import { type ReferenceValues, readReferenceValues, referenceDigest } from "../attestation/reference-values.ts";
-import { equal, toHex, utf8 } from "../core/bytes.ts";
+import {
+  type ReferenceValues,
+  readReferenceValues,
+  referenceDigest,
+  toSignedForm,
+} from "../attestation/reference-values.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { auditEntry } from "../wire/audit.ts";
@@ -36,7 +41,7 @@ export interface Logged {
 /** The entry that names the enclave in its epoch. */
 export interface Started extends Logged {
   /** The entry that announced its program; none for a run's first. */
-  readonly announcement: (Logged & { readonly reference: Bytes }) | undefined;
+  readonly announcement: (Logged & { readonly reference: string }) | undefined;
   /** Whether its program has made a key; devices check it where they get a new one. */
   readonly hasOwnKey: boolean;
 }
@@ -52,7 +57,7 @@ export class EnclaveRegister {
   }
 
   /**
-   * reference: a release's signed values, as toSignedForm gives them. From now on the run may go on with that program,
+   * reference: a release's signed values, JSON. From now on the run may go on with that program,
    * and with none that was announced and left behind before. Throws evidence.refused where no release of this key says
    * so, config.invalid where the program runs already.
    */
@@ -66,7 +71,7 @@ export class EnclaveRegister {
     const fact: AuditFact = { type: "enclave.announced", subject: `release ${release}`, digest: program, data };
     const index = await writer.write(async (tx) => {
       const logged = await this.#append(tx, fact);
-      const announced = { announced_at: logged.index, announcement: logged.entry, reference: utf8(reference) };
+      const announced = { announced_at: logged.index, announcement: logged.entry, reference: toSignedForm(reference) };
       await tx.deleteFrom("programs").where("digest", "=", program).execute();
       await tx
         .insertInto("programs")

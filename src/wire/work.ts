@@ -26,7 +26,7 @@ export const workRequest = message("work request", 256, {
  * (JSON).
  */
 const ANNOUNCEMENT = object({
-  reference: bytes(1, LIMITS.referenceBytesMax),
+  reference: text(LIMITS.referenceBytesMax),
   log_entry: bytes(1, auditEntry.bytesMax),
   log_index: uint(),
   log_path: logHashes,

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { referenceDigest } from "../../src/attestation/reference-values.ts";
-import { toHex, utf8 } from "../../src/core/bytes.ts";
+import { toHex } from "../../src/core/bytes.ts";
 import type { ErrorCode } from "../../src/core/error.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { Device, type DeviceOptions } from "../../src/device/device.ts";
@@ -62,7 +62,7 @@ describe("a device that has trusted one program of the enclave", () => {
   ): Announcement {
     const data = referenceDigest(file);
     const fact = { type: "enclave.announced", subject: "release 2.0.0", digest: run.codeDigest, data } as const;
-    return { reference: utf8(file), ...gateway.log.prove(gateway.log.append({ ...fact, ...fields })) };
+    return { reference: file, ...gateway.log.prove(gateway.log.append({ ...fact, ...fields })) };
   }
 
   const showing =
@@ -106,7 +106,7 @@ describe("a device that has trusted one program of the enclave", () => {
   it("refuses one in whose place another program or other reference values were announced", async () => {
     await assertRefused(showing(second, announced(first)), /the audit log announces another program or release/);
     const other = announced(second, owner.sign(second.codeDigest, { release: "3.0.0" }));
-    const swapped = { ...other, reference: utf8(reference(second)) };
+    const swapped = { ...other, reference: reference(second) };
     await assertRefused(showing(second, swapped), /announces another program or release/);
     const started = announced(second, undefined, { type: "enclave.started" });
     await assertRefused(showing(second, started), /announces another program or release/);

@@ -97,7 +97,7 @@ export interface Tables {
     announced_at: number | null;
     announcement: Blob | null;
     /** Signed values of its release, JSON. */
-    reference: Blob | null;
+    reference: string | null;
   };
   audit: { position: number; entry: Blob };
   /** Full tiles of the log's tree, 256 hashes each. */
@@ -216,7 +216,7 @@ async function createPrograms(table: NewTable): Promise<void> {
     .addColumn("has_key", "integer", (c) => c.notNull())
     .addColumn("announced_at", "integer")
     .addColumn("announcement", "blob")
-    .addColumn("reference", "blob")
+    .addColumn("reference", "text")
     .execute();
 }
 

@@ -53,7 +53,7 @@ describe("the register of enclaves", () => {
     assert.equal(release, "2.0.0");
     const { announcement, hasOwnKey, index: startedAt } = await startProgram(server, 2, 2, false);
     assert.ok(announcement !== undefined && announcement.index === index && startedAt > index);
-    assert.equal(new TextDecoder().decode(announcement.reference), reference);
+    assert.equal(announcement.reference, reference);
     assert.equal(hasOwnKey, false);
     assert.equal((await startProgram(server, 2, 3, true)).hasOwnKey, true);
     for (const gone of [1, 3]) {
