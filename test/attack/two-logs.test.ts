@@ -123,7 +123,7 @@ describe("a gateway with two logs", { concurrency: 2 }, () => {
     }
     await gateway.assertFork(copy, a);
     await gateway.assertFork(run, b);
-    a.device.close();
+    await a.device.close();
     await gateway.assertFork(copy, await run.deviceAgain("a"));
   });
 

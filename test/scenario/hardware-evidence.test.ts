@@ -56,7 +56,7 @@ describe("an enclave on hardware", { concurrency: 2 }, () => {
     kill();
     await b.held.submit(second);
     const [, last] = await Promise.all([a.held.next(), b.held.next()]);
-    a.device.close();
+    await a.device.close();
     const again = await run.deviceAgain("a");
     await again.held.submit(await again.held.next());
     await b.held.submit(last);

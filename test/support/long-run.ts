@@ -54,9 +54,13 @@ export class LongRun {
 
   /** Its server is not started yet. */
   static prepare(t: TestContext, changed: Changed = {}): LongRun {
-    const run = new LongRun(changed);
-    t.after(() => run.#close());
-    return run;
+    // Before the folder is made, and so before it goes: a device writes to it when it is closed.
+    const closing: { run?: LongRun } = {};
+    t.after(async () => {
+      if (closing.run !== undefined) await closing.run.#close();
+    });
+    closing.run = new LongRun(changed);
+    return closing.run;
   }
 
   static async open(t: TestContext, changed: Changed = {}): Promise<LongRun> {
@@ -191,7 +195,7 @@ export class LongRun {
   }
 
   async #close(): Promise<void> {
-    for (const device of this.#devices) device.close();
+    await Promise.all(this.#devices.map((device) => device.close()));
     await this.stop();
   }
 }
