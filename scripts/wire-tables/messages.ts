@@ -2,6 +2,7 @@
 
 import { bindingMessage } from "../../src/attestation/binding.ts";
 import { evidenceMessage } from "../../src/attestation/evidence-message.ts";
+import { referenceValues } from "../../src/attestation/reference-values.ts";
 import { simulatedEvidence, simulatedReport } from "../../src/attestation/simulated.ts";
 import type { Message, ObjectShape, Shape } from "../../src/core/shape.ts";
 import { auditEntry, enclaveRecord } from "../../src/wire/audit.ts";
@@ -53,6 +54,7 @@ export const MESSAGES: readonly AnyMessage[] = [
   simulatedEvidence,
   simulatedReport,
   enclaveIdentityMessage,
+  referenceValues,
   modelStatement,
   submitMessage,
   manifestMessage,

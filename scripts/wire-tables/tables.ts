@@ -1,6 +1,7 @@
 // The tables that are not messages: suites, sizes, labels, headers, errors, limits.
 
 import { BINDING_LABEL } from "../../src/attestation/binding.ts";
+import { REFERENCE_CONTEXT } from "../../src/attestation/reference-values.ts";
 import { EVIDENCE_CONTEXT } from "../../src/attestation/simulated.ts";
 import { ERRORS } from "../../src/core/error.ts";
 import { LIMITS } from "../../src/core/limits.ts";
@@ -57,7 +58,10 @@ export function tableBlocks(): Record<string, Block> {
   return {
     suites: { table: suiteTable() },
     sizes: { table: sizeTable() },
-    contexts: explained(["context", "signed"], Object.values({ ...CONTEXTS, evidence: EVIDENCE_CONTEXT })),
+    contexts: explained(
+      ["context", "signed"],
+      Object.values({ ...CONTEXTS, evidence: EVIDENCE_CONTEXT, reference: REFERENCE_CONTEXT }),
+    ),
     labels: explained(["label", "used in"], [...Object.values(LABELS), SEAL_LABEL, HYBRID_LABEL, BINDING_LABEL]),
     headers: explained(["header", "value"], Object.values(HEADERS)),
     "content types": explained(["content type", "body"], [RECORD_TYPE, SUBMIT_TYPE]),

@@ -6,16 +6,20 @@ import { QflareError } from "../core/error.ts";
 import { bytes, list, message, type Of, object, oneOf, text, uint } from "../core/shape.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { signature } from "../crypto/signature.ts";
+import type { Binding } from "./binding.ts";
+import type { Verdict } from "./evidence.ts";
 
-const REFERENCE_CONTEXT = "qflare/v1 reference values";
+export const REFERENCE_CONTEXT = "qflare/v1 reference values";
 const MEASUREMENTS_MAX = 256;
+// In base64, with key and signature, within LIMITS.referenceBytesMax.
+const VALUES_BYTES_MAX = 32_768;
 const HARDWARE = ["sev-snp", "tdx", "sgx", "nitro"] as const;
 
 /**
  * program: SHA-256 of the file. node: version of Node that runs it. measurement: of a launched image, 32 or 48 bytes;
  * an image may have several, one for each shape of machine. not_after: milliseconds since 1970.
  */
-const referenceValues = message("reference values", 32_768, {
+export const referenceValues = message("reference values", VALUES_BYTES_MAX, {
   v: uint(1, 1),
   release: text(64),
   program: bytes(32),
@@ -70,6 +74,39 @@ export function readReferenceValues(file: string, keyHash: Uint8Array, nowMs: nu
   const values = referenceValues.decode(signed);
   if (nowMs > values.not_after) throw new QflareError("evidence.refused", "reference values: they have expired");
   return values;
+}
+
+/** The file without what it shows beside its signed form. Throws message.malformed. */
+export function toSignedForm(file: string): string {
+  const { signed, release_key, signature: signedBy } = readFile(file);
+  return JSON.stringify({
+    signed: toBase64Url(signed),
+    release_key: toBase64Url(release_key),
+    signature: toBase64Url(signedBy),
+  });
+}
+
+/** SHA-256 of the signed values, by which the audit log names them. Throws message.malformed. */
+export function referenceDigest(file: string): Uint8Array<ArrayBuffer> {
+  return sha256(readFile(file).signed);
+}
+
+/**
+ * Why the release does not vouch for this enclave; undefined where it does: its program, and on hardware a measurement
+ * that the release names for that kind.
+ */
+export function notOfRelease(
+  values: ReferenceValues,
+  { code_log_entry }: Binding,
+  verdict: Verdict,
+): string | undefined {
+  const { tee, measurement } = verdict;
+  const program = tee === "simulated" ? measurement : toHex(code_log_entry);
+  if (!equal(code_log_entry, values.program) || program !== toHex(values.program)) {
+    return `release ${values.release}: expected program ${toHex(values.program)}, got ${program}`;
+  }
+  const isMeasured = values.measurements.some((one) => one.tee === tee && toHex(one.measurement) === measurement);
+  return tee === "simulated" || isMeasured ? undefined : `release ${values.release}: it names no ${tee} ${measurement}`;
 }
 
 function readFile(file: string): Record<"signed" | "release_key" | "signature", Uint8Array> {

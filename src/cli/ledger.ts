@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
-import { LEDGER_FILE } from "../server/server.ts";
+import { LEDGER_FILE } from "../server/data-folder.ts";
 import { openDatabase } from "../server/store/database.ts";
 import type { Tables } from "../server/store/schema.ts";
 import { UsageError } from "./output.ts";

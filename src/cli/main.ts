@@ -8,6 +8,7 @@ import { addDemoCommand } from "./commands/demo.ts";
 import { addDeviceCommand } from "./commands/device.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvidenceCommands } from "./commands/enclave.ts";
+import { addAnnounceCommand } from "./commands/enclave-announce.ts";
 import { addMeasureCommand } from "./commands/enclave-measure.ts";
 import { addServeCommands } from "./commands/enclave-serve.ts";
 import { addModelCommand } from "./commands/model.ts";
@@ -42,6 +43,7 @@ function createProgram(): Command {
   addWitnessCommand(program);
   const enclave = program.command("enclave").description("the enclave's program and evidence");
   addMeasureCommand(enclave);
+  addAnnounceCommand(enclave);
   addEvidenceCommands(enclave);
   addServeCommands(enclave);
   addDoctorCommand(program);

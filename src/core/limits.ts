@@ -6,7 +6,7 @@ const MIB = 1024 * KIB;
 export const LIMITS = {
   // messages
   controlMessageBytesMax: 64 * KIB,
-  workMessageBytesMax: 512 * KIB,
+  workMessageBytesMax: 768 * KIB,
   frameBytesMax: 24 * MIB, // the keys of a full cohort and the report of the round before
   messageDepthMax: 16,
   nameLengthMax: 64,
@@ -54,6 +54,7 @@ export const LIMITS = {
   certificateBytesMax: 4 * KIB,
   evidenceMessageBytesMax: 100 * KIB,
   bindingBytesMax: 32 * KIB,
+  referenceBytesMax: 48 * KIB,
   collateralMessageBytesMax: 128 * KIB,
   collateralBytesMax: MIB,
   certificatesMax: 8,

@@ -6,7 +6,6 @@
 //     await round.submit(delta, examples);
 //   }
 
-import type { Binding } from "../attestation/binding.ts";
 import { type AppraisalPolicy, readPolicy } from "../attestation/policy.ts";
 import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { equal, toHex } from "../core/bytes.ts";
@@ -25,7 +24,8 @@ import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/wi
 import type { Outcome, Task } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
 import { type Assignment, Desk, type Offer, type SignedUpdate } from "./desk.ts";
-import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
+import { EnclavePin } from "./enclave-pin.ts";
+import { type Releases, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
 import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
@@ -45,6 +45,8 @@ export interface DeviceOptions {
   readonly evidencePolicy?: AppraisalPolicy;
   /** Whose signatures count as the vendors'; by default theirs. */
   readonly evidenceRoots?: Roots;
+  /** Take enclaves of these releases alone. */
+  readonly releases?: Releases;
   /** An enclave that would aggregate fewer updates than this is refused; 2 by default: one alone would be readable. */
   readonly updatesMin?: number;
   /** Text of a C2SP tlog-policy: who must have cosigned the server's audit log; by default nobody. */
@@ -85,9 +87,8 @@ export class Device {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #desk: Desk;
+  readonly #pin: EnclavePin;
   #enclave: TrustedEnclave | undefined;
-  /** Newest epoch that this device has trusted. */
-  #newest: Binding | undefined;
   #lastSequence = 0;
 
   private constructor(keystore: Keystore, options: DeviceOptions) {
@@ -106,6 +107,7 @@ export class Device {
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
     this.#desk = new Desk(this.#connection, this.#open, `${options.keystore}.log`, policyOf(options));
+    this.#pin = new EnclavePin(`${options.keystore}.enclave`);
   }
 
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
@@ -200,20 +202,20 @@ export class Device {
 
   /** Throws evidence.refused or log.*: this device seals nothing for such an enclave. */
   #trust({ evidence, nonce, checkpoint }: Offer): TrustedEnclave {
-    const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin } = this.#options;
+    const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin, releases } = this.#options;
     const enclave = trustEnclave(evidence, {
       nowMs: this.#clock.nowMs(),
       runId: this.#keystore.run_id,
       nonce,
       evidencePolicy: readPolicy({ ...evidencePolicy, ...(allowSimulatedEnclave ? { allow_simulated: true } : {}) }),
       roots: evidenceRoots ?? ROOTS,
+      releases,
       updatesMin: updatesMin ?? UPDATES_MIN,
       checkpoint,
+      pin: this.#pin,
     });
-    const { binding, verdict } = enclave;
-    const replaced = this.#newest !== undefined && requireSuccessor(this.#newest, binding);
-    this.#newest = binding;
-    const { tee, epoch } = binding;
+    const { isReplacement: replaced, verdict } = enclave;
+    const { tee, epoch } = enclave.binding;
     this.#emit({ event: "enclave", tee, isolation: verdict.measurements.isolation ?? "tee", epoch, replaced });
     return enclave;
   }

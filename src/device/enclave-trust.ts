@@ -2,12 +2,18 @@
 // wants, bound to the keys, policy and dates that come with it and to the device's own nonce, and the audit log names
 // that enclave and that program. The log is the one whose checkpoint the device keeps, so that a server cannot show one
 // enclave to this device and another to the rest without both being there for all to see. An enclave that comes after
-// another must be its successor.
+// another must be its successor, and another program must have been announced.
 
 import { appraise } from "../attestation/appraisal.ts";
 import type { Binding } from "../attestation/binding.ts";
 import type { Verdict } from "../attestation/evidence.ts";
 import type { AppraisalPolicy } from "../attestation/policy.ts";
+import {
+  notOfRelease,
+  type ReferenceValues,
+  readReferenceValues,
+  referenceDigest,
+} from "../attestation/reference-values.ts";
 import type { Roots } from "../attestation/roots.ts";
 import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -17,7 +23,8 @@ import type { Checkpoint } from "../wire/checkpoint.ts";
 import { enclaveIdentity } from "../wire/enclave-identity.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
-import type { EvidencePackage } from "../wire/work.ts";
+import type { Announcement, EvidencePackage } from "../wire/work.ts";
+import type { EnclavePin } from "./enclave-pin.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -28,6 +35,16 @@ export interface TrustedEnclave {
   readonly keyHash: Bytes;
   readonly policy: Policy;
   readonly policyHash: Bytes;
+  /** Whether its identity is another one than that of the enclave before. */
+  readonly isReplacement: boolean;
+}
+
+/** Whose releases this device takes, and the reference values that it has been given of them. */
+export interface Releases {
+  /** SHA-256 of the release key. */
+  readonly keyHash: Uint8Array;
+  /** Files as qflare enclave measure signs them; others come with an announcement. */
+  readonly references: readonly string[];
 }
 
 export interface TrustPorts {
@@ -36,9 +53,11 @@ export interface TrustPorts {
   readonly nonce: Bytes;
   readonly evidencePolicy: AppraisalPolicy;
   readonly roots: Roots;
+  readonly releases: Releases | undefined;
   readonly updatesMin: number;
   /** Of the audit log that this device follows. */
   readonly checkpoint: Checkpoint;
+  readonly pin: EnclavePin;
 }
 
 /** Throws evidence.refused or log.*: the device then seals nothing. */
@@ -52,44 +71,81 @@ export function trustEnclave(offered: EvidencePackage, ports: TrustPorts): Trust
     );
   }
   requireLogged(offered, enclave.binding, ports.checkpoint);
-  return enclave;
+  const { code_log_entry: program } = enclave.binding;
+  const announced_at = offered.announcement?.log_index ?? null;
+  const isReplacement = ports.pin.take({ program, announced_at, identity: enclaveIdentity(enclave.binding) });
+  return { ...enclave, isReplacement };
 }
 
-function judge(offered: EvidencePackage, ports: TrustPorts): TrustedEnclave {
+function judge(offered: EvidencePackage, ports: TrustPorts): Omit<TrustedEnclave, "isReplacement"> {
   const hash = policyHash(offered.policy);
   const { nowMs, runId, nonce, evidencePolicy, roots } = ports;
   const expected = { nowMs, policy: evidencePolicy, runId, policyHash: hash, nonce, roots };
   const { reasons, verdict, enclave } = appraise(offered, expected);
-  // Anybody can run a program of his own on genuine hardware.
-  const isNamed = verdict.tee === "simulated" || evidencePolicy.allowed_measurements !== undefined;
-  const all = isNamed ? reasons : [...reasons, "the device's policy names no measurement"];
+  const all = isMeasured(verdict, ports) ? reasons : [...reasons, "the device's policy names no measurement"];
   if (enclave === undefined || all.length > 0) throw new QflareError("evidence.refused", all.join("; "));
+  if (ports.releases !== undefined) requireReleased(offered, { enclave, verdict }, ports.releases, nowMs);
   const policy = policyMessage.decode(offered.policy);
   return { binding: enclave, verdict, keyHash: epochKeyHash(enclave.kem_public_key), policy, policyHash: hash };
 }
 
+/**
+ * Anybody can run a program of his own on genuine hardware. What a release measures of a TDX domain is its firmware
+ * alone: which kernel and program follow, only the policy can name.
+ */
+function isMeasured({ tee }: Verdict, { evidencePolicy, releases }: TrustPorts): boolean {
+  if (tee === "simulated" || evidencePolicy.allowed_measurements !== undefined) return true;
+  return releases !== undefined && tee !== "tdx";
+}
+
+/** By the values that the device was given; where they are of other programs, by those that the log announces. */
+function requireReleased(
+  { announcement }: EvidencePackage,
+  { enclave, verdict }: { enclave: Binding; verdict: Verdict },
+  { keyHash, references }: Releases,
+  nowMs: number,
+): void {
+  const read = (file: string): ReferenceValues => readReferenceValues(file, keyHash, nowMs);
+  const given = references.map(read).find(({ program }) => equal(program, enclave.code_log_entry));
+  const values = given ?? (announcement === null ? undefined : read(announcement.reference));
+  const refusal =
+    values === undefined ? "no reference values are known of its program" : notOfRelease(values, enclave, verdict);
+  if (refusal !== undefined) throw new QflareError("evidence.refused", refusal);
+}
+
 /** The entry is about this enclave and program, and stands in the log that this device follows. */
-function requireLogged(offered: EvidencePackage, binding: Binding, { size, root }: Checkpoint): void {
-  const { log_entry, log_index, log_path } = offered;
+function requireLogged(offered: EvidencePackage, binding: Binding, checkpoint: Checkpoint): void {
+  const { log_entry, log_index, announcement } = offered;
   const { type, digest, data } = auditEntry.decode(log_entry);
   const isAboutIt =
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
-  if (!verifyInclusion(leafHash(log_entry), log_index, size, log_path, root)) {
-    throw new QflareError("log.fork", `entry ${log_index} is not proved`);
-  }
+  requireProved(offered, checkpoint);
+  if (announcement !== null) requireAnnounced(announcement, log_index, binding, checkpoint);
 }
 
-/**
- * Epochs go forward, each has one key, and an identity ends only with its epoch: an enclave that was put back to an
- * earlier state is refused. Returns whether the identity is a new one.
- */
-export function requireSuccessor(before: Binding, enclave: Binding): boolean {
-  const isSameIdentity = equal(enclave.signature_public_key, before.signature_public_key);
-  const isSame = isSameIdentity && equal(enclave.kem_public_key, before.kem_public_key);
-  if (enclave.epoch < before.epoch || (enclave.epoch === before.epoch && !isSame)) {
-    const fact = `expected epoch ${before.epoch} as it was or a later one, got another ${enclave.epoch}`;
-    throw new QflareError("evidence.refused", fact);
+/** The entry is about this program and these reference values, and stands in the log before the program's start. */
+function requireAnnounced(
+  announcement: Announcement,
+  startedAt: number,
+  { code_log_entry }: Binding,
+  checkpoint: Checkpoint,
+): void {
+  const { type, digest, data } = auditEntry.decode(announcement.log_entry);
+  const isAboutIt =
+    type === "enclave.announced" &&
+    equal(digest, code_log_entry) &&
+    equal(data, referenceDigest(announcement.reference));
+  if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log announces another program or release");
+  if (announcement.log_index >= startedAt) {
+    throw new QflareError("evidence.refused", "its program was announced after its start");
   }
-  return !isSameIdentity;
+  requireProved(announcement, checkpoint);
+}
+
+type LoggedEntry = Pick<Announcement, "log_entry" | "log_index" | "log_path">;
+
+function requireProved({ log_entry, log_index, log_path }: LoggedEntry, { size, root }: Checkpoint): void {
+  if (verifyInclusion(leafHash(log_entry), log_index, size, log_path, root)) return;
+  throw new QflareError("log.fork", `entry ${log_index} is not proved`);
 }

@@ -2,7 +2,6 @@
 // refuses a server whose log is no continuation of it. So a server cannot rewrite what this device has seen, nor show
 // it one history and others another without keeping the two apart for ever.
 
-import { readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { QflareError } from "../core/error.ts";
@@ -10,6 +9,7 @@ import { verifyConsistency } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
 import type { LogView } from "../wire/log-view.ts";
 import { NO_WITNESSES } from "../wire/witness-policy.ts";
+import { readKept } from "./kept-file.ts";
 
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
@@ -46,7 +46,8 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined) this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, kept);
+    if (kept !== undefined)
+      this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, kept.toString("utf8"));
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */
@@ -125,13 +126,4 @@ function requireOneHistory(seen: Checkpoint, { checkpoint, consistency }: ShownL
   const [older, newer] = seen.size <= checkpoint.size ? [seen, checkpoint] : [checkpoint, seen];
   if (verifyConsistency(older, newer, consistency)) return;
   throw new QflareError("log.fork", `trees of ${older.size} and ${newer.size} entries are not of one history`);
-}
-
-function readKept(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }

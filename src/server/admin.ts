@@ -9,6 +9,7 @@ import { QflareError } from "../core/error.ts";
 import type { Log } from "../core/ports.ts";
 import type { Departures } from "./departures.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
+import type { EnclaveRegister } from "./enclave-register.ts";
 import type { Events } from "./events.ts";
 import type { ServerKeyring } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
@@ -31,6 +32,7 @@ export interface AdminPorts {
   readonly ledger: Ledger;
   readonly models: ModelVault;
   readonly enclave: EnclaveLink;
+  readonly register: EnclaveRegister;
   readonly events: Events;
   readonly log: Log;
   /** Where devices reach this server: stands in every token. */
@@ -83,6 +85,11 @@ const METHODS: Readonly<Record<string, Method>> = {
   "server.rotate": async ({ rotation, keys }) => {
     await rotation.rotate();
     return { fingerprint: toHex(keys.fingerprint), next_fingerprint: toHex(keys.nextFingerprint) };
+  },
+  "enclave.announce": async ({ register }, { reference, release_key }) => {
+    const key = fromHex(String(release_key)) ?? new Uint8Array(0);
+    const { release, program, index } = await register.announce(String(reference), key);
+    return { release, program: toHex(program), index };
   },
   status: async ({ state, enclave, url }) => ({
     url,

@@ -6,17 +6,18 @@ import { appraise, type Offer } from "../attestation/appraisal.ts";
 import type { Binding } from "../attestation/binding.ts";
 import type { Evidence } from "../attestation/evidence.ts";
 import type { AppraisalPolicy } from "../attestation/policy.ts";
+import type { Roots } from "../attestation/roots.ts";
 import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
-import { sha256 } from "../crypto/hash.ts";
 import type { EnclaveAnswer } from "../wire/enclave.ts";
 import { policyHash, policyMessage } from "../wire/policy.ts";
-import { enclaveProgram } from "./enclave-program.ts";
 
 /** How a server takes the evidence of its own enclave. */
 export interface OwnEvidence {
   /** What it has to meet. */
   readonly policy: AppraisalPolicy;
+  /** Whose signatures count as the vendors'. */
+  readonly roots: Roots;
   /** What the vendor says about the platform, as JSON; null where there is none. Asked for each time. */
   collateral(): Uint8Array<ArrayBuffer> | null;
   /** Told of the evidence before it is judged, so that collateral can be fetched for it. */
@@ -38,14 +39,15 @@ export function requireOwnEvidence(own: OwnEvidence, offer: Offer, { nowMs, nonc
     runId: policyMessage.decode(policy).run_id,
     policyHash: policyHash(policy),
     nonce,
+    roots: own.roots,
   });
   if (enclave === undefined) throw new QflareError("evidence.refused", `this server's own: ${reasons.join("; ")}`);
   return enclave;
 }
 
-/** Throws evidence.refused. enclave: what its evidence is bound to. */
-export function requireOwnEnclave(enclave: Binding, opened: EnclaveAnswer<"open">): void {
-  if (!equal(enclave.code_log_entry, sha256(enclaveProgram()))) {
+/** Throws evidence.refused. enclave: what its evidence is bound to. programDigest: of this server's version. */
+export function requireOwnEnclave(enclave: Binding, opened: EnclaveAnswer<"open">, programDigest: Uint8Array): void {
+  if (!equal(enclave.code_log_entry, programDigest)) {
     throw new QflareError("evidence.refused", "it runs another program than this server's version of the enclave");
   }
   const isAboutIt =

@@ -2,8 +2,10 @@
 
 import type { Tee } from "../attestation/evidence.ts";
 import type { QflareError } from "../core/error.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { syncFolder } from "../crypto/secret-file.ts";
 import { type EnclaveChild, launchEnclave } from "./enclave-launch.ts";
+import { enclaveProgram } from "./enclave-program.ts";
 import type { HostIsolation } from "./isolation.ts";
 import { hasSealingKey, missingSealingKey } from "./sealing-key.ts";
 
@@ -26,6 +28,8 @@ export interface EnclaveHost {
   readonly isRemote: boolean;
   /** The hardware that the enclave is to ask for evidence; undefined where whatever it says is taken. */
   readonly tee: Tee | undefined;
+  /** SHA-256 of the program that is the enclave. */
+  readonly programDigest: Uint8Array<ArrayBuffer>;
   /** What would raise the level of isolation. */
   readonly raise: string;
   /** Throws enclave.unavailable where it cannot be reached. */
@@ -41,6 +45,7 @@ export function localHost(keyFolder: string, isolation: HostIsolation, tee: Tee)
   return {
     isRemote: false,
     tee,
+    programDigest: sha256(enclaveProgram()),
     raise: isolation.raise,
     reach: async () => launchEnclave(keyFolder, isolation, tee),
     lostKey: () => (hasSealingKey(keyFolder) ? undefined : missingSealingKey(keyFolder)),

@@ -8,16 +8,13 @@ import { QflareError } from "../core/error.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
-import { auditEntry } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveOperation, EnclaveRequest } from "../wire/enclave.ts";
-import { enclaveIdentity, type IdentityFields } from "../wire/enclave-identity.ts";
-import { policyHash } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditLog } from "./audit.ts";
 import { type OwnEvidence, requireOwnEnclave, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveHost } from "./enclave-host.ts";
 import { EnclaveProcess } from "./enclave-process.ts";
-import { enclaveProgram } from "./enclave-program.ts";
+import type { EnclaveRegister, Started } from "./enclave-register.ts";
 import { requireIsolation } from "./isolation.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
@@ -44,6 +41,7 @@ export interface EnclavePorts {
   /** The enclave is ended where it says that it has reached less. */
   readonly isolationRequired: IsolationLevel;
   readonly own: OwnEvidence;
+  readonly register: EnclaveRegister;
 }
 
 /** stop: the operator is to bring back the sealing key. replace: new keys, for the devices and the log to see. */
@@ -65,8 +63,8 @@ export interface EnclaveFacts {
   /** What would raise it. */
   readonly raise: string;
   readonly tee: Tee;
-  /** The audit log's entry that names the enclave in this epoch. */
-  readonly started: { readonly index: number; readonly entry: Bytes };
+  /** What the audit log says of the enclave in this epoch. */
+  readonly started: Started;
 }
 
 export interface EnclaveReply<K extends EnclaveOperation> {
@@ -75,9 +73,6 @@ export interface EnclaveReply<K extends EnclaveOperation> {
 }
 
 type EpochAnswer = Pick<EnclaveAnswer<"rotate">, "epoch" | "kem_public_key" | "not_after" | "former">;
-
-/** What the log says of an enclave that starts, or of its next epoch. */
-type Named = Omit<IdentityFields, "policy_hash"> & { readonly isolation: string };
 
 /** What every answer leaves behind; keys where they have changed. */
 interface Trace {
@@ -135,12 +130,13 @@ export class EnclaveLink {
   }
 
   async #open(): Promise<void> {
-    const { log, host, lostEnclave } = this.#ports;
+    const { log, host, lostEnclave, register } = this.#ports;
     if (this.#isClosed) throw new QflareError("enclave.unavailable", "the server is stopping");
     // What the process before has answered belongs in front of what this one will.
     await this.#settled;
     const lost = (await this.#hasSealedKeys()) ? host.lostKey() : undefined;
     if (lost !== undefined && lostEnclave === "stop") throw lost;
+    await register.requireAnnounced();
     const launched = await host.reach();
     const child = new EnclaveProcess(launched.child, log);
     try {
@@ -214,12 +210,13 @@ export class EnclaveLink {
 
   /** Before anything of it is stored, or it is told anything of the run. */
   async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">): Promise<EnclaveAnswer<"attest">> {
-    const { clock, random, policy, own } = this.#ports;
+    const { clock, random, policy, own, host } = this.#ports;
     const nonce = random.bytes(NONCE_BYTES);
     const { answer } = await child.call("attest", { nonces: [nonce], at: clock.nowMs() });
     own.keep(decodeEvidence(answer.evidence));
     const offer = { ...answer, collateral: own.collateral(), nonce_index: 0, nonce_count: 1, nonce_path: [] };
-    requireOwnEnclave(requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), nonce, policy }), opened);
+    const enclave = requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), nonce, policy });
+    requireOwnEnclave(enclave, opened, host.programDigest);
     return answer;
   }
 
@@ -228,9 +225,9 @@ export class EnclaveLink {
     answer: EnclaveAnswer<"open">,
     { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> | undefined },
   ): Promise<EnclaveFacts["started"]> {
-    const { audit } = this.#ports;
-    const { keys, signature_public_key, record, epoch } = answer;
-    const started = await this.#nameEnclave(tx, answer);
+    const { audit, register } = this.#ports;
+    const { keys, signature_public_key, record, epoch, kem_public_key } = answer;
+    const started = await register.name(tx, answer, isNew);
     if (ended !== undefined) {
       const fact = { subject: `epoch ${epoch}`, digest: sha256(signature_public_key), data: ended };
       await audit.append(tx, { type: "enclave.replaced", ...fact });
@@ -240,17 +237,8 @@ export class EnclaveLink {
     const enclave_progress = (shown ?? answer).progress;
     const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress };
     await tx.updateTable("run").set(opened).execute();
-    if (isNew) await this.#publishKey(tx, answer);
+    if (isNew) await register.publishKey(tx, epoch, kem_public_key);
     return started;
-  }
-
-  /** Nothing is shown of an enclave in an epoch before the log names it. */
-  async #nameEnclave(tx: Transaction<Tables>, enclave: Named): Promise<EnclaveFacts["started"]> {
-    const data = enclaveIdentity({ ...enclave, policy_hash: policyHash(this.#ports.policy) });
-    const subject = `isolation ${enclave.isolation}`;
-    const fact = { type: "enclave.started", subject, digest: sha256(enclaveProgram()), data } as const;
-    const { position, at } = await this.#ports.audit.append(tx, fact);
-    return { index: position, entry: auditEntry.encode({ v: 1, at, ...fact }) };
   }
 
   /** The newest model of the run, signed anew by the enclave that is to go on from it; nothing at a run's start. */
@@ -268,19 +256,15 @@ export class EnclaveLink {
     this.#progress = answer.progress;
   }
 
-  async #publishKey(tx: Transaction<Tables>, { epoch, kem_public_key }: EpochAnswer): Promise<void> {
-    const subject = `enclave epoch ${epoch}`;
-    await this.#ports.audit.append(tx, { type: "key.published", subject, digest: epochKeyHash(kem_public_key) });
-  }
-
   /** The next epoch. The round that is open may go on under the key before; firstRound is the one behind it. */
   async rotate(firstRound: number): Promise<void> {
     const request = { first_round: firstRound, valid_ms: this.#ports.evidenceMs, at: this.#ports.clock.nowMs() };
     const { signaturePublicKey: signature_public_key, tee, isolation } = this.facts;
+    const { register } = this.#ports;
     let { started } = this.facts;
     const { answer } = await this.call("rotate", request, undefined, async ({ answer }) => async (tx) => {
-      started = await this.#nameEnclave(tx, { ...answer, signature_public_key, tee, isolation });
-      await this.#publishKey(tx, answer);
+      started = await register.name(tx, { ...answer, signature_public_key, tee, isolation }, true);
+      await register.publishKey(tx, answer.epoch, answer.kem_public_key);
     });
     this.#facts = { ...this.facts, firstRound, ...epochFacts(answer), started };
     this.#ports.log.info({ epoch: answer.epoch }, "enclave has a new key");

@@ -3,12 +3,10 @@
 // nobody here reads them.
 
 import { createServer, type TLSSocket } from "node:tls";
-import type { Tee } from "../attestation/evidence.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
-import { type EnclaveChild, launchEnclave } from "./enclave-launch.ts";
-import type { HostIsolation } from "./isolation.ts";
+import type { EnclaveChannel, EnclaveHost } from "./enclave-host.ts";
 import { isPinned, type LinkIdentity, linkOptions, readPin, shortPin } from "./link-identity.ts";
 
 export interface ServeOptions {
@@ -18,11 +16,8 @@ export interface ServeOptions {
   readonly identity: LinkIdentity;
   /** SHA-256 of the server's certificate, hexadecimal. */
   readonly serverPin: string;
-  /** Where the sealing key lies. */
-  readonly keyFolder: string;
-  readonly isolation: HostIsolation;
-  /** The hardware that the enclave is to ask for evidence. */
-  readonly tee: Tee;
+  /** How an enclave process is started on this machine. */
+  readonly enclave: EnclaveHost;
   readonly log: Log;
 }
 
@@ -45,7 +40,11 @@ export async function serveEnclave(options: ServeOptions): Promise<ServingEnclav
       return;
     }
     current?.end();
-    current = serve(socket, options);
+    current = { end: () => socket.destroy() };
+    serve(socket, options).catch((error: unknown) => {
+      options.log.error({ error: String(error) }, "the enclave cannot be started");
+      socket.destroy();
+    });
   });
   const port = await listen(listener, options);
   return {
@@ -72,14 +71,14 @@ interface Served {
 }
 
 /** Each end takes the other with it. The frames are cut in the enclave, which leaves where its input ends in one. */
-function serve(socket: TLSSocket, { keyFolder, isolation, tee, log }: ServeOptions): Served {
-  const { child } = launchEnclave(keyFolder, isolation, tee);
+async function serve(socket: TLSSocket, { enclave, log }: ServeOptions): Promise<void> {
+  const { child } = await enclave.reach();
+  if (socket.destroyed) return void child.kill("SIGKILL");
   log.info({}, "the server is connected");
   relay(socket, child, log);
-  return { end: () => socket.destroy() };
 }
 
-function relay(socket: TLSSocket, child: EnclaveChild, log: Log): void {
+function relay(socket: TLSSocket, child: EnclaveChannel, log: Log): void {
   socket.setKeepAlive(true, LIMITS.connectionIdleMsMax);
   socket.pipe(child.stdin);
   child.stdout.pipe(socket);

@@ -1,6 +1,7 @@
-// When the enclave gets a new key: after so many rounds or so much time between two of them, and in the middle of one
-// only where evidence about the key in force would not hold any longer. The enclave keeps the key before for the round
-// that is open, so no round is lost.
+// When the enclave gets a new key: between two rounds after so many of them or so much time, or where its program is
+// another one than made the key, so that every device checks that; and in the middle of one only where evidence about
+// the key in force would not hold any longer. The enclave keeps the key before for the round that is open, so no round
+// is lost.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -41,7 +42,8 @@ export class Epochs {
   /** Starts the enclave where needed, and the next epoch where it is time. Throws enclave.unavailable. */
   async beforeRound(round: number): Promise<void> {
     const isDue = (): boolean => {
-      const { firstRound, notAfterMs } = this.#enclave.facts;
+      const { firstRound, notAfterMs, started } = this.#enclave.facts;
+      if (!started.hasOwnKey) return true;
       return round - firstRound >= this.#roundsMax || this.#clock.nowMs() >= notAfterMs - this.#graceMs;
     };
     await this.#renew(round, isDue, async () => undefined);

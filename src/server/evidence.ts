@@ -8,7 +8,7 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
-import type { EvidencePackage } from "../wire/work.ts";
+import type { Announcement, EvidencePackage } from "../wire/work.ts";
 import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
@@ -19,10 +19,12 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const GATHER_MS = 5;
 const NONCE_BYTES = 32;
 
-/** Evidence, and where the log names the enclave; the proof of that comes with the log's checkpoint. */
-export type LoggedEvidence = Omit<EvidencePackage, "log_path">;
+/** Evidence, and where the log names the enclave; the proofs of that come with the log's checkpoint. */
+export type LoggedEvidence = Omit<EvidencePackage, "log_path" | "announcement"> & {
+  readonly announcement: Omit<Announcement, "log_path"> | null;
+};
 
-type Quote = Omit<LoggedEvidence, "log_entry" | "log_index">;
+type Quote = Omit<LoggedEvidence, "log_entry" | "log_index" | "announcement">;
 
 interface Asking {
   readonly nonce: Bytes;
@@ -109,8 +111,15 @@ export class EvidenceDesk {
     const { epoch: named, started } = this.#ports.enclave.facts;
     // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
     if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
-    const { index, entry } = started;
-    return { log_entry: entry, log_index: index };
+    const { index, entry, announcement } = started;
+    return {
+      log_entry: entry,
+      log_index: index,
+      announcement:
+        announcement === undefined
+          ? null
+          : { reference: announcement.reference, log_entry: announcement.entry, log_index: announcement.index },
+    };
   }
 
   #judge(offer: Quote, nonce: Bytes): void {

@@ -8,7 +8,9 @@ import { connect, type TLSSocket } from "node:tls";
 import type { Tee } from "../attestation/evidence.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import { sha256 } from "../crypto/hash.ts";
 import type { EnclaveChannel, EnclaveHost, Reached } from "./enclave-host.ts";
+import { enclaveProgram } from "./enclave-program.ts";
 import { isPinned, type LinkIdentity, linkOptions, readPin } from "./link-identity.ts";
 
 const WAIT_MS = 100;
@@ -38,6 +40,8 @@ export interface RemoteEnclave {
 export class RemoteHost implements EnclaveHost {
   readonly isRemote = true;
   readonly tee: Tee | undefined;
+  /** This version's own: another program is refused. */
+  readonly programDigest: Uint8Array<ArrayBuffer> = sha256(enclaveProgram());
   readonly raise = "what the machine of the enclave lacks";
   readonly #address: RemoteAddress;
   readonly #pin: Uint8Array;

@@ -1,11 +1,12 @@
 // A server: puts the parts together, starts them in order, stops them in reverse.
 
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import type { Tee } from "../attestation/evidence.ts";
 import { evidenceFile } from "../attestation/evidence-file.ts";
 import type { AppraisalPolicy } from "../attestation/policy.ts";
+import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { chooseTee, type TeeChoice } from "../attestation/tee-device.ts";
 import { equal, toHex, wipe } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
@@ -20,19 +21,29 @@ import { logOrigin } from "../wire/checkpoint.ts";
 import { splitModel } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage, RUN_ID_BYTES } from "../wire/policy.ts";
 import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
-import { ADMIN_SOCKET, type Admin, checkAdminPath, openAdmin } from "./admin.ts";
+import { ADMIN_SOCKET, type Admin, openAdmin } from "./admin.ts";
 import { AuditLog } from "./audit.ts";
+import {
+  BLOB_FOLDER,
+  checkWhole,
+  ENCLAVE_FOLDER,
+  EVIDENCE_FILE,
+  LEDGER_FILE,
+  LOCK_FILE,
+  prepareFolder,
+} from "./data-folder.ts";
 import { Departures } from "./departures.ts";
 import type { OwnEvidence } from "./enclave-examination.ts";
 import { type EnclaveHost, localHost } from "./enclave-host.ts";
 import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
+import { EnclaveRegister } from "./enclave-register.ts";
 import { DEFAULT_EPOCHS, type EpochSettings, Epochs, epochGraceMs } from "./epochs.ts";
 import { Events } from "./events.ts";
 import { EvidenceDesk } from "./evidence.ts";
 import { storeFirstModel } from "./first-model.ts";
 import { createGateway } from "./gateway.ts";
 import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
-import { KEY_FILE, loadServerKeys, logSignerOf } from "./keys.ts";
+import { loadServerKeys, logSignerOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { loadLinkIdentity } from "./link-identity.ts";
@@ -44,7 +55,7 @@ import { type RoundSettings, Rounds } from "./rounds.ts";
 import { RunState } from "./run-state.ts";
 import { Sessions } from "./sessions.ts";
 import { BlobStore } from "./store/blobs.ts";
-import { openDatabase, storeError } from "./store/database.ts";
+import { openDatabase } from "./store/database.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
 import type { Tables } from "./store/schema.ts";
 import { Writer } from "./store/writer.ts";
@@ -75,8 +86,8 @@ export interface ServerOptions {
   readonly run: RunDefinition;
   readonly rounds: RoundSettings;
   readonly epochs?: EpochSettings;
-  /** An enclave elsewhere; by default its process is started here. */
-  readonly enclave?: RemoteEnclave;
+  /** An enclave elsewhere, or a host of the caller's own; by default its process is started here. */
+  readonly enclave?: RemoteEnclave | EnclaveHost;
   /** What is done where the enclave's keys are lost; by default the server stops. */
   readonly lostEnclave?: LostEnclave;
   readonly rateLimits: RateLimits;
@@ -90,6 +101,8 @@ export interface ServerOptions {
   readonly tee?: TeeChoice;
   /** What the enclave's evidence has to meet before there is a run; by default that it is genuine, simulated or not. */
   readonly evidencePolicy?: AppraisalPolicy;
+  /** Whose signatures count as the vendors'; by default theirs. */
+  readonly evidenceRoots?: Roots;
   /** What the vendor says about the platform, as JSON, for devices; null where there is none. Asked for each time. */
   readonly evidenceCollateral?: () => Bytes | null;
   readonly clock: Clock;
@@ -110,12 +123,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-export const LEDGER_FILE = "ledger.sqlite";
 /** How long the keys of an expired session may stay in memory. */
 const SWEEP_MS = 60_000;
-const LOCK_FILE = "server.lock";
-export const BLOB_FOLDER = "blobs";
-const EVIDENCE_FILE = "evidence.json";
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   checkCounts(options);
@@ -191,7 +200,8 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
   const own = ownEvidence(options);
-  const run = { policy: policyBytes, ledger, models, lostEnclave, own };
+  const register = new EnclaveRegister({ ...base, policy: policyBytes, programDigest: host.programDigest });
+  const run = { policy: policyBytes, ledger, models, lostEnclave, own, register };
   const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
   const registry = new Registry({ ...base, keys, runId });
   const events = new Events();
@@ -213,18 +223,20 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
-  return { ...shared, rotation, keys, rounds, events, policyHash: hash, witnesses, gateway, leaves };
+  return { ...shared, register, rotation, keys, rounds, events, policyHash: hash, witnesses, gateway, leaves };
 }
 
 async function enclaveHost(options: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {
   const { enclave, dataDir, tee } = options;
-  if (enclave === undefined) return localHost(join(dataDir, "enclave"), isolation, teeOf(options));
+  if (enclave === undefined) return localHost(join(dataDir, ENCLAVE_FOLDER), isolation, teeOf(options));
+  if (!("address" in enclave)) return enclave;
   return new RemoteHost(enclave, await loadLinkIdentity(dataDir), tee === "auto" ? undefined : tee);
 }
 
 /** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */
-function ownEvidence({ dataDir, evidencePolicy, evidenceCollateral }: ServerOptions): OwnEvidence {
+function ownEvidence({ dataDir, evidencePolicy, evidenceRoots, evidenceCollateral }: ServerOptions): OwnEvidence {
   return {
+    roots: evidenceRoots ?? ROOTS,
     policy: evidencePolicy ?? { allow_simulated: true },
     collateral: evidenceCollateral ?? (() => null),
     keep: (made) => writeFileSync(join(dataDir, EVIDENCE_FILE), `${JSON.stringify(evidenceFile(made))}\n`),
@@ -285,29 +297,6 @@ function checkCounts({ run, rounds }: ServerOptions): void {
       `updates_min: expected at most the quorum of ${quorum}, got ${run.updates_min}`,
     );
   }
-}
-
-function prepareFolder(dataDir: string): void {
-  checkAdminPath(join(dataDir, ADMIN_SOCKET));
-  try {
-    if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const cause = storeError(error, dataDir);
-    if (cause instanceof QflareError) throw cause;
-    throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
-  }
-  if (!statSync(dataDir).isDirectory()) throw new QflareError("config.invalid", `data-dir: ${dataDir} is no folder`);
-}
-
-/**
- * A first start makes them in this order, so none is there without those before it. One that was lost must not be made
- * anew: devices would find another server, and every blob would look like a leftover.
- */
-function checkWhole(dataDir: string): void {
-  const isThere = [KEY_FILE, LEDGER_FILE, BLOB_FOLDER].map((name) => existsSync(join(dataDir, name)));
-  if (isThere[1] && !isThere[0]) throw new QflareError("store.corrupt", `${dataDir} holds a run, but no ${KEY_FILE}`);
-  if (isThere[2] && !isThere[1])
-    throw new QflareError("store.corrupt", `${dataDir} holds blobs, but no ${LEDGER_FILE}`);
 }
 
 function hostsOf({ host, publicUrl }: ServerOptions): string[] {

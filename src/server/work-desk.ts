@@ -2,7 +2,7 @@
 
 import { toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/ports.ts";
-import type { WorkAnswer, WorkRequest } from "../wire/work.ts";
+import type { EvidencePackage, WorkAnswer, WorkRequest } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
 import type { EvidenceDesk, LoggedEvidence } from "./evidence.ts";
 import type { Device } from "./registry.ts";
@@ -67,8 +67,15 @@ export class WorkDesk {
     const remainingMs = Math.max(0, Math.floor(open.row.deadline_at! - clock.nowMs()));
     const work = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
     const { size, ...log } = await audit.view(request.log_size);
-    const evidence = shown === null ? null : { ...shown, log_path: await audit.path(shown.log_index, size) };
+    const evidence = shown === null ? null : await this.#proved(shown, size);
     return { state: "train", task: { ...work, log }, evidence, outcome };
+  }
+
+  async #proved(shown: LoggedEvidence, size: number): Promise<EvidencePackage> {
+    const { audit } = this.#ports;
+    const { announcement: before } = shown;
+    const announcement = before === null ? null : { ...before, log_path: await audit.path(before.log_index, size) };
+    return { ...shown, log_path: await audit.path(shown.log_index, size), announcement };
   }
 
   /** Of the key that the task will name: one that was renewed meanwhile is asked for again. */

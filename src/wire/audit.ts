@@ -5,11 +5,12 @@ import { LIMITS } from "../core/limits.ts";
 import { bytes, message, type Of, oneOf, text, uint } from "../core/shape.ts";
 
 /**
- * subject: a device id, a round, a token id or a level of isolation in text, never a person. digest: SHA-256 or tree
- * root of what the entry is about. data: what is needed to follow the run by the log alone: the enclave's record for
- * "enclave.operation", its identity for "enclave.started" (also of an epoch that began without a start), the blob's
- * digest for "update.accepted", the statement for "model.published" and "model.adopted", the verifier key for
- * "key.published", the identity that has ended for "enclave.replaced".
+ * subject: a device id, a round, a token id, a release or a level of isolation in text, never a person. digest: SHA-256
+ * or tree root of what the entry is about; of the enclave's program for "enclave.announced" and "enclave.started".
+ * data: what is needed to follow the run by the log alone: the enclave's record for "enclave.operation", its identity
+ * for "enclave.started" (also of an epoch that began without a start), the digest of a release's reference values for
+ * "enclave.announced", the blob's digest for "update.accepted", the statement for "model.published" and
+ * "model.adopted", the verifier key for "key.published", the identity that has ended for "enclave.replaced".
  */
 export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
   v: uint(1, 1),
@@ -34,6 +35,7 @@ export const auditEntry = message("audit entry", LIMITS.logEntryBytesMax, {
     "update.accepted",
     "model.published",
     "model.adopted",
+    "enclave.announced",
     "enclave.started",
     "enclave.replaced",
     "enclave.operation",

@@ -50,6 +50,9 @@ class Replay {
   #statement: ModelStatement | undefined;
   /** By epoch, the enclave's identity. */
   readonly #enclaves = new Map<number, Uint8Array>();
+  #program: string | undefined;
+  /** Programs that may take its place. */
+  #announced = new Set<string>();
   #chain = { sequence: 0, head: NOTHING as Uint8Array };
   #updates = 0;
   #models = 0;
@@ -76,7 +79,11 @@ class Replay {
         check(this.#policyHash === undefined, "the run was opened before");
         this.#policyHash = entry.digest;
         return;
+      case "enclave.announced":
+        this.#announced.add(toHex(entry.digest));
+        return;
       case "enclave.started":
+        this.#programStarted(toHex(entry.digest), check);
         this.#enclaveStarted(entry, check);
         return;
       case "round.opened":
@@ -106,6 +113,15 @@ class Replay {
         check(this.#open?.number === numberOf(entry), "the round that failed was not open");
         this.#open = undefined;
     }
+  }
+
+  /** Who watches the log learns of another program before the first update is sealed for it. */
+  #programStarted(program: string, check: Check): void {
+    if (program === this.#program) return;
+    const isExpected = this.#program === undefined || this.#announced.has(program);
+    check(isExpected, `program ${program} of the enclave was started without having been announced`);
+    this.#program = program;
+    this.#announced = new Set();
   }
 
   /** One epoch, one enclave: a server that shows two has to name both here, or show devices none. */

@@ -22,9 +22,21 @@ export const workRequest = message("work request", 256, {
 });
 
 /**
+ * Where the log announced the enclave's program before it was started, with the signed reference values of its release
+ * (JSON).
+ */
+const ANNOUNCEMENT = object({
+  reference: text(LIMITS.referenceBytesMax),
+  log_entry: bytes(1, auditEntry.bytesMax),
+  log_index: uint(),
+  log_path: logHashes,
+});
+
+/**
  * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
- * the device's nonce, and the proof that the audit log names this enclave: its entry, where it stands, and the path
- * from it to the root of the task's checkpoint (RFC 6962 section 2.1.1).
+ * the device's nonce, the proof that the audit log names this enclave: its entry, where it stands, and the path from it
+ * to the root of the task's checkpoint (RFC 6962 section 2.1.1); and the same for the announcement of its program, null
+ * for the first that had none.
  */
 const EVIDENCE = object({
   evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
@@ -37,6 +49,7 @@ const EVIDENCE = object({
   log_entry: bytes(1, auditEntry.bytesMax),
   log_index: uint(),
   log_path: logHashes,
+  announcement: nullable(ANNOUNCEMENT),
 });
 
 const TASK = object({
@@ -74,4 +87,5 @@ export type WorkRequest = Of<typeof workRequest.shape>;
 export type WorkAnswer = Of<typeof workAnswer.shape>;
 export type Task = Of<typeof TASK>;
 export type EvidencePackage = Of<typeof EVIDENCE>;
+export type Announcement = Of<typeof ANNOUNCEMENT>;
 export type Outcome = Of<typeof OUTCOME>;

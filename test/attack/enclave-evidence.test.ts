@@ -2,23 +2,27 @@
 // machines. What the device does not refuse itself must be there for everybody to see in the audit log.
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { type Binding, bindingMessage } from "../../src/attestation/binding.ts";
 import type { QuoteCollateral } from "../../src/attestation/collateral.ts";
 import type { HardwareTee } from "../../src/attestation/evidence.ts";
 import { decodeEvidence, encodeEvidence } from "../../src/attestation/evidence-message.ts";
 import type { AppraisalPolicy } from "../../src/attestation/policy.ts";
-import { toHex, utf8 } from "../../src/core/bytes.ts";
+import { fromHex, toHex, utf8 } from "../../src/core/bytes.ts";
 import type { ErrorCode } from "../../src/core/error.ts";
 import type { Clock } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
-import type { Device, DeviceOptions } from "../../src/device/device.ts";
+import { Device, type DeviceOptions } from "../../src/device/device.ts";
 import { SimulatedAttester } from "../../src/enclave/attesters/simulated.ts";
 import { auditEntry } from "../../src/wire/audit.ts";
-import { enclaveIdentityMessage } from "../../src/wire/enclave-identity.ts";
+import { enclaveIdentity, enclaveIdentityMessage } from "../../src/wire/enclave-identity.ts";
 import { replayRun } from "../../src/wire/log-replay.ts";
+import { policyHash } from "../../src/wire/policy.ts";
+import { temporaryFolder } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
 import { FINISHED, type Lie, LyingGateway, openRun, type Run } from "../support/lying-gateway.ts";
+import { releaseKey } from "../support/releases.ts";
 import { type FakeVendors, fakeAttester, fakeVendors, MEASUREMENTS } from "../support/tee/fake-attesters.ts";
 import { DAY_MS, NOW } from "../support/tee/fake-sev-snp.ts";
 
@@ -29,6 +33,7 @@ const jsonOf = (value: unknown): Uint8Array<ArrayBuffer> => utf8(JSON.stringify(
 type Shown = Awaited<ReturnType<LyingGateway["evidenceFor"]>>;
 
 describe("a device that wants evidence of hardware", () => {
+  const folder = temporaryFolder();
   let vendors: FakeVendors;
   let gateway: LyingGateway;
   const runs = {} as Record<HardwareTee, Run>;
@@ -69,7 +74,7 @@ describe("a device that wants evidence of hardware", () => {
   const truthOf =
     (run: Run): Lie =>
     async (answer, request) => {
-      const evidence = await gateway.evidenceFor([request.nonce!], run);
+      const evidence = await gateway.evidenceFor([request.nonce ?? systemRandom.bytes(32)], run);
       const { statement, statementSignature: statement_signature } = run;
       const task = { ...answer.task, statement, statement_signature, enclave_key_hash: keyHashOf(evidence) };
       return { ...answer, task, evidence };
@@ -113,6 +118,25 @@ describe("a device that wants evidence of hardware", () => {
     });
   }
 
+  it("takes the measurements of a release, but of a TDX domain's firmware wants to know what it starts", async () => {
+    const owner = releaseKey();
+    const releasesOf = (tee: HardwareTee) => {
+      const measurements = [{ tee, measurement: fromHex(MEASUREMENTS[tee])! }];
+      return { keyHash: owner.hash, references: [owner.sign(runs[tee].codeDigest, { measurements })] };
+    };
+    for (const tee of TEES.filter((one) => one !== "tdx")) {
+      const device = await enrolled({ evidencePolicy: {}, releases: releasesOf(tee) });
+      assert.equal(await gateway.takePart(device, truthOf(runs[tee])), 1);
+    }
+    gateway.heard.length = 0;
+    const releases = releasesOf("tdx");
+    const unnamed = /the device's policy names no measurement/;
+    await assertRefused(truthOf(runs.tdx), unnamed, { evidencePolicy: {}, releases });
+    assert.equal(await gateway.takePart(await enrolled({ releases }), truthOf(runs.tdx)), 1);
+    gateway.heard.length = 0;
+    await assertRefused(truthOf(runs.sgx), /it names no sgx|no reference values|not allowed/, { releases });
+  });
+
   it("refuses genuine evidence for a key that the gateway put in the enclave's place", async () => {
     const own = await openRun(NOW.getTime(), gateway.run.runId);
     const swapped = (evidence: Shown, change: (binding: Binding) => Binding): Partial<Shown> => ({
@@ -138,6 +162,42 @@ describe("a device that wants evidence of hardware", () => {
     });
     gateway.heard.length = 0;
     await assertRefused((answer) => ({ ...answer, evidence: first! }), /does not answer this device's nonce/);
+  });
+
+  it("refuses the epoch before once it has seen the next, by its old evidence and by fresh one", async () => {
+    const before = runs["sev-snp"];
+    const enclave = await before.twin();
+    const at = NOW.getTime();
+    const { kem_public_key } = await enclave.rotate({ first_round: 2, valid_ms: DAY_MS, at });
+    const policy_hash = policyHash(before.policy);
+    const { signature_public_key } = bindingMessage.decode((await enclave.attest({ nonces: [], at })).binding);
+    const keys = { tee: "sev-snp", epoch: 2, kem_public_key, signature_public_key, policy_hash };
+    const next: Run = { ...before, enclave, kemPublicKey: kem_public_key, identity: enclaveIdentity(keys) };
+    let old: Shown | undefined;
+    const remembering: Lie = async (answer, request) => {
+      const told = await truthOf(before)(answer, request);
+      old ??= told.evidence!;
+      return told;
+    };
+    const replaying: Lie = async (answer, request) => ({ ...(await truthOf(before)(answer, request)), evidence: old! });
+    for (const [third, reason] of [
+      [replaying, /it does not answer this device's nonce/],
+      [truthOf(before), /expected epoch 2 as it was or a later one, got another 1/],
+    ] as const) {
+      const keystore = join(folder, `${toHex(systemRandom.bytes(8))}.key`);
+      const device = await enrolled({ keystore, evidencePolicy: policyFor("sev-snp") });
+      gateway.lie = (answer, request) => [remembering, truthOf(next), third][request.after_round]!(answer, request);
+      const rounds: number[] = [];
+      const play = async (): Promise<void> => {
+        for await (const { number } of device.rounds()) rounds.push(number);
+      };
+      await assert.rejects(play(), coded("evidence.refused", reason));
+      device.close();
+      assert.deepEqual(rounds, [1, 2]);
+      const options = { keystore, clock, evidencePolicy: policyFor("sev-snp"), evidenceRoots: vendors.roots };
+      const again = Device.open(options);
+      await assert.rejects(gateway.takePart(again, third), coded("evidence.refused", reason));
+    }
   });
 
   it("refuses an epoch that is over, and one of another run or policy", async () => {

@@ -31,7 +31,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   model: ["export"],
   audit: ["verify", "keys", "receipt", "anchor"],
   doctor: [],
-  enclave: ["measure", "verify", "collateral", "serve", "pin"],
+  enclave: ["measure", "announce", "verify", "collateral", "serve", "pin"],
   simulate: [],
   qkd: ["simulate", "status"],
   witness: [],

@@ -20,6 +20,8 @@ export type JsonLine = Readonly<Record<string, unknown>>;
 export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** The command line of another copy of the package. */
+  readonly program?: string;
   /** The Node to run; by default the one that runs the tests. */
   readonly node?: string;
   /** Leads a process group of its own, as a command typed into a terminal does. */
@@ -52,7 +54,7 @@ export class Cli {
 
   constructor(args: readonly string[], options: StartOptions = {}) {
     this.args = args;
-    this.#process = spawn(options.node ?? process.execPath, [PROGRAM, ...args], {
+    this.#process = spawn(options.node ?? process.execPath, [options.program ?? PROGRAM, ...args], {
       cwd: options.cwd ?? tmpdir(),
       env: options.env ?? cleanEnvironment(),
       detached: options.isGroup ?? false,

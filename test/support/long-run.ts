@@ -9,13 +9,14 @@ import { AdminClient } from "../../src/cli/admin-client.ts";
 import { readLedger } from "../../src/cli/ledger.ts";
 import type { Clock, Log } from "../../src/core/ports.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
-import { Device } from "../../src/device/device.ts";
+import { Device, type DeviceOptions } from "../../src/device/device.ts";
 import type { DeviceEvent } from "../../src/device/event.ts";
 import { initialParameters } from "../../src/learning/model.ts";
 import { encodeModel } from "../../src/learning/model-file.ts";
 import { type AuditSummary, verifyAudit } from "../../src/server/audit-verify.ts";
+import { LEDGER_FILE } from "../../src/server/data-folder.ts";
 import { readServerPublicKeys } from "../../src/server/keys.ts";
-import { LEDGER_FILE, type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
 import type { Tables } from "../../src/server/store/schema.ts";
 import { type AuditEntry, auditEntry } from "../../src/wire/audit.ts";
@@ -25,9 +26,12 @@ import { Held } from "./held.ts";
 import { RAISED, ROUNDS, RUN, TestClock, TINY_MODEL } from "./server.ts";
 
 type Sealed = Pick<Selectable<Tables["run"]>, "enclave_keys" | "enclave_progress">;
-type Changed = Partial<Pick<ServerOptions, "enclave" | "epochs" | "rounds" | "lostEnclave">>;
+type EvidenceOptions = "tee" | "evidencePolicy" | "evidenceRoots" | "evidenceCollateral";
+type RunOptions = "enclave" | "epochs" | "rounds" | "lostEnclave" | "witnesses" | "publicUrl";
+type Changed = Partial<Pick<ServerOptions, RunOptions | EvidenceOptions>>;
 
 export interface Member {
+  readonly device: Device;
   readonly held: Held;
   readonly events: DeviceEvent[];
 }
@@ -37,6 +41,8 @@ export class LongRun {
   readonly dataDir = join(this.folder, "data");
   readonly clock = new TestClock();
   readonly warnings: string[] = [];
+  /** What its devices ask of an enclave. */
+  wanted: Partial<DeviceOptions> = { allowSimulatedEnclave: true };
   readonly #changed: Changed;
   readonly #devices: Device[] = [];
   #running: RunningServer | undefined;
@@ -48,9 +54,13 @@ export class LongRun {
 
   /** Its server is not started yet. */
   static prepare(t: TestContext, changed: Changed = {}): LongRun {
-    const run = new LongRun(changed);
-    t.after(() => run.#close());
-    return run;
+    // Before the folder is made, and so before it goes: a device writes to it when it is closed.
+    const closing: { run?: LongRun } = {};
+    t.after(async () => {
+      if (closing.run !== undefined) await closing.run.#close();
+    });
+    closing.run = new LongRun(changed);
+    return closing.run;
   }
 
   static async open(t: TestContext, changed: Changed = {}): Promise<LongRun> {
@@ -112,12 +122,24 @@ export class LongRun {
   async device(name: string, clock: Clock = this.clock): Promise<Member> {
     const asked = this.#asked((admin) => admin.call<{ token: string }>("token.create", { name, age_ms: 600_000 }));
     const { token: link } = await asked;
+    return await this.#member(name, clock, (options) => Device.enroll({ ...options, link }));
+  }
+
+  /** The device of that name, after a restart of its own. */
+  async deviceAgain(name: string): Promise<Member> {
+    return await this.#member(name, this.clock, (options) => Device.open(options));
+  }
+
+  async #member(
+    name: string,
+    clock: Clock,
+    make: (options: DeviceOptions) => Device | Promise<Device>,
+  ): Promise<Member> {
     const events: DeviceEvent[] = [];
-    const keystore = join(this.folder, `${name}.key`);
-    const options = { link, keystore, allowSimulatedEnclave: true, updatesMin: 1, clock };
-    const device = await Device.enroll({ ...options, onEvent: (event) => events.push(event) });
+    const options = { keystore: join(this.folder, `${name}.key`), updatesMin: 1, clock, ...this.wanted };
+    const device = await make({ ...options, onEvent: (event) => events.push(event) });
     this.#devices.push(device);
-    return { held: new Held(device), events };
+    return { device, held: new Held(device), events };
   }
 
   async devices(...names: string[]): Promise<Member[]> {
@@ -173,7 +195,7 @@ export class LongRun {
   }
 
   async #close(): Promise<void> {
-    for (const device of this.#devices) device.close();
+    await Promise.all(this.#devices.map((device) => device.close()));
     await this.stop();
   }
 }

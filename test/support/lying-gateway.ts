@@ -39,7 +39,7 @@ import { policyHash, policyMessage } from "../../src/wire/policy.ts";
 import { formatToken } from "../../src/wire/token.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { WorkAnswer, WorkRequest } from "../../src/wire/work.ts";
-import { openingOf, surroundings } from "./enclave.ts";
+import { EPOCH_MS, openingOf, surroundings } from "./enclave.ts";
 import { type LoggedEntry, TestLog } from "./log.ts";
 import { TINY_MODEL } from "./server.ts";
 import { mldsa } from "./session.ts";
@@ -67,6 +67,8 @@ export interface Run {
   readonly statement: Bytes;
   readonly statementSignature: Bytes;
   readonly model: Bytes;
+  /** Another process of this enclave, from its sealed state. */
+  twin(): Promise<Enclave>;
 }
 
 /** What a gateway says when it is tired of lying. */
@@ -75,11 +77,12 @@ export const FINISHED: WorkAnswer = { state: "finished", task: null, evidence: n
 const RATE = { enroll: 1e6, challenge: 1e6, submit: 1e6, model: 1e6, log: 1e6 };
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
 
-/** openedAtMs: from when on the enclave's evidence is valid. */
+/** openedAtMs: from when on the enclave's evidence is valid. codeDigest: byte that its program's digest is made of. */
 export async function openRun(
   openedAtMs: number,
   runId: Bytes = systemRandom.bytes(32),
   attester: Attester = new SimulatedAttester("none"),
+  { codeDigest: program, epoch = 1 }: { readonly codeDigest?: number; readonly epoch?: number } = {},
 ): Promise<Run> {
   const model = encodeModel(TINY_MODEL, initialParameters(TINY_MODEL, 1));
   const policy = policyMessage.encode({
@@ -93,15 +96,22 @@ export async function openRun(
     norm_max: 1e6,
     weight_cap: 2,
   });
-  const around = surroundings(attester);
-  const enclave = new Enclave(new Vault(systemRandom.bytes(32), systemRandom), around);
-  const opened = await enclave.open(openingOf(policy, { at: openedAtMs }));
-  const { statement, signature } = enclave.genesis({ at: openedAtMs }, model);
+  const around = surroundings(attester, program);
+  const vault = new Vault(systemRandom.bytes(32), systemRandom);
+  const enclave = new Enclave(vault, around);
+  const start = { epoch, first_round: 1, valid_ms: EPOCH_MS };
+  const opened = await enclave.open(openingOf(policy, { at: openedAtMs, start }));
+  const { statement, signature, progress, record } = enclave.genesis({ at: openedAtMs }, model);
   const kemPublicKey = opened.kem_public_key;
   const { codeDigest } = around;
   const identity = enclaveIdentity({ ...opened, policy_hash: policyHash(policy) });
   const signed = { statement, statementSignature: signature, model };
-  return { runId, policy, enclave, kemPublicKey, identity, codeDigest, collateral: null, ...signed };
+  const twin = async (): Promise<Enclave> => {
+    const other = new Enclave(vault, around);
+    await other.open(openingOf(policy, { resume: { keys: opened.keys, progress }, newest: record, at: openedAtMs }));
+    return other;
+  };
+  return { runId, policy, enclave, kemPublicKey, identity, codeDigest, collateral: null, ...signed, twin };
 }
 
 export class LyingGateway {
@@ -251,6 +261,7 @@ export class LyingGateway {
       nonce_count: nonces.length,
       nonce_path: inclusionPath(leaves, 0),
       ...this.logged(run),
+      announcement: null,
     };
   }
 

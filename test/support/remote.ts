@@ -46,13 +46,16 @@ export class RemoteEnclave {
 export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Port that the next connection goes to. */
+  target: number;
   /** Of the next connection alone. */
   cutAfter = Number.POSITIVE_INFINITY;
   cuts = 0;
   connections = 0;
 
   private constructor(target: number) {
-    this.#server = createServer((near) => this.#join(near, connect(target, "127.0.0.1")));
+    this.target = target;
+    this.#server = createServer((near) => this.#join(near, connect(this.target, "127.0.0.1")));
   }
 
   static async open(t: TestContext, target: number): Promise<CuttingProxy> {

@@ -54,10 +54,16 @@ export class TestRun {
     writeFileSync(this.table, tableOf(ROWS, 1));
   }
 
-  /** A run whose server listens. flags: more of them, which win. */
-  static async open(t: TestContext, ...flags: string[]): Promise<TestRun> {
+  /** A run whose server is not started yet. flags: more of them, which win. */
+  static prepare(t: TestContext, ...flags: string[]): TestRun {
     const run = new TestRun(flags);
     t.after(() => run.#close());
+    return run;
+  }
+
+  /** A run whose server listens. */
+  static async open(t: TestContext, ...flags: string[]): Promise<TestRun> {
+    const run = TestRun.prepare(t, ...flags);
     await run.startServer();
     return run;
   }
@@ -70,11 +76,11 @@ export class TestRun {
     return this.#port;
   }
 
-  /** Once more on the same folder and port, if it ran before. */
-  async startServer(): Promise<Cli> {
+  /** Once more on the same folder and port, if it ran before; by another copy of the package where one is named. */
+  async startServer(program?: string): Promise<Cli> {
     const where = ["--data-dir", this.dataDir, "--port", String(this.#port)];
     const args = ["server", "--json", "--log-level", "warn", ...where, ...NO_LIMITS, ...SMALL, ...this.#flags];
-    this.#server = this.start(args);
+    this.#server = this.start(args, program);
     const listening = await this.#server.event("listening");
     this.#port = listening.port as number;
     return this.#server;
@@ -85,8 +91,8 @@ export class TestRun {
     return await this.startServer();
   }
 
-  start(args: readonly string[]): Cli {
-    const child = new Cli(args, { cwd: this.folder });
+  start(args: readonly string[], program?: string): Cli {
+    const child = new Cli(args, { cwd: this.folder, ...(program === undefined ? {} : { program }) });
     this.#children.push(child);
     return child;
   }
@@ -107,10 +113,18 @@ export class TestRun {
   }
 
   /** A device process on its share of the table; part from 1. Without a token it has enrolled before. */
-  startDevice(name: string, part: number, token?: string): Cli {
+  startDevice(name: string, part: number, token?: string, ...more: string[]): Cli {
     const key = ["--keystore", this.keystoreOf(name), "--allow-simulated-enclave"];
     const data = ["--csv", this.table, "--label", "kind", "--part", `${part}/${PARTS}`];
-    return this.start(["device", "run", "--json", ...key, ...data, ...(token === undefined ? [] : ["--token", token])]);
+    return this.start([
+      "device",
+      "run",
+      "--json",
+      ...key,
+      ...data,
+      ...(token === undefined ? [] : ["--token", token]),
+      ...more,
+    ]);
   }
 
   async enrolDevice(name: string, part: number): Promise<Cli> {

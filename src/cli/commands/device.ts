@@ -4,10 +4,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { AppraisalPolicy } from "../../attestation/policy.ts";
+import { readReferenceValues } from "../../attestation/reference-values.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DEFAULT_SUITE, isSuiteName, SUITE_NAMES, type SuiteName } from "../../crypto/suite.ts";
 import { Device } from "../../device/device.ts";
+import type { Releases } from "../../device/enclave-trust.ts";
 import type { DeviceEvent } from "../../device/event.ts";
 import { createProcessTrainer } from "../../device/process-trainer.ts";
 import type { ProvenReceipt, Round } from "../../device/round.ts";
@@ -18,11 +20,11 @@ import { Network } from "../../learning/network.ts";
 import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
-import { readEvidencePolicy } from "../evidence.ts";
+import { readEvidencePolicy, readReference, readReleaseKey } from "../evidence.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { devicePsk, type QkdFlags } from "../qkd.ts";
-import { endWithInput, interrupted } from "../system.ts";
+import { endWithInput, interrupted, systemClock } from "../system.ts";
 import { readToken, type TokenFlags } from "../token-input.ts";
 import { addDeviceAdminCommands } from "./device-admin.ts";
 
@@ -30,6 +32,8 @@ interface Flags extends DataOptions, TokenFlags, QkdFlags {
   readonly keystore: string;
   readonly allowSimulatedEnclave?: boolean;
   readonly evidencePolicy?: string;
+  readonly releaseKey?: string;
+  readonly referenceValues?: readonly string[];
   readonly updatesMin: string;
   readonly suites?: string;
   readonly witnessPolicy?: string;
@@ -87,6 +91,8 @@ function common(command: Command): Command {
     .option("--keystore <file>", "key file of the device, mode 0600", "device.key")
     .option("--allow-simulated-enclave", "take an enclave without hardware evidence; refused by default")
     .option("--evidence-policy <file>", "which hardware evidence to take, JSON; without measurements in it, none")
+    .option("--release-key <hex>", "take enclaves of releases that this key has signed, and no others")
+    .option("--reference-values <file...>", "signed values of such releases; later ones come with their announcement")
     .option("--updates-min <n>", "refuse an enclave that would aggregate fewer updates", "2")
     .option("--witness-policy <file>", "who must have cosigned the server's audit log (C2SP tlog-policy)")
     .option(
@@ -117,6 +123,15 @@ function evidencePolicyOf({ evidencePolicy: path }: Flags): { evidencePolicy?: A
   return path === undefined ? {} : { evidencePolicy: readEvidencePolicy(path, "--evidence-policy") };
 }
 
+function releasesOf({ releaseKey, referenceValues = [] }: Flags): { releases?: Releases } {
+  if (releaseKey === undefined && referenceValues.length > 0) throw new UsageError("--release-key: expected it too");
+  if (releaseKey === undefined) return {};
+  const keyHash = readReleaseKey(releaseKey);
+  const references = referenceValues.map((path) => readReference(path, "--reference-values"));
+  for (const file of references) readReferenceValues(file, keyHash, systemClock.nowMs());
+  return { releases: { keyHash, references } };
+}
+
 function deviceOptions(
   flags: Flags,
   output: Output,
@@ -130,6 +145,7 @@ function deviceOptions(
     keystore: flags.keystore,
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     ...evidencePolicyOf(flags),
+    ...releasesOf(flags),
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
     ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),

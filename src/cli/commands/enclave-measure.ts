@@ -1,6 +1,6 @@
 // qflare enclave measure: the digest of the enclave's program, and the signed file that says what a release is.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import {
   isHardware,
@@ -11,10 +11,12 @@ import {
 } from "../../attestation/reference-values.ts";
 import { fromHex, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
-import { SHA256_BYTES, sha256 } from "../../crypto/hash.ts";
+import { sha256 } from "../../crypto/hash.ts";
 import { readSecretFile, writeSecretFile } from "../../crypto/secret-file.ts";
 import { signature } from "../../crypto/signature.ts";
 import { enclaveProgram } from "../../server/enclave-program.ts";
+import { readReference, readReleaseKey } from "../evidence.ts";
+import { readBytes } from "../files.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration } from "../parse.ts";
 import { systemClock } from "../system.ts";
@@ -60,7 +62,8 @@ function collect(value: string, before: readonly string[]): string[] {
 
 function run(flags: Flags): void {
   const output = createOutput(flags);
-  const program = flags.program === undefined ? enclaveProgram() : readFile(flags.program, "--program");
+  const program =
+    flags.program === undefined ? enclaveProgram() : new Uint8Array(readBytes(flags.program, "--program"));
   const digest = sha256(program);
   const event = { event: "measured", program: toHex(digest), length: program.length, node: process.version };
   output.emit(event, `SHA-256 ${toHex(digest)}, ${program.length} bytes, for Node ${process.version}`);
@@ -107,22 +110,11 @@ function readMeasurement(text: string): ReferenceValues["measurements"][number] 
 }
 
 function check(flags: Flags, digest: Uint8Array, output: Output): void {
-  const key = fromHex(flags.releaseKey ?? "");
-  if (key?.length !== SHA256_BYTES)
-    throw new UsageError("--release-key: expected the key's name, 64 hexadecimal digits");
-  const file = new TextDecoder().decode(readFile(flags.check!, "--check"));
-  const values = readReferenceValues(file, key, systemClock.nowMs());
+  const key = readReleaseKey(flags.releaseKey ?? "");
+  const values = readReferenceValues(readReference(flags.check!, "--check"), key, systemClock.nowMs());
   if (toHex(values.program) !== toHex(digest)) {
     throw new QflareError("evidence.refused", `expected program ${toHex(values.program)}, got ${toHex(digest)}`);
   }
   const { release, node } = values;
   output.emit({ event: "checked", release, node }, `it is the program of release ${release}, for Node ${node}`);
-}
-
-function readFile(path: string, flag: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(readFileSync(path));
-  } catch (error) {
-    throw new UsageError(`${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { chooseTee, TEE_CHOICES } from "../../attestation/tee-device.ts";
 import { ISOLATION_LEVELS } from "../../isolation/level.ts";
+import { ENCLAVE_FOLDER } from "../../server/data-folder.ts";
+import { localHost } from "../../server/enclave-host.ts";
 import { serveEnclave } from "../../server/enclave-serve.ts";
 import { examineHost, requireIsolation } from "../../server/isolation.ts";
 import { loadLinkIdentity } from "../../server/link-identity.ts";
@@ -70,8 +72,9 @@ async function serve(flags: ServeFlags): Promise<void> {
   const isolation = await examineHost(tee);
   requireIsolation(isolation.level, level, isolation.raise);
   const identity = await loadLinkIdentity(dataDir);
-  const where = { host: host.replace(/^\[|\]$/g, ""), port: Number(port), keyFolder: join(dataDir, "enclave") };
-  const serving = await serveEnclave({ ...where, identity, serverPin, isolation, tee, log: createLog("info") });
+  const where = { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  const enclave = localHost(join(dataDir, ENCLAVE_FOLDER), isolation, tee);
+  const serving = await serveEnclave({ ...where, identity, serverPin, enclave, log: createLog("info") });
   const event = { event: "listening", host: where.host, port: serving.port, pin: identity.pin, pid: process.pid };
   createOutput(flags).emit(
     { ...event, isolation: isolation.level, tee },

@@ -86,6 +86,19 @@ export interface Tables {
     signature: Blob;
     published_at: number;
   };
+  /** Of the enclave: the one that the run goes on with, and those that the log announces to come after it. */
+  programs: {
+    /** SHA-256 of the program. */
+    digest: Blob;
+    is_started: 0 | 1;
+    /** Whether it has made a key of an epoch. */
+    has_key: 0 | 1;
+    /** Position in the log, and the entry there; null for the run's first. */
+    announced_at: number | null;
+    announcement: Blob | null;
+    /** Signed values of its release, JSON. */
+    reference: string | null;
+  };
   audit: { position: number; entry: Blob };
   /** Full tiles of the log's tree, 256 hashes each. */
   tiles: { row: number; number: number; hashes: Blob };
@@ -105,6 +118,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
   await createRegistry(table);
   await createFormerDevices(table);
   await createRounds(table);
+  await createPrograms(table);
   await createAudit(table);
   await createIndexes(db);
 }
@@ -192,6 +206,17 @@ async function createRounds(table: NewTable): Promise<void> {
     .addColumn("statement", "blob", (c) => c.notNull())
     .addColumn("signature", "blob", (c) => c.notNull())
     .addColumn("published_at", "integer", (c) => c.notNull())
+    .execute();
+}
+
+async function createPrograms(table: NewTable): Promise<void> {
+  await table("programs")
+    .addColumn("digest", "blob", (c) => c.primaryKey())
+    .addColumn("is_started", "integer", (c) => c.notNull())
+    .addColumn("has_key", "integer", (c) => c.notNull())
+    .addColumn("announced_at", "integer")
+    .addColumn("announcement", "blob")
+    .addColumn("reference", "text")
     .execute();
 }
 

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Binding } from "../../../src/attestation/binding.ts";
+import type { Verdict } from "../../../src/attestation/evidence.ts";
 import {
+  notOfRelease,
   type ReferenceValues,
   readReferenceValues,
+  referenceDigest,
   releaseKeyHash,
   signReferenceValues,
+  toSignedForm,
 } from "../../../src/attestation/reference-values.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { signature } from "../../../src/crypto/signature.ts";
 import { coded } from "../../support/errors.ts";
 
@@ -30,6 +36,34 @@ test("signed reference values come back as they were, from their signed form alo
   assert.equal(shown.program, "07".repeat(32));
   const misleading = JSON.stringify({ ...shown, program: "00" });
   assert.deepEqual(readReferenceValues(misleading, hash, AT), VALUES);
+});
+
+test("the signed form is all that counts of the largest file, and fits where it travels", () => {
+  const measurements = Array.from(
+    { length: 256 },
+    (_, i) => ({ tee: "sev-snp", measurement: new Uint8Array(48).fill(i) }) as const,
+  );
+  const values = { ...VALUES, measurements };
+  const file = signReferenceValues(values, keys);
+  const form = toSignedForm(file);
+  assert.ok(form.length <= LIMITS.referenceBytesMax);
+  assert.deepEqual(readReferenceValues(form, hash, AT), values);
+  assert.deepEqual(referenceDigest(form), referenceDigest(file));
+});
+
+test("a release vouches for its program, and on hardware for the measurements of that kind alone", () => {
+  const judge = (program: number, tee: Verdict["tee"], measurement: string): string | undefined => {
+    const binding = { code_log_entry: new Uint8Array(32).fill(program) } as Binding;
+    return notOfRelease(VALUES, binding, { tee, measurement } as Verdict);
+  };
+  const [own, other, launched] = ["07".repeat(32), "06".repeat(32), "08".repeat(48)];
+  assert.equal(judge(7, "simulated", own), undefined);
+  assert.match(judge(7, "simulated", other)!, /expected program 07/);
+  assert.match(judge(6, "simulated", other)!, /expected program 07/);
+  assert.equal(judge(7, "sev-snp", launched), undefined);
+  assert.match(judge(6, "sev-snp", launched)!, /expected program 07/);
+  assert.match(judge(7, "sev-snp", own)!, /it names no sev-snp 07/);
+  assert.match(judge(7, "tdx", launched)!, /it names no tdx 08/);
 });
 
 test("reference values of another key, altered or expired ones are refused", () => {

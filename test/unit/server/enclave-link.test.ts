@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ROOTS } from "../../../src/attestation/roots.ts";
 import { QflareError } from "../../../src/core/error.ts";
 import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
 import { localHost } from "../../../src/server/enclave-host.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
+import { EnclaveRegister } from "../../../src/server/enclave-register.ts";
 import { examineHost } from "../../../src/server/isolation.ts";
 import { ModelVault } from "../../../src/server/models.ts";
 import { BlobStore } from "../../../src/server/store/blobs.ts";
@@ -32,12 +34,14 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   const host = localHost(join(server.folder, "enclave"), await examineHost(), "simulated");
   const blobs = new BlobStore(join(server.folder, "blobs"), server.random, new LeafPool(1));
   const models = new ModelVault(blobs, server.random, server.clock);
-  const own = { policy: { allow_simulated: true }, collateral: () => null, keep: () => undefined };
+  const register = new EnclaveRegister({ ...server, policy, programDigest: host.programDigest });
+  const own = { policy: { allow_simulated: true }, roots: ROOTS, collateral: () => null, keep: () => undefined };
   const ports: EnclavePorts = {
     ...server,
     isolationRequired: "none",
     host,
     own,
+    register,
     models,
     lostEnclave: "stop",
     log,

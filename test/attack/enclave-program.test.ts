@@ -1,0 +1,188 @@
+// Attacks on the succession of the enclave's programs, by a gateway that holds the log's key and can run any program: a
+// device takes another than it has trusted only where the log that it follows has announced it before.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
+import { referenceDigest } from "../../src/attestation/reference-values.ts";
+import { toHex } from "../../src/core/bytes.ts";
+import type { ErrorCode } from "../../src/core/error.ts";
+import { systemRandom } from "../../src/crypto/random.ts";
+import { Device, type DeviceOptions } from "../../src/device/device.ts";
+import { auditEntry } from "../../src/wire/audit.ts";
+import { replayRun } from "../../src/wire/log-replay.ts";
+import { epochKeyHash } from "../../src/wire/update.ts";
+import type { Announcement } from "../../src/wire/work.ts";
+import { temporaryFolder } from "../support/cli.ts";
+import { FakeClock } from "../support/clock.ts";
+import { coded } from "../support/errors.ts";
+import { type Lie, LyingGateway, openRun, type Run } from "../support/lying-gateway.ts";
+import { releaseKey } from "../support/releases.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const clock = new FakeClock();
+const owner = releaseKey();
+
+describe("a device that has trusted one program of the enclave", () => {
+  const folder = temporaryFolder();
+  const runId = systemRandom.bytes(32);
+  let first: Run;
+  let second: Run;
+  let third: Run;
+  let gateway: LyingGateway;
+  let keystore: string;
+  let devices = 0;
+
+  const enclaveOf = async (codeDigest: number, epoch: number): Promise<Run> =>
+    await openRun(clock.nowMs(), runId, undefined, { codeDigest, epoch });
+
+  before(async () => {
+    first = await enclaveOf(1, 1);
+    second = await enclaveOf(2, 2);
+    third = await enclaveOf(1, 3);
+  });
+
+  beforeEach(async () => {
+    gateway = await LyingGateway.start(first, clock);
+    keystore = join(folder, `device-${devices++}.key`);
+    await assertTrains({}, showing(first, null));
+  });
+
+  afterEach(async () => await gateway.close());
+
+  const reference = (run: Run): string => owner.sign(run.codeDigest);
+
+  /** In the log that is served; fields: of the entry, where it lies. */
+  function announced(
+    run: Run,
+    file = reference(run),
+    fields: Parameters<typeof gateway.log.append>[0] = {},
+  ): Announcement {
+    const data = referenceDigest(file);
+    const fact = { type: "enclave.announced", subject: "release 2.0.0", digest: run.codeDigest, data } as const;
+    return { reference: file, ...gateway.log.prove(gateway.log.append({ ...fact, ...fields })) };
+  }
+
+  const showing =
+    (run: Run, announcement: Announcement | null): Lie =>
+    async (answer, request) => {
+      const shown = await gateway.evidenceFor([request.nonce!], run);
+      const { statement, statementSignature: statement_signature } = run;
+      const enclave_key_hash = epochKeyHash(run.kemPublicKey);
+      const task = { ...answer.task, statement, statement_signature, enclave_key_hash };
+      if (announcement === null) return { ...answer, task, evidence: shown };
+      // Under the log as it is now.
+      const { log_path } = gateway.log.prove(announcement.log_index);
+      return { ...answer, task, evidence: { ...shown, announcement: { ...announcement, log_path } } };
+    };
+
+  /** Rounds that the device, started anew where it was there before, offers to train. */
+  async function takePart(options: Partial<DeviceOptions>, lie: Lie): Promise<number> {
+    const own = { keystore, clock, allowSimulatedEnclave: true, ...options };
+    return await gateway.takePart(existsSync(keystore) ? Device.open(own) : await gateway.enroll(own), lie);
+  }
+
+  async function assertTrains(options: Partial<DeviceOptions>, lie: Lie): Promise<void> {
+    assert.equal(await takePart(options, lie), 1);
+  }
+
+  async function assertRefused(lie: Lie, reason: RegExp, code: ErrorCode = "evidence.refused"): Promise<void> {
+    await assert.rejects(takePart({}, lie), coded(code, reason));
+  }
+
+  const NOT_ANNOUNCED = /expected program 0101\w+ or one that the audit log has announced since, got 0202/;
+
+  it("takes the next one that the log has announced before its start, also after a restart", async () => {
+    await assertTrains({}, showing(second, announced(second)));
+    await assertTrains({}, showing(second, null));
+  });
+
+  it("refuses one that was not announced", async () => {
+    await assertRefused(showing(second, null), NOT_ANNOUNCED);
+  });
+
+  it("refuses one in whose place another program or other reference values were announced", async () => {
+    await assertRefused(showing(second, announced(first)), /the audit log announces another program or release/);
+    const other = announced(second, owner.sign(second.codeDigest, { release: "3.0.0" }));
+    const swapped = { ...other, reference: reference(second) };
+    await assertRefused(showing(second, swapped), /announces another program or release/);
+    const started = announced(second, undefined, { type: "enclave.started" });
+    await assertRefused(showing(second, started), /announces another program or release/);
+  });
+
+  it("refuses an announcement that comes after the start", async () => {
+    gateway.logged(second);
+    await assertRefused(showing(second, announced(second)), /announced after its start/);
+  });
+
+  it("refuses an announcement that is in no log, or in another one than it follows", async () => {
+    const log = gateway.log;
+    const other = log.fork();
+    log.append({ subject: "something else" });
+    gateway.log = other;
+    const hidden = announced(second);
+    other.append({ type: "enclave.started", digest: second.codeDigest, data: second.identity });
+    gateway.log = log;
+    gateway.logged(second);
+    await assertRefused(showing(second, hidden), /is not proved/, "log.fork");
+    await assertTrains({}, showing(first, null));
+    gateway.log = other;
+    await assertRefused(showing(second, hidden), /trees of/, "log.fork");
+  });
+
+  it("refuses to go back to a program that was replaced, until that is announced anew", async () => {
+    const early = announced(first);
+    await assertTrains({}, showing(second, announced(second)));
+    const back = /expected program 0202\w+ or one that the audit log has announced since, got 0101/;
+    await assertRefused(showing(third, null), back);
+    await assertRefused(showing(third, early), back);
+    const index = gateway.log.append({ subject: "something else" });
+    assert.ok(index > early.log_index);
+    await assertRefused(showing(third, early), back);
+    const fourth = await enclaveOf(1, 4);
+    await assertTrains({}, showing(fourth, announced(fourth)));
+  });
+
+  it("with a release key takes no program of which it knows no signed values", async () => {
+    const options = (references: readonly string[]): Partial<DeviceOptions> => ({
+      releases: { keyHash: owner.hash, references },
+    });
+    const refused = async (references: readonly string[], lie: Lie, reason: RegExp): Promise<void> =>
+      await assert.rejects(takePart(options(references), lie), coded("evidence.refused", reason));
+    await assertTrains(options([reference(first)]), showing(first, null));
+    await refused([], showing(first, null), /no reference values are known of its program/);
+    await refused([reference(second)], showing(first, null), /no reference values are known of its program/);
+    const foreign = announced(second, releaseKey(2).sign(second.codeDigest));
+    const expired = announced(second, owner.sign(second.codeDigest, { not_after: 1 }));
+    await refused([reference(first)], showing(second, foreign), /signature is not by the release key/);
+    await refused([reference(first)], showing(second, expired), /they have expired/);
+    await assertTrains(options([reference(first), reference(second)]), showing(second, expired));
+  });
+
+  it("and whoever reads the log sees a program that was started without an announcement", () => {
+    const entry = (type: "enclave.started" | "enclave.announced", { codeDigest: digest, identity }: Run) =>
+      auditEntry.decode(
+        auditEntry.encode({
+          v: 1,
+          at: 0,
+          type,
+          subject: "x",
+          digest,
+          data: type === "enclave.started" ? identity : digest,
+        }),
+      );
+    const started = (run: Run) => entry("enclave.started", run);
+    const said = (run: Run) => entry("enclave.announced", run);
+    const problemsOf = (...entries: ReturnType<typeof entry>[]): readonly string[] => replayRun(entries, "").problems;
+    const of = (index: number, program: Bytes): string[] => [
+      `entry ${index}: program ${toHex(program)} of the enclave was started without having been announced`,
+    ];
+    assert.deepEqual(problemsOf(started(first), said(second), started(second), said(third), started(third)), []);
+    assert.deepEqual(problemsOf(started(first), started(second)), of(1, second.codeDigest));
+    assert.deepEqual(problemsOf(started(first), started(second), said(second)), of(1, second.codeDigest));
+    const back = problemsOf(said(first), started(first), said(second), started(second), started(third));
+    assert.deepEqual(back, of(4, third.codeDigest));
+  });
+});
