@@ -4,26 +4,20 @@
 // Lengths count values and are multiples of 16; the caller pads with zeros. Pointers are byte offsets.
 
 /**
- * out[i] += sum of weights[r] * rows[r][i] over 8 * groups rows. out: float64, rows and weights: float32.
- * Eight products are added in float32, then the partial sum in float64: the error stays under 8 units in the last
- * place of the largest partial sum, however many rows there are.
+ * out[i] += sum of weights[r] * rows[r][i] over 8 * groups rows. table: their pointers, u32; out: float64, rows and
+ * weights: float32. Eight products are added in float32, then the partial sum in float64: the error stays under 8 units
+ * in the last place of the largest partial sum, however many rows there are.
  */
-export function weightedSum(
-  out: usize,
-  rows: usize,
-  stride: usize,
-  weights: usize,
-  groups: i32,
-  length: i32,
-): void {
+export function weightedSum(out: usize, table: usize, weights: usize, groups: i32, length: i32): void {
   for (let g = 0; g < groups; g++) {
-    addEight(out, rows, stride, weights, length);
-    rows += 8 * stride;
+    addEight(out, table, 0, weights, length);
+    table += 32;
     weights += 32;
   }
 }
 
-function addEight(out: usize, rows: usize, stride: usize, weights: usize, length: i32): void {
+/** The values from byte at on. Eight rows side by side: the processor's prefetching stops at the end of each page. */
+function addEight(out: usize, table: usize, at: usize, weights: usize, length: i32): void {
   const w0 = v128.load_splat<f32>(weights);
   const w1 = v128.load_splat<f32>(weights, 4);
   const w2 = v128.load_splat<f32>(weights, 8);
@@ -32,30 +26,35 @@ function addEight(out: usize, rows: usize, stride: usize, weights: usize, length
   const w5 = v128.load_splat<f32>(weights, 20);
   const w6 = v128.load_splat<f32>(weights, 24);
   const w7 = v128.load_splat<f32>(weights, 28);
-  const half = rows + 4 * stride;
+  const r0 = rowAt(table, 0) + at;
+  const r1 = rowAt(table, 1) + at;
+  const r2 = rowAt(table, 2) + at;
+  const r3 = rowAt(table, 3) + at;
+  const r4 = rowAt(table, 4) + at;
+  const r5 = rowAt(table, 5) + at;
+  const r6 = rowAt(table, 6) + at;
+  const r7 = rowAt(table, 7) + at;
   const end = (<usize>length) << 2;
   for (let i: usize = 0; i < end; i += 16) {
-    let p = rows + i;
-    let q = half + i;
-    let s = f32x4.mul(v128.load(p), w0);
-    let t = f32x4.mul(v128.load(q), w4);
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w1));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w5));
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w2));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w6));
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w3));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w7));
+    let s = f32x4.mul(v128.load(r0 + i), w0);
+    let t = f32x4.mul(v128.load(r4 + i), w4);
+    s = f32x4.add(s, f32x4.mul(v128.load(r1 + i), w1));
+    t = f32x4.add(t, f32x4.mul(v128.load(r5 + i), w5));
+    s = f32x4.add(s, f32x4.mul(v128.load(r2 + i), w2));
+    t = f32x4.add(t, f32x4.mul(v128.load(r6 + i), w6));
+    s = f32x4.add(s, f32x4.mul(v128.load(r3 + i), w3));
+    t = f32x4.add(t, f32x4.mul(v128.load(r7 + i), w7));
     s = f32x4.add(s, t);
     const o = out + (i << 1);
     v128.store(o, f64x2.add(v128.load(o), f64x2.promote_low_f32x4(s)));
     v128.store(o, f64x2.add(v128.load(o, 16), f64x2.promote_low_f32x4(v128.shuffle<i32>(s, s, 2, 3, 2, 3))), 16);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function rowAt(table: usize, row: i32): usize {
+  return <usize>load<u32>(table + (<usize>row << 2));
 }
 
 /** float64 to float32, rounded to nearest. */
@@ -100,21 +99,85 @@ export function dot(x: usize, y: usize, length: i32): f64 {
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
 }
 
-/** Sum of x[i] * x[i] in float64. Not finite exactly where a value is not. */
-export function squares(x: usize, length: i32): f64 {
-  let a = f64x2.splat(0);
-  let b = f64x2.splat(0);
-  let c = f64x2.splat(0);
-  let d = f64x2.splat(0);
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    a = f64x2.add(a, square(widened(x)));
-    b = f64x2.add(b, square(widened(x + 8)));
-    c = f64x2.add(c, square(widened(x + 16)));
-    d = f64x2.add(d, square(widened(x + 24)));
-    x += 32;
+/**
+ * Sums of squares of count rows, an even number up to 8, in float64; a row's is not finite exactly where a value is
+ * not. lanes: 8 * 64 bytes that hold the sums in eight parts each, and the first part of each the sum in the end.
+ */
+export function squares(lanes: usize, table: usize, count: i32, length: i32): void {
+  memory.fill(lanes, 0, 8 * LANES);
+  const end = (<usize>length) << 2;
+  for (let at: usize = 0; at < end; at += TILE) addSquares(lanes, table, count, at, min(TILE, end - at));
+  joinLanes(lanes, count);
+}
+
+/** weightedSum of eight rows and squares of the first count of them, reading them once. */
+export function measuredSum(
+  out: usize,
+  table: usize,
+  weights: usize,
+  lanes: usize,
+  count: i32,
+  length: i32,
+): void {
+  memory.fill(lanes, 0, 8 * LANES);
+  const end = (<usize>length) << 2;
+  for (let at: usize = 0; at < end; at += TILE) {
+    const bytes = min(TILE, end - at);
+    addEight(out + (at << 1), table, at, weights, <i32>(bytes >> 2));
+    addSquares(lanes, table, count, at, bytes);
   }
-  return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
+  joinLanes(lanes, count);
+}
+
+const TILE: usize = 128; // bytes of a row before the next one has its turn: the next lines come while these are squared
+const LANES: usize = 64; // bytes of eight parts of a sum
+
+function addSquares(lanes: usize, table: usize, count: i32, at: usize, bytes: usize): void {
+  for (let r = 0; r < count; r += 2) {
+    const x = rowAt(table, r) + at;
+    addSquaresOfTwo(lanes + <usize>r * LANES, x, rowAt(table, r + 1) + at, x + bytes);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addSquaresOfTwo(lanes: usize, x: usize, y: usize, end: usize): void {
+  let a0 = v128.load(lanes);
+  let b0 = v128.load(lanes, 16);
+  let c0 = v128.load(lanes, 32);
+  let d0 = v128.load(lanes, 48);
+  let a1 = v128.load(lanes, 64);
+  let b1 = v128.load(lanes, 80);
+  let c1 = v128.load(lanes, 96);
+  let d1 = v128.load(lanes, 112);
+  while (x < end) {
+    a0 = f64x2.add(a0, square(widened(x)));
+    a1 = f64x2.add(a1, square(widened(y)));
+    b0 = f64x2.add(b0, square(widened(x + 8)));
+    b1 = f64x2.add(b1, square(widened(y + 8)));
+    c0 = f64x2.add(c0, square(widened(x + 16)));
+    c1 = f64x2.add(c1, square(widened(y + 16)));
+    d0 = f64x2.add(d0, square(widened(x + 24)));
+    d1 = f64x2.add(d1, square(widened(y + 24)));
+    x += 32;
+    y += 32;
+  }
+  v128.store(lanes, a0);
+  v128.store(lanes, b0, 16);
+  v128.store(lanes, c0, 32);
+  v128.store(lanes, d0, 48);
+  v128.store(lanes, a1, 64);
+  v128.store(lanes, b1, 80);
+  v128.store(lanes, c1, 96);
+  v128.store(lanes, d1, 112);
+}
+
+function joinLanes(lanes: usize, count: i32): void {
+  for (let r = 0; r < count; r++) {
+    const ab = f64x2.add(v128.load(lanes), v128.load(lanes, 16));
+    store<f64>(lanes, total(f64x2.add(ab, f64x2.add(v128.load(lanes, 32), v128.load(lanes, 48)))));
+    lanes += LANES;
+  }
 }
 
 /**
@@ -231,19 +294,30 @@ export function meanAround(
   }
 }
 
-/** rows[r][i] -= rows[reference][i] for every row; the reference itself comes last. */
-export function subtractRow(rows: usize, count: i32, stride: usize, reference: i32, length: i32): void {
-  const subtrahend = rows + <usize>reference * stride;
+/**
+ * Row r of out, stride bytes behind the one before, becomes row r of the table less its row reference. Rows of the table
+ * may lie where their difference goes.
+ */
+export function subtractRow(
+  out: usize,
+  stride: usize,
+  table: usize,
+  count: i32,
+  reference: i32,
+  length: i32,
+): void {
+  const subtrahend = rowAt(table, reference);
   for (let r = 0; r < count; r++) {
-    if (r !== reference) subtract(rows + <usize>r * stride, subtrahend, length);
+    if (r !== reference) subtract(out + <usize>r * stride, rowAt(table, r), subtrahend, length);
   }
-  subtract(subtrahend, subtrahend, length);
+  subtract(out + <usize>reference * stride, subtrahend, subtrahend, length);
 }
 
-function subtract(x: usize, y: usize, length: i32): void {
+function subtract(out: usize, x: usize, y: usize, length: i32): void {
   const end = x + ((<usize>length) << 2);
   while (x < end) {
-    v128.store(x, f32x4.sub(v128.load(x), v128.load(y)));
+    v128.store(out, f32x4.sub(v128.load(x), v128.load(y)));
+    out += 16;
     x += 16;
     y += 16;
   }
