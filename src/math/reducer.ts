@@ -12,14 +12,7 @@ const SCRATCH_START = 1024;
 
 interface Exports {
   weightedSum(out: number, table: number, weights: number, groups: number, length: number): void;
-  measuredSum(
-    out: number,
-    table: number,
-    weights: number,
-    lanes: number,
-    count: number,
-    length: number,
-  ): void;
+  measuredSum(out: number, table: number, weights: number, lanes: number, count: number, length: number): void;
   narrow(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
   squares(lanes: number, table: number, count: number, length: number): void;
@@ -37,14 +30,7 @@ interface Exports {
     kept: number,
     length: number,
   ): void;
-  subtractRow(
-    out: number,
-    stride: number,
-    table: number,
-    count: number,
-    reference: number,
-    length: number,
-  ): void;
+  subtractRow(out: number, stride: number, table: number, count: number, reference: number, length: number): void;
   products(out: number, rows: number, count: number, stride: number, length: number): void;
   squaredDistance(x: number, y: number, length: number): number;
 }
@@ -81,13 +67,16 @@ export class Reducer {
 
   /**
    * Gives scratch so many bytes for good and the bytes behind them to rows; returns where those start. Growth detaches
-   * all that lies in the memory. Throws RangeError where there is not so much memory: scratch is unbounded again then.
+   * all that lies in the memory. Throws RangeError where there is not so much memory; then, and where no bytes are given
+   * to rows, scratch is unbounded.
    */
   reserveRows(scratchBytes: number, rowsBytes: number): number {
     this.#rowsStart = Number.POSITIVE_INFINITY;
     const start = SCRATCH_START + Math.ceil(scratchBytes / PAGE_BYTES) * PAGE_BYTES;
-    this.#grow(start + rowsBytes);
-    this.#rowsStart = start;
+    if (rowsBytes > 0) {
+      this.#grow(start + rowsBytes);
+      this.#rowsStart = start;
+    }
     return start;
   }
 
@@ -100,7 +89,9 @@ export class Reducer {
       end += Math.ceil(length / 64) * 64;
     }
     if (end > this.#rowsStart) {
-      throw new RangeError(`Cannot reduce: expected at most ${this.#rowsStart} bytes of scratch beside rows, got ${end}`);
+      throw new RangeError(
+        `Cannot reduce: expected at most ${this.#rowsStart} bytes of scratch beside rows, got ${end}`,
+      );
     }
     this.#grow(end);
     this.#used = Math.max(this.#used, end);

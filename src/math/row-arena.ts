@@ -4,7 +4,7 @@
 import { Reducer } from "./reducer.ts";
 import type { Vector } from "./rows.ts";
 
-const ADDRESSES = 2 ** 32 - 2 ** 16; // of wasm32 without its last page, so that the end of a row is an address too
+const ADDRESSES = 2 ** 32 - 2 ** 18; // of wasm32, with some left so that no end of a row is beyond them
 const PAGE_BYTES = 4096;
 const LINE_BYTES = 64;
 
