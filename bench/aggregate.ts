@@ -6,10 +6,10 @@
 import { spawnSync } from "node:child_process";
 import { aggregate } from "../src/aggregation/aggregate.ts";
 import { parseChain } from "../src/aggregation/chain.ts";
+import { RowArena } from "../src/aggregation/row-arena.ts";
 import { readChoice } from "../src/aggregation/specification.ts";
 import { bytesFromFloats, floatsFromBytes } from "../src/core/floats.ts";
 import { PseudoRandom } from "../src/math/random.ts";
-import { RowArena } from "../src/math/row-arena.ts";
 import { weightedSum } from "../src/math/vector.ts";
 
 const RUNS = 5;

@@ -3,6 +3,7 @@
 // and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
+import { RowArena } from "../aggregation/row-arena.ts";
 import { type Binding, bindingMessage, reportData } from "../attestation/binding.ts";
 import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
@@ -13,7 +14,6 @@ import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
 import { SUITES } from "../crypto/suite.ts";
 import type { IsolationLevel } from "../isolation/level.ts";
-import { RowArena } from "../math/row-arena.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";

@@ -2,13 +2,13 @@
 // needs no more. This is the only place where a single update exists in the clear; forget() ends that.
 
 import type { Report } from "../aggregation/defence.ts";
+import type { RowArena } from "../aggregation/row-arena.ts";
 import type { StreamingDefence } from "../aggregation/streaming-defence.ts";
 import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { bytesFromFloats, floatsFromBytes } from "../core/floats.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { verifyUnderKey } from "../crypto/signature.ts";
-import type { RowArena } from "../math/row-arena.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";

@@ -1,4 +1,4 @@
-// The kernel of reductions and its memory: scratch, and behind it rows that were laid out there (row-arena.ts). Rows that
+// The kernel of reductions and its memory: scratch, and behind it rows, where somebody has laid out some. Rows that
 // lie elsewhere are copied through the scratch in blocks, so it depends on the number of rows and the size of a block,
 // never on the length of a row.
 
@@ -67,8 +67,8 @@ export class Reducer {
 
   /**
    * Gives scratch so many bytes for good and the bytes behind them to rows; returns where those start. Growth detaches
-   * all that lies in the memory. Throws RangeError where there is not so much memory; then, and where no bytes are given
-   * to rows, scratch is unbounded.
+   * all that lies in the memory. Throws RangeError where there is not so much memory; then, and where no bytes are
+   * given to rows, scratch is unbounded.
    */
   reserveRows(scratchBytes: number, rowsBytes: number): number {
     this.#rowsStart = Number.POSITIVE_INFINITY;
@@ -89,9 +89,8 @@ export class Reducer {
       end += Math.ceil(length / 64) * 64;
     }
     if (end > this.#rowsStart) {
-      throw new RangeError(
-        `Cannot reduce: expected at most ${this.#rowsStart} bytes of scratch beside rows, got ${end}`,
-      );
+      const expected = `expected at most ${this.#rowsStart} bytes of scratch beside rows`;
+      throw new RangeError(`Cannot reduce: ${expected}, got ${end}`);
     }
     this.#grow(end);
     this.#used = Math.max(this.#used, end);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { RowArena } from "../../../src/aggregation/row-arena.ts";
 import { concat, lengthPrefixed, u64be, utf8 } from "../../../src/core/bytes.ts";
 import { exchangeKem } from "../../../src/crypto/suite.ts";
 import { EnclaveRound, type KeptUpdate } from "../../../src/enclave/round.ts";
-import { RowArena } from "../../../src/math/row-arena.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
 import { epochKeyHash, type Manifest, sealUpdate } from "../../../src/wire/update.ts";

@@ -1,8 +1,8 @@
-// Rows of float32 inside the memory of a reduction kernel, where it reads them without copying. They are used again from
-// one round to the next.
+// Rows of float32 inside the memory of the kernel that reduces them, where it reads them without copying. They are used
+// again from one round to the next.
 
-import { Reducer } from "./reducer.ts";
-import type { Vector } from "./rows.ts";
+import { Reducer } from "../math/reducer.ts";
+import type { Vector } from "../math/rows.ts";
 
 const ADDRESSES = 2 ** 32 - 2 ** 18; // of wasm32, with some left so that no end of a row is beyond them
 const PAGE_BYTES = 4096;
@@ -12,7 +12,7 @@ const LINE_BYTES = 64;
  * Scratch that reductions of count rows need at most: two panels of 1024 columns, products and weights of all pairs,
  * and what does not grow with the rows or hardly does. Only what is used takes memory.
  */
-export function scratchBytesMax(count: number): number {
+function scratchBytesMax(count: number): number {
   return 2 ** 21 + 10_240 * count + 16 * count ** 2;
 }
 

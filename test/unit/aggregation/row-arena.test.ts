@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { RowArena } from "../../../src/aggregation/row-arena.ts";
 import { LocalEngine, PIECE } from "../../../src/math/engine.ts";
 import { MAPS, type MapName, SUMS, type SumName } from "../../../src/math/operations.ts";
 import { Reducer } from "../../../src/math/reducer.ts";
-import { RowArena } from "../../../src/math/row-arena.ts";
 import { blendRows, plainRows, type Rows, withRow } from "../../../src/math/rows.ts";
 import { allFinite } from "../../../src/math/vector.ts";
 import { gaussianRows } from "../../support/rows.ts";
