@@ -87,12 +87,14 @@ export function dot(x: usize, y: usize, length: i32): f64 {
 
 /**
  * Sums of squares of count rows, an even number up to 8, in float64; a row's is not finite exactly where a value is
- * not. lanes: 8 * 64 bytes that hold the sums in eight parts each, and the first part of each the sum in the end.
+ * not. lanes: 8 * 64 bytes that hold the sums in eight parts each, and the first part of each the sum in the end. tile:
+ * values of a row that are read before the next row has its turn, a multiple of 16.
  */
-export function squares(lanes: usize, table: usize, count: i32, length: i32): void {
+export function squares(lanes: usize, table: usize, count: i32, length: i32, tile: i32): void {
   memory.fill(lanes, 0, 8 * LANES);
   const end = (<usize>length) << 2;
-  for (let at: usize = 0; at < end; at += TILE) addSquares(lanes, table, count, at, min(TILE, end - at));
+  const step = (<usize>tile) << 2;
+  for (let at: usize = 0; at < end; at += step) addSquares(lanes, table, count, at, min(step, end - at));
   joinLanes(lanes, count);
 }
 
@@ -104,18 +106,19 @@ export function measuredSum(
   lanes: usize,
   count: i32,
   length: i32,
+  tile: i32,
 ): void {
   memory.fill(lanes, 0, 8 * LANES);
   const end = (<usize>length) << 2;
-  for (let at: usize = 0; at < end; at += TILE) {
-    const bytes = min(TILE, end - at);
+  const step = (<usize>tile) << 2;
+  for (let at: usize = 0; at < end; at += step) {
+    const bytes = min(step, end - at);
     addEight(out + (at << 1), table, at, weights, <i32>(bytes >> 2));
     addSquares(lanes, table, count, at, bytes);
   }
   joinLanes(lanes, count);
 }
 
-const TILE: usize = 128; // bytes of a row before the next one has its turn: the next lines come while these are squared
 const LANES: usize = 64; // bytes of eight parts of a sum
 
 function addSquares(lanes: usize, table: usize, count: i32, at: usize, bytes: usize): void {

@@ -12,10 +12,18 @@ const SCRATCH_START = 1024;
 
 interface Exports {
   weightedSum(out: number, table: number, weights: number, groups: number, length: number): void;
-  measuredSum(out: number, table: number, weights: number, lanes: number, count: number, length: number): void;
+  measuredSum(
+    out: number,
+    table: number,
+    weights: number,
+    lanes: number,
+    count: number,
+    length: number,
+    tile: number,
+  ): void;
   narrow(out: number, x: number, length: number): void;
   dot(x: number, y: number, length: number): number;
-  squares(lanes: number, table: number, count: number, length: number): void;
+  squares(lanes: number, table: number, count: number, length: number, tile: number): void;
   dotOthers(out: number, x: number, factor: number, pivot: number, below: number, above: number, length: number): void;
   scale(x: number, length: number, factor: number): void;
   exchange(rows: number, stride: number, length: number, comparators: number, count: number): void;

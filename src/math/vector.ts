@@ -6,6 +6,7 @@ const BLOCK = 4096; // values: eight rows and their sum take 8 * 16 KiB + 32 KiB
 const BLOCK_STRIDE = 4 * BLOCK + 64; // bytes; rows a power of two apart would share one cache set
 const ROUND = 16; // the kernel's step
 const GROUP = 8; // rows that the kernel reads at once
+const TILE = 32; // values of a row in place that are squared while those of the next ones come
 const LANES = 64; // bytes of scratch for a row whose squares are added
 
 export function padded(length: number): number {
@@ -34,7 +35,7 @@ export function squaredNorms(reducer: Reducer, rows: readonly Float32Array[]): F
     for (let start = 0; start < rows[0].length; start += BLOCK) {
       const width = Math.min(BLOCK, rows[0].length - start);
       group.place(r, start, width);
-      reducer.run.squares(group.lanes, group.table, count + (count % 2), padded(width));
+      reducer.run.squares(group.lanes, group.table, count + (count % 2), padded(width), group.tile);
       group.addSquares(out, r, count);
     }
   }
@@ -82,7 +83,8 @@ export function weightedSum(
         reducer.run.weightedSum(sum, group.table, pw + 4 * r, 1, padded(width));
       } else {
         const count = Math.min(GROUP, rows.length - r);
-        reducer.run.measuredSum(sum, group.table, pw + 4 * r, group.lanes, count + (count % 2), padded(width));
+        const even = count + (count % 2);
+        reducer.run.measuredSum(sum, group.table, pw + 4 * r, group.lanes, even, padded(width), group.tile);
         group.addSquares(squares, r, count);
       }
     }
@@ -97,6 +99,8 @@ interface Group {
   readonly table: number;
   /** Offset of what the kernel needs to add squares. */
   readonly lanes: number;
+  /** Columns to square before the next row has its turn. */
+  readonly tile: number;
   /** Offset of a block that the next row to be copied overwrites. */
   readonly scratch: number;
   /** Offsets of the areas that were asked for. */
@@ -120,6 +124,7 @@ function openGroup(reducer: Reducer, rows: readonly Float32Array[], areas: reado
   reducer.f32.fill(0, zeros / 4, zeros / 4 + BLOCK);
   return {
     ...{ table, lanes, scratch: blocks, areas: rest },
+    tile: rows.every((row) => reducer.holds(row)) ? TILE : BLOCK,
     place: (first, start, width) => {
       for (let k = 0; k < GROUP; k++) {
         const row = rows[first + k];
