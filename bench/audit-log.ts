@@ -89,7 +89,7 @@ async function proofs(folder: string, size: number, count: number): Promise<Figu
   const fact = { type: "update.accepted", subject: SUBJECT, digest: DIGEST } as const;
   await Promise.all(Array.from({ length: size }, () => writer.write((tx) => audit.append(tx, fact))));
   const start = performance.now();
-  for (let i = 0; i < count; i++) await audit.prove((i * 7919) % size);
+  for (let i = 0; i < count; i++) await audit.prove((i * 7919) % size, 0);
   const ms = performance.now() - start;
   await db.destroy();
   return figure(`inclusion proofs in ${size} entries`, count, ms);

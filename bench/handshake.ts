@@ -40,7 +40,7 @@ function cpuTime(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_A_SECOND;
 }
 
-const ASK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+const ASK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
 
 async function ask(session: Session): Promise<Session> {
   await session.call("GET", "/api/global_model", ASK, workAnswer.bytesMax);

@@ -13,7 +13,7 @@ export const TILE_WIDTH: number = 2 ** TILE_LEVELS;
 export const HASH_BYTES = 32;
 
 /** Root over the leaves index 2^level to (index + 1) 2^level - 1. */
-export type SubtreeReader = (level: number, index: number) => Promise<Uint8Array>;
+export type SubtreeReader = (level: number, index: number) => Promise<Bytes>;
 
 /** Hashes of one tile, width * 32 bytes. */
 export type TileReader = (row: number, number: number, width: number) => Promise<Uint8Array>;
@@ -26,11 +26,11 @@ export function tileWidth(row: number, number: number, size: number): number {
 
 /** The inner nodes of one tile, made when asked for; they stay as they are while the tile grows. */
 class TileNodes {
-  hashes: Uint8Array = new Uint8Array(0);
-  readonly #nodes: (Uint8Array | undefined)[] = [];
+  hashes: Bytes = new Uint8Array(0);
+  readonly #nodes: (Bytes | undefined)[] = [];
 
   /** Root over 2^level hashes, the index-th such. */
-  node(level: number, index: number): Uint8Array {
+  node(level: number, index: number): Bytes {
     if (level === 0) return this.hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
     const place = 2 ** (TILE_LEVELS - level) + index;
     const known = this.#nodes[place];
@@ -57,14 +57,14 @@ export function subtreesOf(readTile: (row: number, number: number) => Promise<Ui
     tiles.set(name, tile);
     if (tiles.size > TILES_KEPT_MAX) tiles.delete(tiles.keys().next().value!);
     const end = ((first % TILE_WIDTH) + 2 ** inner) * HASH_BYTES;
-    if (tile.hashes.length < end) tile.hashes = await readTile(row, number);
+    if (tile.hashes.length < end) tile.hashes = new Uint8Array(await readTile(row, number));
     if (tile.hashes.length < end) throw new RangeError(`tile ${name} has no hash ${end / HASH_BYTES - 1}`);
     return tile.node(inner, (first % TILE_WIDTH) / 2 ** inner);
   };
 }
 
 /** Root over the leaves from start to end - 1; start is a multiple of the largest subtree in there. */
-async function rangeRoot(read: SubtreeReader, start: number, end: number): Promise<Uint8Array> {
+async function rangeRoot(read: SubtreeReader, start: number, end: number): Promise<Bytes> {
   const count = end - start;
   const level = Math.log2(count);
   if (Number.isInteger(level)) return await read(level, start / count);
@@ -73,14 +73,14 @@ async function rangeRoot(read: SubtreeReader, start: number, end: number): Promi
   return nodeHash(left, right);
 }
 
-export async function rootOf(read: SubtreeReader, size: number): Promise<Uint8Array> {
+export async function rootOf(read: SubtreeReader, size: number): Promise<Bytes> {
   return size === 0 ? sha256() : await rangeRoot(read, 0, size);
 }
 
 /** RFC 6962 section 2.1.1: sibling hashes from the leaf up. */
-export async function proveInclusion(read: SubtreeReader, index: number, size: number): Promise<Uint8Array[]> {
+export async function proveInclusion(read: SubtreeReader, index: number, size: number): Promise<Bytes[]> {
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) throw new RangeError(`no leaf ${index} of ${size}`);
-  const siblings: Promise<Uint8Array>[] = [];
+  const siblings: Promise<Bytes>[] = [];
   for (let [start, end] = [0, size]; end - start > 1; ) {
     const middle = start + splitPoint(end - start);
     const isLeft = index < middle;
@@ -91,10 +91,10 @@ export async function proveInclusion(read: SubtreeReader, index: number, size: n
 }
 
 /** RFC 6962 section 2.1.2: that the tree of oldSize leaves is the beginning of the one of size. */
-export async function proveConsistency(read: SubtreeReader, oldSize: number, size: number): Promise<Uint8Array[]> {
+export async function proveConsistency(read: SubtreeReader, oldSize: number, size: number): Promise<Bytes[]> {
   if (oldSize < 0 || oldSize > size) throw new RangeError(`no tree of ${oldSize} in one of ${size}`);
   if (oldSize === 0 || oldSize === size) return [];
-  const hashes: Promise<Uint8Array>[] = [];
+  const hashes: Promise<Bytes>[] = [];
   let [start, end] = [0, size];
   while (end !== oldSize) {
     const middle = start + splitPoint(end - start);

@@ -18,21 +18,18 @@ import { blobDigest } from "../crypto/merkle.ts";
 import { systemRandom } from "../crypto/random.ts";
 import { schemeOfKey, signature } from "../crypto/signature.ts";
 import { SUITE_NAMES, SUITES, type SuiteName } from "../crypto/suite.ts";
-import { serverKeyOf } from "../wire/identity.ts";
 import { CONTEXTS } from "../wire/labels.ts";
 import { type ModelStatement, modelStatement, openModel, splitModel } from "../wire/model.ts";
-import { receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
-import { type Manifest, manifestMessage, sealUpdate, submitMessage } from "../wire/update.ts";
+import { type Manifest, manifestMessage, sealUpdate } from "../wire/update.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
-import { type EvidencePackage, type Outcome, type Task, workAnswer, workRequest } from "../wire/work.ts";
+import type { Outcome, Task } from "../wire/work.ts";
 import { Connection } from "./connection.ts";
+import { type Assignment, Desk, type Offer, type SignedUpdate } from "./desk.ts";
 import { requireSuccessor, type TrustedEnclave, trustEnclave } from "./enclave-trust.ts";
 import { enrollDevice } from "./enroll.ts";
 import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
 import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
-import { LogWatch } from "./log-watch.ts";
-import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 import type { ProvenReceipt, Round } from "./round.ts";
 import type { Session } from "./session.ts";
@@ -87,7 +84,7 @@ export class Device {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #log: LogWatch;
+  readonly #desk: Desk;
   #enclave: TrustedEnclave | undefined;
   /** Newest epoch that this device has trusted. */
   #newest: Binding | undefined;
@@ -108,13 +105,7 @@ export class Device {
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
-    const policy = policyOf(options);
-    this.#log = new LogWatch({
-      path: `${options.keystore}.log`,
-      trust: () => logTrustOf(this.#keystore, identitiesNow(this.#keystore), policy),
-      keptTrust: logTrustOf(keystore, identitiesEver(keystore), policy),
-      get: async (path, bytesMax) => await this.#connection.get(path, bytesMax),
-    });
+    this.#desk = new Desk(this.#connection, this.#open, `${options.keystore}.log`, policyOf(options));
   }
 
   /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
@@ -178,9 +169,9 @@ export class Device {
       told = this.#tellOutcome(answer.outcome, told);
       if (answer.state === "finished") return;
       if (answer.state === "wait" || answer.task === null) continue;
-      if (answer.evidence !== null) this.#enclave = await this.#trust(answer.evidence.package, answer.evidence.nonce);
+      if (answer.offer !== undefined) this.#enclave = this.#trust(answer.offer);
       if (!this.#isTrusted(answer.task)) {
-        if (answer.evidence !== null)
+        if (answer.offer !== undefined)
           throw new QflareError("evidence.refused", "the task is for another enclave or policy");
         this.#enclave = undefined;
         continue;
@@ -194,25 +185,9 @@ export class Device {
     this.#connection.close();
   }
 
-  async #askForWork(
-    afterRound: number,
-    waitMs: number,
-  ): Promise<{
-    state: "wait" | "train" | "finished";
-    task: Task | null;
-    outcome: Outcome | null;
-    evidence: { package: EvidencePackage; nonce: Bytes } | null;
-  }> {
+  async #askForWork(afterRound: number, waitMs: number): Promise<Assignment> {
     const nonce = this.#enclave === undefined ? this.#random.bytes(NONCE_BYTES) : null;
-    const request = workRequest.encode({ after_round: afterRound, wait_ms: waitMs, nonce });
-    const encoded = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
-    const { state, task, outcome, evidence } = workAnswer.decode(encoded);
-    return {
-      state,
-      task,
-      outcome,
-      evidence: evidence === null || nonce === null ? null : { package: evidence, nonce },
-    };
+    return await this.#desk.ask(afterRound, waitMs, nonce);
   }
 
   #tellOutcome(outcome: Outcome | null, told: number): number {
@@ -222,16 +197,16 @@ export class Device {
   }
 
   /** Throws evidence.refused or log.*: this device seals nothing for such an enclave. */
-  async #trust(offered: EvidencePackage, nonce: Bytes): Promise<TrustedEnclave> {
+  #trust({ evidence, nonce, checkpoint }: Offer): TrustedEnclave {
     const { allowSimulatedEnclave = false, evidencePolicy = {}, evidenceRoots, updatesMin } = this.#options;
-    const enclave = await trustEnclave(offered, {
+    const enclave = trustEnclave(evidence, {
       nowMs: this.#clock.nowMs(),
       runId: this.#keystore.run_id,
       nonce,
       evidencePolicy: readPolicy({ ...evidencePolicy, ...(allowSimulatedEnclave ? { allow_simulated: true } : {}) }),
       roots: evidenceRoots ?? ROOTS,
       updatesMin: updatesMin ?? UPDATES_MIN,
-      log: this.#log,
+      checkpoint,
     });
     const { binding, verdict } = enclave;
     const replaced = this.#newest !== undefined && requireSuccessor(this.#newest, binding);
@@ -250,7 +225,7 @@ export class Device {
 
   async #openRound(task: Task): Promise<Round> {
     const deadlineMs = this.#clock.nowMs() + task.remaining_ms;
-    const [model] = await Promise.all([this.#fetchModel(task), this.#log.check()]);
+    const model = await this.#fetchModel(task);
     const { parameters } = splitModel(model);
     const enclave = this.#enclave!;
     if (parameters.length !== enclave.policy.parameters) throw new QflareError("model.malformed");
@@ -309,9 +284,9 @@ export class Device {
   /** The same work for the enclave's new key; undefined where there is none on the same model. */
   async #renew({ task: { round }, baseDigest }: Work): Promise<Work | undefined> {
     this.#enclave = undefined;
-    const { task, evidence } = await this.#askForWork(round - 1, LIMITS.longPollMsMax);
-    if (task === null || evidence === null) return undefined;
-    const enclave = await this.#trust(evidence.package, evidence.nonce);
+    const { task, offer } = await this.#askForWork(round - 1, LIMITS.longPollMsMax);
+    if (task === null || offer === undefined) return undefined;
+    const enclave = this.#trust(offer);
     this.#enclave = enclave;
     if (!this.#isTrusted(task)) throw new QflareError("evidence.refused", "the task is for another enclave or policy");
     return equal(this.#readStatement(task).model_digest, baseDigest) ? { task, baseDigest, enclave } : undefined;
@@ -350,37 +325,18 @@ export class Device {
     const manifest = manifestMessage.encode(fields);
     const { signature_public_key, signature_secret_key } = this.#keystore;
     const signed = schemeOfKey(signature_public_key)!.sign(signature_secret_key, manifest, CONTEXTS.update);
-    return await this.#send(task.round, submitMessage.encode({ manifest, signature: signed }), blob, digest);
+    return await this.#send(task.round, { manifest, signature: signed, blob, digest });
   }
 
-  async #send(
-    round: number,
-    submit: Bytes,
-    blob: Bytes,
-    digest: Bytes,
-  ): Promise<ProvenReceipt | undefined | "update.recipient"> {
+  async #send(round: number, update: SignedUpdate): Promise<ProvenReceipt | undefined | "update.recipient"> {
     try {
-      const answer = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
-      return await this.#readReceipt(answer, digest);
+      return await this.#desk.submit(update);
     } catch (error) {
       if (error instanceof QflareError && error.code === "update.recipient") return error.code;
       if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
       this.#emit({ event: "late", round, reason: error.code });
       return undefined;
     }
-  }
-
-  /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
-  async #readReceipt(encoded: Bytes, digest: Bytes): Promise<ProvenReceipt> {
-    const { name } = schemeOfKey(this.#keystore.signature_public_key)!;
-    const identities = identitiesNow(this.#keystore);
-    // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
-    const trust = logTrustOf(this.#keystore, identities, NO_WITNESSES);
-    const serverKeys = identities.map((identity) => serverKeyOf(identity, name));
-    const { receipt, checkpoint, note } = verifyReceipt(encoded, serverKeys, trust);
-    if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
-    await this.#log.take(checkpoint, note);
-    return { ...receipt, encoded };
   }
 
   #emit(event: DeviceEvent): void {

@@ -11,13 +11,13 @@ import type { AppraisalPolicy } from "../attestation/policy.ts";
 import type { Roots } from "../attestation/roots.ts";
 import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
 import { auditEntry } from "../wire/audit.ts";
+import type { Checkpoint } from "../wire/checkpoint.ts";
 import { enclaveIdentity } from "../wire/enclave-identity.ts";
-import { logProofText } from "../wire/log-proof.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { EvidencePackage } from "../wire/work.ts";
-import type { LogWatch } from "./log-watch.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -37,11 +37,12 @@ export interface TrustPorts {
   readonly evidencePolicy: AppraisalPolicy;
   readonly roots: Roots;
   readonly updatesMin: number;
-  readonly log: LogWatch;
+  /** Of the audit log that this device follows. */
+  readonly checkpoint: Checkpoint;
 }
 
 /** Throws evidence.refused or log.*: the device then seals nothing. */
-export async function trustEnclave(offered: EvidencePackage, ports: TrustPorts): Promise<TrustedEnclave> {
+export function trustEnclave(offered: EvidencePackage, ports: TrustPorts): TrustedEnclave {
   const enclave = judge(offered, ports);
   const { policy } = enclave;
   if (policy.updates_min < ports.updatesMin) {
@@ -50,7 +51,7 @@ export async function trustEnclave(offered: EvidencePackage, ports: TrustPorts):
       `it aggregates ${policy.updates_min} updates, wanted ${ports.updatesMin}`,
     );
   }
-  await requireLogged(offered, enclave.binding, ports);
+  requireLogged(offered, enclave.binding, ports.checkpoint);
   return enclave;
 }
 
@@ -68,13 +69,15 @@ function judge(offered: EvidencePackage, ports: TrustPorts): TrustedEnclave {
 }
 
 /** The entry is about this enclave and program, and stands in the log that this device follows. */
-async function requireLogged(offered: EvidencePackage, binding: Binding, ports: TrustPorts): Promise<void> {
-  const { log_entry, log_index, log_proof } = offered;
+function requireLogged(offered: EvidencePackage, binding: Binding, { size, root }: Checkpoint): void {
+  const { log_entry, log_index, log_path } = offered;
   const { type, digest, data } = auditEntry.decode(log_entry);
   const isAboutIt =
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
-  await ports.log.takeProof(log_entry, log_index, logProofText(log_proof));
+  if (!verifyInclusion(leafHash(log_entry), log_index, size, log_path, root)) {
+    throw new QflareError("log.fork", `entry ${log_index} is not proved`);
+  }
 }
 
 /**

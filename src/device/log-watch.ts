@@ -2,21 +2,12 @@
 // refuses a server whose log is no continuation of it. So a server cannot rewrite what this device has seen, nor show
 // it one history and others another without keeping the two apart for ever.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { fromUtf8 } from "../core/bytes.ts";
+import { readFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
 import { QflareError } from "../core/error.ts";
-import { LIMITS } from "../core/limits.ts";
-import {
-  HASH_BYTES,
-  proveConsistency,
-  subtreesOf,
-  TILE_WIDTH,
-  tileWidth,
-  verifyConsistency,
-} from "../crypto/log-tree.ts";
+import { verifyConsistency } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
-import { parseLogProof, verifyLogProof } from "../wire/log-proof.ts";
-import { LOG_PREFIX, tilePath } from "../wire/tile.ts";
+import type { LogView } from "../wire/log-view.ts";
 import { NO_WITNESSES } from "../wire/witness-policy.ts";
 
 export interface LogWatchPorts {
@@ -26,15 +17,24 @@ export interface LogWatchPorts {
   trust(): LogTrust;
   /** Who may have signed the checkpoint that is kept. */
   readonly keptTrust: LogTrust;
-  /** GET of a public file. */
-  get(path: string, bytesMax: number): Promise<Uint8Array>;
+}
+
+/** What an answer showed of the log. */
+export interface ShownLog {
+  /** Its signatures hold. */
+  readonly checkpoint: Checkpoint;
+  readonly note: string;
+  /** Between it and the tree of the size that the request named. */
+  readonly consistency: readonly Uint8Array[];
 }
 
 export class LogWatch {
   readonly #ports: LogWatchPorts;
   #held: Checkpoint | undefined;
-  /** One after the other: two at once could each take a history that the other contradicts. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Of what is held, but not on disk yet. */
+  #unkept: string | undefined;
+  #keeping: Promise<void> | undefined;
+  #failure: unknown;
 
   /** Throws log.* where the kept checkpoint is none of this run. */
   constructor(ports: LogWatchPorts) {
@@ -48,56 +48,67 @@ export class LogWatch {
     return this.#held?.size ?? 0;
   }
 
-  /** Looks at the server's checkpoint. Throws log.signature, log.witness, or log.fork. */
-  async check(): Promise<void> {
-    const note = fromUtf8(await this.#ports.get(`${LOG_PREFIX}/checkpoint`, LIMITS.noteBytesMax));
-    await this.take(openCheckpoint(this.#ports.trust(), note), note);
+  /** Throws log.malformed, log.signature or log.witness. */
+  opened({ checkpoint: note, consistency }: LogView): ShownLog {
+    return { checkpoint: openCheckpoint(this.#ports.trust(), note), note, consistency };
   }
 
-  /** That the log has this entry at this index. Throws what verifyLogProof throws, and what take does. */
-  async takeProof(entry: Uint8Array, index: number, proof: string): Promise<void> {
-    const checkpoint = verifyLogProof(this.#ports.trust(), entry, index, proof);
-    await this.take(checkpoint, parseLogProof(proof).checkpoint);
-  }
-
-  /** A checkpoint whose signature was verified. Throws log.fork where it contradicts what was seen. */
-  async take(checkpoint: Checkpoint, note: string): Promise<void> {
-    const taken = this.#last.then(() => this.#take(checkpoint, note));
-    this.#last = taken.catch(() => undefined);
-    await taken;
-  }
-
-  async #take(checkpoint: Checkpoint, note: string): Promise<void> {
-    const held = this.#held;
-    if (held !== undefined) await this.#requireOneHistory(held, checkpoint);
-    if (held !== undefined && held.size >= checkpoint.size) return;
-    this.#held = checkpoint;
-    keep(this.#ports.path, note);
-  }
-
-  async #requireOneHistory(held: Checkpoint, other: Checkpoint): Promise<void> {
-    const [older, newer] = held.size <= other.size ? [held, other] : [other, held];
-    const proof = older.size === newer.size ? [] : await this.#prove(older.size, newer.size);
-    if (verifyConsistency(older, newer, proof)) return;
-    throw new QflareError("log.fork", `trees of ${older.size} and ${newer.size} entries are not of one history`);
-  }
-
-  /** From the server's tiles: a false one makes a proof that does not verify. */
-  async #prove(oldSize: number, size: number): Promise<Uint8Array[]> {
-    const readTile = async (row: number, number: number): Promise<Uint8Array> => {
-      const width = tileWidth(row, number, size);
-      const path = `${LOG_PREFIX}/${tilePath({ row, number, width })}`;
-      const tile = await this.#ports.get(path, TILE_WIDTH * HASH_BYTES);
-      if (tile.length !== width * HASH_BYTES) throw new QflareError("log.fork", `${path} is no such tile`);
-      return tile;
-    };
-    try {
-      return await proveConsistency(subtreesOf(readTile), oldSize, size);
-    } catch (error) {
-      if (!(error instanceof QflareError) || error.code !== "request.not_found") throw error;
-      throw new QflareError("log.fork", `it proves no way from ${oldSize} to ${size} entries`, { cause: error });
+  /**
+   * A request that names what was seen, and what its answer shows of the log, where it shows any; made again where
+   * something newer was seen meanwhile, since the answer does not bind itself to that. Throws log.fork for another
+   * history.
+   */
+  async ask<T extends { shown: ShownLog | undefined }>(request: (size: number) => Promise<T>): Promise<T> {
+    for (;;) {
+      const seen = this.#held;
+      const answer = await request(seen?.size ?? 0);
+      const { shown } = answer;
+      if (shown === undefined) return answer;
+      if (seen !== undefined) requireOneHistory(seen, shown);
+      if (this.#held !== seen) continue;
+      if (seen === undefined || shown.checkpoint.size > seen.size) this.#hold(shown);
+      return answer;
     }
   }
+
+  /**
+   * On disk behind the work that goes on, since every file system waits for its journal; a crash may leave an earlier
+   * checkpoint there, which is checked against as well. Throws what the last try to write threw.
+   */
+  #hold({ checkpoint, note }: ShownLog): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#held = checkpoint;
+    this.#unkept = note;
+    this.#keeping ??= this.#keep();
+  }
+
+  async #keep(): Promise<void> {
+    const { path } = this.#ports;
+    try {
+      while (this.#unkept !== undefined) {
+        const note = this.#unkept;
+        this.#unkept = undefined;
+        await writeFile(`${path}.new`, note, { mode: 0o600 });
+        await rename(`${path}.new`, path);
+      }
+    } catch (error) {
+      this.#failure = error;
+    } finally {
+      this.#keeping = undefined;
+    }
+  }
+
+  /** Resolves when the newest checkpoint is on disk. Throws what writing threw. */
+  async kept(): Promise<void> {
+    await this.#keeping;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+function requireOneHistory(seen: Checkpoint, { checkpoint, consistency }: ShownLog): void {
+  const [older, newer] = seen.size <= checkpoint.size ? [seen, checkpoint] : [checkpoint, seen];
+  if (verifyConsistency(older, newer, consistency)) return;
+  throw new QflareError("log.fork", `trees of ${older.size} and ${newer.size} entries are not of one history`);
 }
 
 function readKept(path: string): string | undefined {
@@ -107,10 +118,4 @@ function readKept(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/** Whole or not at all. After a loss of power an earlier one may stand there, which is checked against as well. */
-function keep(path: string, note: string): void {
-  writeFileSync(`${path}.new`, note, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }

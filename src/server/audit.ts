@@ -20,6 +20,7 @@ import { leafHash } from "../crypto/merkle.ts";
 import { type AuditEntry, type AuditType, auditEntry } from "../wire/audit.ts";
 import { type Checkpoint, type CheckpointSigner, checkpointNote, parseCheckpoint } from "../wire/checkpoint.ts";
 import { formatLogProof } from "../wire/log-proof.ts";
+import type { LogView } from "../wire/log-view.ts";
 import { formatVkey, isBy, parseNote } from "../wire/note.ts";
 import { encodeBundle } from "../wire/tile.ts";
 import { Changes } from "./changes.ts";
@@ -225,19 +226,37 @@ export class AuditLog implements CommitHook {
   }
 
   /**
-   * C2SP tlog-proof of an entry that is on disk, under the newest checkpoint, or under the one that is served. Throws
-   * log.witness where that does not reach it yet.
+   * C2SP tlog-proof of an entry that is on disk, under the newest checkpoint, and what binds that to the tree of the
+   * size that somebody has seen.
    */
-  async prove(index: number, under: "newest" | "served" = "newest"): Promise<string> {
-    const checkpoint = this[under];
-    if (checkpoint === undefined || checkpoint.size <= index) throw new QflareError("log.witness");
-    const { size, note } = checkpoint;
-    return formatLogProof({ index, path: await proveInclusion(this.#subtrees, index, size), checkpoint: note });
+  async prove(index: number, seenSize: number): Promise<{ proof: string; consistency: Bytes[] }> {
+    const { size, note } = this.#newest!;
+    const path = await proveInclusion(this.#subtrees, index, size);
+    const proof = formatLogProof({ index, path, checkpoint: note });
+    return { proof, consistency: await this.proveConsistency(seenSize, size) };
   }
 
-  /** That the tree of oldSize entries is the beginning of the one of size. */
-  async proveConsistency(oldSize: number, size: number): Promise<Uint8Array[]> {
-    return await proveConsistency(this.#subtrees, oldSize, size);
+  /** What is served, for somebody who has seen a checkpoint of this size. Throws log.witness where nothing is. */
+  async view(seenSize: number): Promise<LogView & { size: number }> {
+    const { served } = this;
+    if (served === undefined) throw new QflareError("log.witness");
+    const { size, note } = served;
+    return { size, checkpoint: note, consistency: await this.proveConsistency(seenSize, size) };
+  }
+
+  /** From an entry to the root over size entries. Throws log.witness where these do not reach it yet. */
+  async path(index: number, size: number): Promise<Bytes[]> {
+    if (size <= index) throw new QflareError("log.witness");
+    return await proveInclusion(this.#subtrees, index, size);
+  }
+
+  /**
+   * That the smaller of two trees is the beginning of the larger. Nothing where the log does not reach the larger one:
+   * who has seen more than there is gets no proof.
+   */
+  async proveConsistency(one: number, other: number): Promise<Bytes[]> {
+    const [oldSize, size] = one <= other ? [one, other] : [other, one];
+    return size > this.#edge.size ? [] : await proveConsistency(this.#subtrees, oldSize, size);
   }
 
   /** Hashes of a tile, the first width of them; undefined where there are not so many. */
@@ -256,7 +275,7 @@ export class AuditLog implements CommitHook {
   async #wholeTile(row: number, number: number): Promise<Bytes> {
     const tile = this.#edge.partial(row, number) ?? (await readFullTile(this.#ports.db, row, number));
     if (tile === undefined) throw new QflareError("store.corrupt", `the audit log has no tile ${row}/${number}`);
-    return tile.slice();
+    return tile;
   }
 }
 

@@ -4,13 +4,11 @@
 
 import { bindingMessage } from "../attestation/binding.ts";
 import { decodeEvidence } from "../attestation/evidence-message.ts";
-import { utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
 import type { EvidencePackage } from "../wire/work.ts";
-import type { AuditLog } from "./audit.ts";
 import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
@@ -21,19 +19,20 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const GATHER_MS = 5;
 const NONCE_BYTES = 32;
 
-/** Evidence without the proof that the log names the enclave. */
-type Quote = Omit<EvidencePackage, "log_entry" | "log_index" | "log_proof">;
+/** Evidence, and where the log names the enclave; the proof of that comes with the log's checkpoint. */
+export type LoggedEvidence = Omit<EvidencePackage, "log_path">;
+
+type Quote = Omit<LoggedEvidence, "log_entry" | "log_index">;
 
 interface Asking {
   readonly nonce: Bytes;
-  resolve(evidence: EvidencePackage): void;
+  resolve(evidence: LoggedEvidence): void;
   reject(error: unknown): void;
 }
 
 export interface EvidencePorts {
   readonly enclave: EnclaveLink;
   readonly epochs: Epochs;
-  readonly audit: AuditLog;
   readonly clock: Clock;
   readonly random: Random;
   /** The run's, encoded. */
@@ -61,7 +60,7 @@ export class EvidenceDesk {
     return this.#ports.enclave.holdsKeyOf(round);
   }
 
-  get(nonce: Bytes): Promise<EvidencePackage> {
+  get(nonce: Bytes): Promise<LoggedEvidence> {
     return new Promise((resolve, reject) => {
       this.#asking.push({ nonce, resolve, reject });
       if (this.#asking.length === 1) setTimeout(() => void this.#serve(), GATHER_MS);
@@ -90,10 +89,10 @@ export class EvidenceDesk {
     if (this.#asking.length > 0) await this.#serve();
   }
 
-  async #make(nonces: readonly Bytes[]): Promise<EvidencePackage[]> {
+  async #make(nonces: readonly Bytes[]): Promise<LoggedEvidence[]> {
     const offers = await this.#attest(nonces);
     if (this.#goodGeneration !== this.#ports.enclave.generation) this.#judge(offers[0]!, nonces[0]!);
-    const entry = await this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
+    const entry = this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
     return offers.map((offer) => ({ ...offer, ...entry }));
   }
 
@@ -106,14 +105,12 @@ export class EvidenceDesk {
     return paths.map((nonce_path, nonce_index) => ({ ...shared, nonce_index, nonce_path }));
   }
 
-  /** Throws log.witness where witnesses have yet to cosign the entry: devices ask again. */
-  async #logEntry(epoch: number): Promise<Omit<EvidencePackage, keyof Quote>> {
-    const { enclave, audit } = this.#ports;
-    const { epoch: named, started } = enclave.facts;
+  #logEntry(epoch: number): Omit<LoggedEvidence, keyof Quote> {
+    const { epoch: named, started } = this.#ports.enclave.facts;
     // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
     if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
     const { index, entry } = started;
-    return { log_entry: entry, log_index: index, log_proof: utf8(await audit.prove(index, "served")) };
+    return { log_entry: entry, log_index: index };
   }
 
   #judge(offer: Quote, nonce: Bytes): void {

@@ -70,8 +70,8 @@ export class OpenRound {
     return this.#fed.size < this.#accepted.size || this.#generation !== this.#ports.enclave.generation;
   }
 
-  /** What a selected device gets, but for the time that is left. */
-  task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms"> {
+  /** What a selected device gets, but for the time that is left and its view of the log. */
+  task(plan: string, policyHash: Bytes): Omit<Task, "remaining_ms" | "log"> {
     return {
       round: this.row.round,
       model_blob: this.base.blob_digest,

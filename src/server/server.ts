@@ -199,7 +199,7 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
   const evidence = new EvidenceDesk({ ...base, enclave, epochs, policy: policyBytes, own });
   const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
-  const desk = new WorkDesk({ state, evidence, clock, plan, policyHash: hash });
+  const desk = new WorkDesk({ state, evidence, audit, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({
     ...{ registry, keys, clock, random, suites: options.suites, enclaveKeyHash },

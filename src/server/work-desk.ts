@@ -2,14 +2,16 @@
 
 import { toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/ports.ts";
-import type { EvidencePackage, WorkAnswer, WorkRequest } from "../wire/work.ts";
-import type { EvidenceDesk } from "./evidence.ts";
+import type { WorkAnswer, WorkRequest } from "../wire/work.ts";
+import type { AuditLog } from "./audit.ts";
+import type { EvidenceDesk, LoggedEvidence } from "./evidence.ts";
 import type { Device } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 
 export interface WorkDeskPorts {
   readonly state: RunState;
   readonly evidence: EvidenceDesk;
+  readonly audit: AuditLog;
   readonly clock: Clock;
   /** JSON text of the training plan. */
   readonly plan: string;
@@ -51,8 +53,9 @@ export class WorkDesk {
     return state.hasWork(id, after_round) && evidence.isFor(state.open!.row.round);
   }
 
+  /** Throws log.witness where witnesses have yet to cosign what the device is to see: it asks again. */
   async #answer(id: string, request: WorkRequest): Promise<WorkAnswer> {
-    const { state, clock, plan, policyHash } = this.#ports;
+    const { state, audit, clock, plan, policyHash } = this.#ports;
     const outcome = state.outcomes.get(id) ?? null;
     if (state.isFinished) return { state: "finished", task: null, evidence: null, outcome };
     const wait: WorkAnswer = { state: "wait", task: null, evidence: null, outcome };
@@ -62,12 +65,14 @@ export class WorkDesk {
     if (!this.#hasWork(id, request)) return wait;
     const open = state.open!;
     const remainingMs = Math.max(0, Math.floor(open.row.deadline_at! - clock.nowMs()));
-    const task = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
-    return { state: "train", task, evidence: shown, outcome };
+    const work = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
+    const { size, ...log } = await audit.view(request.log_size);
+    const evidence = shown === null ? null : { ...shown, log_path: await audit.path(shown.log_index, size) };
+    return { state: "train", task: { ...work, log }, evidence, outcome };
   }
 
   /** Of the key that the task will name: one that was renewed meanwhile is asked for again. */
-  async #evidence(nonce: Uint8Array<ArrayBuffer>): Promise<EvidencePackage> {
+  async #evidence(nonce: Uint8Array<ArrayBuffer>): Promise<LoggedEvidence> {
     const { evidence } = this.#ports;
     for (;;) {
       const { epoch } = evidence;

@@ -13,6 +13,7 @@ import { type Checkpoint, type LogTrust, logOrigin } from "./checkpoint.ts";
 import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
 import { CONTEXTS } from "./labels.ts";
 import { LOG_PROOF_BYTES_MAX, logProofText, parseLogProof, verifyLogProof } from "./log-proof.ts";
+import { logHashes } from "./log-view.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 
 /** manifest_digest: SHA-256 of the manifest's bytes. audit_index: position of the update's entry in the audit log. */
@@ -27,11 +28,15 @@ export const receiptMessage = message("receipt", 1024, {
   audit_index: uint(),
 });
 
-/** log_proof: C2SP tlog-proof of the entry at audit_index, UTF-8. */
-export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 5120, {
+/**
+ * log_proof: C2SP tlog-proof of the entry at audit_index, UTF-8. log_consistency: as in LOG_VIEW, for the checkpoint in
+ * there.
+ */
+export const receiptAnswer = message("receipt answer", LOG_PROOF_BYTES_MAX + 8192, {
   receipt: bytes(1, receiptMessage.bytesMax),
   signature: anySignature,
   log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
+  log_consistency: logHashes,
 });
 
 export type Receipt = Of<typeof receiptMessage.shape>;
@@ -56,7 +61,7 @@ export function verifyReceipt(
   encoded: Uint8Array,
   serverPublicKeys: readonly Uint8Array[],
   trust: LogTrust,
-): { receipt: Receipt; checkpoint: Checkpoint; note: string } {
+): { receipt: Receipt; checkpoint: Checkpoint; note: string; consistency: Uint8Array[] } {
   const answer = receiptAnswer.decode(encoded);
   const receipt = receiptMessage.decode(answer.receipt);
   const isSigned = serverPublicKeys.some((key) =>
@@ -67,5 +72,5 @@ export function verifyReceipt(
   }
   const proof = logProofText(answer.log_proof);
   const checkpoint = verifyLogProof(trust, receiptEntry(receipt), receipt.audit_index, proof);
-  return { receipt, checkpoint, note: parseLogProof(proof).checkpoint };
+  return { receipt, checkpoint, note: parseLogProof(proof).checkpoint, consistency: answer.log_consistency };
 }

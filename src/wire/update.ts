@@ -17,6 +17,7 @@ import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { sealedLength } from "../crypto/seal-format.ts";
 import { type ExchangeKem, exchangeKem, exchangeSizes, SUITES, type SuiteName } from "../crypto/suite.ts";
 import { anySignature, DEVICE_ID_BYTES } from "./enroll.ts";
+import { logSize } from "./log-view.ts";
 import { RUN_ID_BYTES } from "./policy.ts";
 import { gather, UPDATE_CONTEXT } from "./transcript.ts";
 
@@ -44,6 +45,7 @@ export type Manifest = Of<typeof manifestMessage.shape>;
 export const submitMessage = message("submit", 8192, {
   manifest: bytes(1, manifestMessage.bytesMax),
   signature: anySignature,
+  log_size: logSize,
 });
 
 /** Fields that the sealed bytes are bound to; a manifest has them all. */

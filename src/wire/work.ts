@@ -6,23 +6,25 @@ import { bytes, list, message, nullable, type Of, object, oneOf, text, uint } fr
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { SIGNATURE_SIZES } from "../crypto/signature.ts";
 import { auditEntry } from "./audit.ts";
-import { LOG_PROOF_BYTES_MAX } from "./log-proof.ts";
+import { LOG_VIEW, logHashes, logSize } from "./log-view.ts";
 import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 
 /**
  * after_round: the last round that this device is done with. nonce: 32 random bytes where it wants the enclave's
- * evidence.
+ * evidence. log_size: what it has seen of the audit log.
  */
 export const workRequest = message("work request", 256, {
   after_round: uint(0, LIMITS.roundsMax),
   wait_ms: uint(0, LIMITS.longPollMsMax),
   nonce: nullable(bytes(32)),
+  log_size: logSize,
 });
 
 /**
  * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
- * the device's nonce, and the proof that the audit log names this enclave: its entry, and where it stands.
+ * the device's nonce, and the proof that the audit log names this enclave: its entry, where it stands, and the path
+ * from it to the root of the task's checkpoint (RFC 6962 section 2.1.1).
  */
 const EVIDENCE = object({
   evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
@@ -34,7 +36,7 @@ const EVIDENCE = object({
   nonce_path: list(bytes(32), 0, 32),
   log_entry: bytes(1, auditEntry.bytesMax),
   log_index: uint(),
-  log_proof: bytes(1, LOG_PROOF_BYTES_MAX),
+  log_path: logHashes,
 });
 
 const TASK = object({
@@ -50,6 +52,7 @@ const TASK = object({
   enclave_key_hash: bytes(32),
   /** JSON text: epochs, batch size, learning rate. */
   plan: text(4096),
+  log: LOG_VIEW,
 });
 
 const OUTCOME = object({

@@ -224,9 +224,9 @@ describe("a device that wants evidence of hardware", () => {
         return { ...told, evidence: { ...told.evidence!, ...first } };
       };
       const log = gateway.log;
-      gateway.serveLog(log.fork());
+      gateway.log = log.fork();
       await assertRefused(borrowed, /the audit log's entry is about another enclave/);
-      gateway.serveLog(log);
+      gateway.log = log;
     });
 
     it("refuses an entry that is in no log", async () => {
@@ -235,17 +235,17 @@ describe("a device that wants evidence of hardware", () => {
       const hidden = log.fork();
       const index = hidden.append({ type: "enclave.started", digest: second.codeDigest, data: second.identity });
       const { log_entry } = hidden.prove(index);
-      const { log_index, log_proof } = log.prove(0);
+      const { log_index, log_path } = log.prove(0);
       await assertRefused(
         async (answer, request) => {
           const told = await truthOf(second)(answer, request);
-          return { ...told, evidence: { ...told.evidence!, log_entry, log_index, log_proof } };
+          return { ...told, evidence: { ...told.evidence!, log_entry, log_index, log_path } };
         },
         /entry 0 is not proved/,
         {},
         "log.fork",
       );
-      gateway.serveLog(log);
+      gateway.log = log;
     });
 
     it("and both are in one log, everybody sees two enclaves of one epoch", async () => {
@@ -274,11 +274,11 @@ describe("a device that wants evidence of hardware", () => {
       const index = ours.append(started(gateway.run));
       theirs.append(started(second));
       const honest = await enrolled();
-      gateway.serveLog(ours);
+      gateway.log = ours;
       gateway.lie = (answer, request) => {
         if (request.after_round > 1) return FINISHED;
         const isFirst = request.after_round === 0;
-        gateway.serveLog(isFirst ? ours : theirs);
+        gateway.log = isFirst ? ours : theirs;
         const evidence = request.nonce === null ? null : { ...answer.evidence, ...ours.prove(index) };
         return { ...answer, evidence };
       };
@@ -288,7 +288,7 @@ describe("a device that wants evidence of hardware", () => {
       }, coded("log.fork"));
       honest.close();
       assert.deepEqual(rounds, [1]);
-      gateway.serveLog(log);
+      gateway.log = log;
     });
   });
 
@@ -299,7 +299,8 @@ describe("a device that wants evidence of hardware", () => {
       await assertRefused(
         async (answer, request) => {
           const told = await truthOf(other.run)(answer, request);
-          return { ...told, evidence: { ...told.evidence!, ...foreign } };
+          const task = { ...told.task!, log: await other.log.view(request.log_size) };
+          return { ...told, task, evidence: { ...told.evidence!, ...foreign } };
         },
         /not signed by the pinned key/,
         {},

@@ -161,7 +161,7 @@ test("a device refuses a point of small order that the server's key has signed",
   await assertDeviceRefuses("message.malformed", relay);
 });
 
-const WORK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+const WORK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
 
 async function ask(session: Session): Promise<void> {
   workAnswer.decode(await session.call("GET", "/api/global_model", WORK, workAnswer.bytesMax));

@@ -21,7 +21,7 @@ import {
 } from "../support/session.ts";
 
 const PATH = "/api/global_model";
-const WORK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null });
+const WORK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
 
 let server: TestServer;
 let client: TestClient;

@@ -162,7 +162,7 @@ async function rawSubmit(
   changes: UpdateChanges = {},
 ): Promise<{ head: Uint8Array; body: Uint8Array }> {
   const { manifest, signature, blob } = await mallory.draft(DELTA, changes);
-  const submit = submitMessage.encode({ manifest, signature });
+  const submit = submitMessage.encode({ manifest, signature, log_size: 0 });
   const length = contentLength(blob.length);
   const { call, record } = session.seal("POST", "/api/submit_model", submit, {
     blob,

@@ -63,7 +63,10 @@ async function inputOf(context: TestContext): Promise<Input> {
   const newer = await grow(server, NEWER_SIZE);
   const indexes = [0, 1, 255, 256, 300, 512, 767, 768, NEWER_SIZE - 1];
   const proofs = await Promise.all(
-    indexes.map(async (index) => ({ index, path: parseLogProof(await server.audit.prove(index)).path.map(toBase64) })),
+    indexes.map(async (index) => {
+      const { proof } = await server.audit.prove(index, 0);
+      return { index, path: parseLogProof(proof).path.map(toBase64) };
+    }),
   );
   return {
     vkey: formatVkey(server.audit.signer.keys[0]),

@@ -84,7 +84,7 @@ test("an error is JSON in the clear, the session goes on behind it, and a path c
   await assert.rejects(device.request("GET", "/api/global_model", Uint8Array.of(0xff)), (error) => {
     return error instanceof Refused && error.status === 400 && error.code === "message.malformed";
   });
-  const asked = stranger.write({ after_round: 0, wait_ms: 0, nonce: null });
+  const asked = stranger.write({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
   const answer = await device.request("GET", "/api/global_model?at=1", asked);
   assert.ok(Buffer.from(answer).includes("finished"));
 });

@@ -63,7 +63,7 @@ export class TestClient {
   }
 
   askForWork(afterRound = 0, waitMs = 0, nonce: Bytes | null = null): SealedRequest {
-    const wanted = workRequest.encode({ after_round: afterRound, wait_ms: waitMs, nonce });
+    const wanted = workRequest.encode({ after_round: afterRound, wait_ms: waitMs, nonce, log_size: 0 });
     return this.session.seal("GET", "/api/global_model", wanted);
   }
 
@@ -119,7 +119,8 @@ export class TestClient {
   }
 
   seal({ manifest, signature, blob }: UpdateDraft): SealedRequest {
-    return this.session.seal("POST", "/api/submit_model", submitMessage.encode({ manifest, signature }), { blob });
+    const submit = submitMessage.encode({ manifest, signature, log_size: 0 });
+    return this.session.seal("POST", "/api/submit_model", submit, { blob });
   }
 
   async submit(draft: UpdateDraft): Promise<HttpAnswer> {

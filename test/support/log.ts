@@ -1,17 +1,18 @@
 // A small audit log without a database: entries in memory, signed as the server's own log is.
 
-import { concat, utf8 } from "../../src/core/bytes.ts";
+import { concat } from "../../src/core/bytes.ts";
+import { proveConsistency, subtreesOf } from "../../src/crypto/log-tree.ts";
 import { inclusionPath, leafHash, treeRoot } from "../../src/crypto/merkle.ts";
 import { auditEntry } from "../../src/wire/audit.ts";
 import { type CheckpointSigner, checkpointNote } from "../../src/wire/checkpoint.ts";
-import { formatLogProof } from "../../src/wire/log-proof.ts";
+import type { LogView } from "../../src/wire/log-view.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface LoggedEntry {
   readonly log_entry: Bytes;
   readonly log_index: number;
-  readonly log_proof: Bytes;
+  readonly log_path: Bytes[];
 }
 
 /** At most 256 entries: one tile. */
@@ -47,20 +48,24 @@ export class TestLog {
   }
 
   prove(index: number): LoggedEntry {
-    const path = inclusionPath(this.#leaves, index);
-    const log_proof = utf8(formatLogProof({ index, path, checkpoint: this.served.note }));
-    return { log_entry: this.#entries[index]!, log_index: index, log_proof };
+    return { log_entry: this.#entries[index]!, log_index: index, log_path: inclusionPath(this.#leaves, index) };
   }
 
-  /** As the gateway's routes ask the server's log. */
-  get served(): { readonly note: string } {
-    const checkpoint = { origin: this.#origin, size: this.#entries.length, root: treeRoot(this.#leaves) };
-    return { note: checkpointNote(checkpoint, this.#signer.sign(checkpoint, 0)) };
-  }
-
-  async tile(row: number, number: number, width: number): Promise<Bytes | undefined> {
+  /** As a server shows it to a device that has seen so many entries. */
+  async view(seenSize: number): Promise<LogView> {
     const leaves = this.#leaves;
-    return row === 0 && number === 0 && width <= leaves.length ? concat(...leaves.slice(0, width)) : undefined;
+    const size = leaves.length;
+    const checkpoint = { origin: this.#origin, size, root: treeRoot(leaves) };
+    const note = checkpointNote(checkpoint, this.#signer.sign(checkpoint, 0));
+    const consistency =
+      seenSize > size
+        ? []
+        : await proveConsistency(
+            subtreesOf(async () => concat(...leaves)),
+            seenSize,
+            size,
+          );
+    return { checkpoint: note, consistency };
   }
 
   get #leaves(): Bytes[] {

@@ -104,23 +104,6 @@ export async function openRun(
   return { runId, policy, enclave, kemPublicKey, identity, codeDigest, collateral: null, ...signed };
 }
 
-/** Whichever log is current, as the gateway's routes ask for one. */
-class ServedLog {
-  current: TestLog;
-
-  constructor(log: TestLog) {
-    this.current = log;
-  }
-
-  get served(): { readonly note: string } {
-    return this.current.served;
-  }
-
-  async tile(row: number, number: number, width: number): Promise<Bytes | undefined> {
-    return await this.current.tile(row, number, width);
-  }
-}
-
 export class LyingGateway {
   readonly run: Run;
   readonly contentKey: Bytes = systemRandom.bytes(32);
@@ -132,7 +115,8 @@ export class LyingGateway {
   readonly #folder: string;
   readonly #keys: ServerKeys;
   readonly #clock: Clock;
-  readonly #log: ServedLog;
+  /** The log that is shown; another one is another history. */
+  log: TestLog;
   readonly #logged = new Map<Run, number>();
   #app: ReturnType<typeof createGateway> | undefined;
   #url = "";
@@ -143,7 +127,7 @@ export class LyingGateway {
     this.#folder = folder;
     this.#keys = keys;
     this.#clock = clock;
-    this.#log = new ServedLog(new TestLog(logOrigin(run.runId), logSignerOf(keys.pairOf("ML-DSA-44"), run.runId)));
+    this.log = new TestLog(logOrigin(run.runId), logSignerOf(keys.pairOf("ML-DSA-44"), run.runId));
   }
 
   static async start(run: Run, clock: Clock): Promise<LyingGateway> {
@@ -179,7 +163,6 @@ export class LyingGateway {
       state: { isFinished: false },
       desk: { ask: async (_device: unknown, request: WorkRequest) => this.#answer(request, hash) },
       ledger: { hasModelBlob: async () => true },
-      audit: this.#log,
       blobs: { stream },
       limiter: new Limiter(RATE),
       keys: this.#keys,
@@ -193,15 +176,6 @@ export class LyingGateway {
     await this.#app.listen({ host: "127.0.0.1", port: 0 });
     const address = this.#app.server.address() as { port: number };
     this.#url = `https://127.0.0.1:${address.port}`;
-  }
-
-  /** The log that is served; another one is another history. */
-  get log(): TestLog {
-    return this.#log.current;
-  }
-
-  serveLog(log: TestLog): void {
-    this.#log.current = log;
   }
 
   /** Its entry in the log, made where there is none. */
@@ -245,7 +219,11 @@ export class LyingGateway {
     };
     const nonce = request.nonce ?? systemRandom.bytes(32);
     const evidence = await this.evidenceFor([nonce]);
-    return await this.lie({ state: "train", task, evidence, outcome: null }, request);
+    const log = await this.log.view(request.log_size);
+    const told = await this.lie({ state: "train", task: { ...task, log }, evidence, outcome: null }, request);
+    // The lie may have grown the log or put another in its place.
+    if (told.task?.log !== log) return told;
+    return { ...told, task: { ...told.task, log: await this.log.view(request.log_size) } };
   }
 
   /** Seals a model as if it were the run's, and serves it. */

@@ -41,13 +41,3 @@ export function isIncluded(leaf: Bytes, index: number, size: number, path: Bytes
   }
   return sn === 0 && equal(r, root);
 }
-
-/** C2SP tlog-proof of this entry at this index, as far as its tree goes: whoever signed the checkpoint. */
-export function isProved(entry: Bytes, index: number, proof: string): boolean {
-  const at = proof.indexOf("\n\n");
-  const [magic, place, ...path] = proof.slice(0, Math.max(at, 0)).split("\n");
-  const [, size, root] = proof.slice(at + 2).split("\n");
-  if (magic !== "c2sp.org/tlog-proof@v1" || place !== `index ${index}`) return false;
-  const hashes = path.map((line) => Buffer.from(line, "base64"));
-  return isIncluded(leafOf(entry), index, Number(size), hashes, Buffer.from(root ?? "", "base64"));
-}

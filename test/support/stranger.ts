@@ -19,7 +19,7 @@ import { request as httpsRequest } from "node:https";
 import { connect, type TLSSocket } from "node:tls";
 import { decode as decodeCbor, encode as encodeCbor, rfc8949EncodeOptions } from "cborg";
 import * as frodo from "./plain-frodo.ts";
-import { blobDigest, isIncluded, isProved, leafOf } from "./stranger-trees.ts";
+import { blobDigest, isIncluded, leafOf } from "./stranger-trees.ts";
 
 type Bytes = Uint8Array;
 type Members = Record<string, unknown>;
@@ -297,21 +297,23 @@ function appraise(offered: Members, task: Members, nonce: Bytes, runId: Bytes): 
   check(body.not_before <= Date.now() && Date.now() <= body.not_after, "an epoch of now");
   check(isIncluded(leafOf(nonce), nonce_index, nonce_count, nonce_path, body.nonce_root), "fresh evidence");
   check(equal(sha256(body.kem_public_key), task.enclave_key_hash as Bytes), "the task's enclave");
-  checkLogged(offered, body);
+  checkLogged(offered, body, task.log as Members);
   const names = "v run_id suite aggregation updates_min parameters encoding norm_max weight_cap";
   const { kem_public_key: kemPublicKey, policy_hash: policyHash } = body;
   return { kemPublicKey, signaturePublicKey: key, policy: read(policy, names), policyHash };
 }
 
-/** The entry is about this enclave, and under the root of the checkpoint that comes with it. */
-function checkLogged({ log_entry, log_index, log_proof }: Members, body: Record<string, Bytes>): void {
+/** The entry is about this enclave, and under the root of the task's checkpoint. */
+function checkLogged({ log_entry, log_index, log_path }: Members, body: Record<string, Bytes>, log: Members): void {
   const entry = read(log_entry as Bytes, "v at type subject digest data") as Fields;
   check((entry.type as unknown) === "enclave.started", "an entry about a start");
   check(equal(entry.digest, body.code_log_entry), "an entry about this program");
   const { tee, epoch, kem_public_key, signature_public_key, policy_hash } = body;
   const hashes = { kem_key_hash: sha256(kem_public_key), signature_key_hash: sha256(signature_public_key) };
   check(equal(entry.data, write({ v: 1, tee, epoch, ...hashes, policy_hash })), "an entry about this enclave");
-  const isLogged = isProved(log_entry as Bytes, Number(log_index), Buffer.from(log_proof as Bytes).toString());
+  const [, size, root] = String(log.checkpoint).split("\n");
+  const leaf = leafOf(log_entry as Bytes);
+  const isLogged = isIncluded(leaf, Number(log_index), Number(size), log_path as never, Buffer.from(root, "base64"));
   check(isLogged, "a logged start");
 }
 
@@ -521,7 +523,7 @@ export class Stranger {
 
   async askForWork(afterRound: number): Promise<Work> {
     const nonce = randomBytes(32);
-    const asked = write({ after_round: afterRound, wait_ms: 25_000, nonce });
+    const asked = write({ after_round: afterRound, wait_ms: 25_000, nonce, log_size: 0 });
     const answer = read(await this.request("GET", "/api/global_model", asked), "state task evidence outcome");
     return { ...(answer as unknown as Omit<Work, "nonce">), nonce };
   }
@@ -569,14 +571,14 @@ export class Stranger {
       examples,
       sequence: Date.now(),
     });
-    const submit = write({ manifest, signature: sign(this.#signingKey, "qflare/v1 update", manifest) });
+    const submit = write({ manifest, signature: sign(this.#signingKey, "qflare/v1 update", manifest), log_size: 0 });
     return {
       send: async () => this.#checkReceipt(await this.request("POST", "/api/submit_model", submit, blob), manifest),
     };
   }
 
   #checkReceipt(encoded: Bytes, manifest: Bytes): Members {
-    const outer = read(encoded, "receipt signature log_proof") as Fields;
+    const outer = read(encoded, "receipt signature log_proof log_consistency") as Fields;
     check(verify(this.#serverKey, "qflare/v1 receipt", outer.receipt, outer.signature), "a signed receipt");
     const names = "v run_id round device_id blob_digest manifest_digest accepted_at audit_index";
     const receipt = read(outer.receipt, names) as Fields;

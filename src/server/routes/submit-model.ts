@@ -32,7 +32,7 @@ export function submitModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const signed = readSigned(opened);
     checkManifest(ports, signed.manifest, blobLength);
     const row = (await duplicateOf(ports, signed, body)) ?? (await store(ports, signed, body));
-    return sendProtected(reply, opened, await signedReceipt(ports, opened.session.device, row));
+    return sendProtected(reply, opened, await signedReceipt(ports, opened.session.device, row, signed.logSize));
   });
 }
 
@@ -51,7 +51,7 @@ async function openSubmit(
   return { opened: await openProtected(ports.sessions, request, sealed), blobLength };
 }
 
-function readSigned({ session, plaintext }: Opened): SignedManifest {
+function readSigned({ session, plaintext }: Opened): SignedManifest & { logSize: number } {
   const submit = submitMessage.decode(plaintext);
   const manifest = manifestMessage.decode(submit.manifest);
   const { id, signature_public_key } = session.device;
@@ -59,7 +59,7 @@ function readSigned({ session, plaintext }: Opened): SignedManifest {
   if (!isOwn || !verifyUnderKey(signature_public_key, submit.manifest, submit.signature, CONTEXTS.update)) {
     throw new QflareError("update.signature");
   }
-  return { manifest, encoded: submit.manifest, signature: submit.signature };
+  return { manifest, encoded: submit.manifest, signature: submit.signature, logSize: submit.log_size };
 }
 
 function checkManifest({ policy, policyHash }: GatewayPorts, manifest: Manifest, blobLength: number): void {
@@ -109,10 +109,11 @@ async function signedReceipt(
   { policy, keys, audit }: GatewayPorts,
   device: Device,
   row: UpdateRow,
+  logSize: number,
 ): Promise<Uint8Array> {
   const receipt = receiptMessage.encode(receiptOf(row, policy.run_id));
   const { name } = schemeOfKey(device.signature_public_key)!;
   const signed = signature(name).sign(keys.pairOf(name).secretKey, receipt, CONTEXTS.receipt);
-  const proof = utf8(await audit.prove(row.audit_index));
-  return receiptAnswer.encode({ receipt, signature: signed, log_proof: proof });
+  const { proof, consistency } = await audit.prove(row.audit_index, logSize);
+  return receiptAnswer.encode({ receipt, signature: signed, log_proof: utf8(proof), log_consistency: consistency });
 }

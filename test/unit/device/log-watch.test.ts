@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { utf8 } from "../../../src/core/bytes.ts";
-import { QflareError } from "../../../src/core/error.ts";
 import { LogWatch } from "../../../src/device/log-watch.ts";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
+import type { LogView } from "../../../src/wire/log-view.ts";
 import { formatVkey } from "../../../src/wire/note.ts";
-import { LOG_PREFIX, parseTilePath } from "../../../src/wire/tile.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../../src/wire/witness-policy.ts";
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
 import { seededRandom } from "../../support/clock.ts";
@@ -17,121 +15,181 @@ import { folderOf } from "../../support/folder.ts";
 import { rewrite } from "../../support/forger.ts";
 import { TestServer } from "../../support/parts.ts";
 
+type Show = (seenSize: number) => Promise<LogView>;
+
 async function grow({ writer, audit }: Pick<TestServer, "writer" | "audit">, count: number): Promise<void> {
   const fact = (i: number) => ({ type: "token.created", subject: `entry ${i}`, digest: new Uint8Array(32) }) as const;
   await Promise.all(Array.from({ length: count }, (_, i) => writer.write((tx) => audit.append(tx, fact(i)))));
 }
 
-/** What the gateway serves, without the network; from: what a liar shows in place of the newest checkpoint. */
-function served(audit: AuditLog, from?: { note?: string }): (path: string) => Promise<Uint8Array> {
-  return async (path) => {
-    const name = path.slice(LOG_PREFIX.length + 1);
-    if (name === "checkpoint") return utf8(from?.note ?? audit.served!.note);
-    const { row, number, width } = parseTilePath(name)!;
-    const tile = await audit.tile(row as number, number, width);
-    if (tile === undefined) throw new QflareError("request.not_found");
-    return tile;
+/** What an honest server shows. */
+function honest(audit: AuditLog): Show {
+  return async (seenSize) => {
+    const { size, ...view } = await audit.view(seenSize);
+    return view;
   };
 }
 
-function watchOf(
-  context: TestContext,
-  server: TestServer,
-  get: (path: string) => Promise<Uint8Array>,
-  policy: WitnessPolicy = NO_WITNESSES,
-  path = join(folderOf(context), "device.key.log"),
-): { watch: LogWatch; path: string } {
-  const [, logKey] = server.audit.signer.keys;
-  const trust = { origin: logKey.name, logKeys: [logKey], policy };
-  return { watch: new LogWatch({ path, trust: () => trust, keptTrust: trust, get }), path };
+/** A device that gets its answers from show. */
+class Watcher {
+  readonly path: string;
+  readonly watch: LogWatch;
+  readonly #show: Show;
+
+  constructor(path: string, { audit }: TestServer, show: Show = honest(audit), policy: WitnessPolicy = NO_WITNESSES) {
+    const [, logKey] = audit.signer.keys;
+    const trust = { origin: logKey.name, logKeys: [logKey], policy };
+    this.path = path;
+    this.watch = new LogWatch({ path, trust: () => trust, keptTrust: trust });
+    this.#show = show;
+  }
+
+  /** Sizes that it named. */
+  async check(): Promise<number[]> {
+    const named: number[] = [];
+    await this.watch.ask(async (size) => {
+      named.push(size);
+      return { shown: this.watch.opened(await this.#show(size)) };
+    });
+    await this.watch.kept();
+    return named;
+  }
+}
+
+function pathOf(context: TestContext): string {
+  return join(folderOf(context), "device.key.log");
 }
 
 describe("a device that watches the log", () => {
   it("follows it as it grows, over many tiles, and keeps the newest checkpoint", async (context) => {
     const server = await TestServer.start(context);
-    const get = served(server.audit);
-    const { watch, path } = watchOf(context, server, get);
-    assert.ok(!existsSync(path));
+    const device = new Watcher(pathOf(context), server);
+    assert.ok(!existsSync(device.path));
+    let before = 0;
     for (const count of [1, 1, 300, 600]) {
       await grow(server, count);
-      await watch.check();
-      assert.equal(watch.size, server.audit.newest!.size);
-      assert.equal(readFileSync(path, "utf8"), server.audit.newest!.note);
+      assert.deepEqual(await device.check(), [before]);
+      before = server.audit.newest!.size;
+      assert.equal(device.watch.size, before);
+      assert.equal(readFileSync(device.path, "utf8"), server.audit.newest!.note);
     }
-    await watch.check();
-    const { watch: again } = watchOf(context, server, get, NO_WITNESSES, path);
-    assert.equal(again.size, 902);
-    await again.check();
+    await device.check();
+    const again = new Watcher(device.path, server);
+    assert.equal(again.watch.size, 902);
+    assert.deepEqual(await again.check(), [902]);
   });
 
   it("takes an earlier checkpoint of the same history, and keeps the later one", async (context) => {
     const server = await TestServer.start(context);
     await grow(server, 5);
-    const earlier = server.audit.newest!.note;
+    const earlier = server.audit.newest!;
     await grow(server, 300);
-    const liar: { note?: string } = {};
-    const { watch } = watchOf(context, server, served(server.audit, liar));
-    await watch.check();
-    liar.note = earlier;
-    await watch.check();
-    assert.equal(watch.size, 305);
+    const late = { checkpoint: earlier.note, consistency: await server.audit.proveConsistency(earlier.size, 305) };
+    const shows = [honest(server.audit), async () => late];
+    const device = new Watcher(pathOf(context), server, (size) => shows.shift()!(size));
+    await device.check();
+    await device.check();
+    assert.equal(device.watch.size, 305);
+  });
+
+  it("asks again where it has seen something newer while an answer was on its way", async (context) => {
+    const server = await TestServer.start(context);
+    await grow(server, 5);
+    const device = new Watcher(pathOf(context), server);
+    await device.check();
+    await grow(server, 5);
+    const named: number[] = [];
+    await device.watch.ask(async (size) => {
+      named.push(size);
+      const view = await honest(server.audit)(size);
+      if (named.length === 1) {
+        await grow(server, 5);
+        await device.check();
+      }
+      return { shown: device.watch.opened(view) };
+    });
+    assert.deepEqual(named, [5, 15]);
+    assert.equal(device.watch.size, 15);
   });
 
   it("refuses a history that was rewritten, of the same length or longer, also after a restart", async (context) => {
     const server = await TestServer.start(context);
     await grow(server, 290);
-    const { watch, path } = watchOf(context, server, served(server.audit));
-    await watch.check();
+    const device = new Watcher(pathOf(context), server);
+    await device.check();
     await rewrite(server, 3, ({ at }) => ({ at: at + 1 }));
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
     const restarted = { audit, writer: new Writer(server.db, audit) };
-    const lie = served(audit);
     for (const count of [0, 20]) {
       await grow(restarted, count);
-      const { watch } = watchOf(context, server, lie, NO_WITNESSES, path);
-      await assert.rejects(watch.check(), coded("log.fork"));
+      await assert.rejects(new Watcher(device.path, server, honest(audit)).check(), coded("log.fork"));
     }
     // Who has seen nothing before has nothing to hold against it; that takes a witness.
-    await watchOf(context, server, lie).watch.check();
+    await new Watcher(pathOf(context), server, honest(audit)).check();
   });
 
-  it("refuses a checkpoint of another key or run, and tiles that are not there or lie", async (context) => {
+  it("refuses another run, and proofs that are missing, short, altered or too long", async (context) => {
     const server = await TestServer.start(context);
     const stranger = await TestServer.start(context);
     await grow(server, 5);
     await grow(stranger, 9);
-    const liar: { note?: string } = {};
-    const honest = served(server.audit, liar);
-    const { watch } = watchOf(context, server, honest);
-    await watch.check();
-    liar.note = stranger.audit.newest!.note;
-    await assert.rejects(watch.check(), coded("log.signature"));
-    delete liar.note;
-    await grow(server, 300);
-    const lies: Record<string, (path: string) => Promise<Uint8Array>> = {
-      "is gone": async () => {
-        throw new QflareError("request.not_found");
-      },
-      "is short": async (path) => (await honest(path)).subarray(32),
-      "is altered": async (path) => (await honest(path)).map((byte) => byte ^ 1),
+    await assert.rejects(new Watcher(pathOf(context), server, honest(stranger.audit)).check(), coded("log.signature"));
+    const lies: Record<string, (proof: LogView["consistency"]) => LogView["consistency"]> = {
+      "is missing": () => [],
+      "is short": (proof) => proof.slice(1),
+      "is altered": ([first, ...rest]) => [first!.map((byte) => byte ^ 1), ...rest],
+      "is too long": (proof) => [...proof, new Uint8Array(32)],
     };
     for (const [what, lie] of Object.entries(lies)) {
-      const get = async (path: string) => (path.endsWith("checkpoint") ? await honest(path) : await lie(path));
-      const { watch: lied } = watchOf(context, server, get);
-      await lied.check();
-      await grow(server, 1);
-      await assert.rejects(lied.check(), coded("log.fork"), what);
+      const shows = [
+        honest(server.audit),
+        async (size: number): Promise<LogView> => {
+          const view = await honest(server.audit)(size);
+          return { ...view, consistency: lie(view.consistency) };
+        },
+        honest(server.audit),
+      ];
+      const device = new Watcher(pathOf(context), server, (size) => shows.shift()!(size));
+      await device.check();
+      const { size } = device.watch;
+      await grow(server, 300);
+      await assert.rejects(device.check(), coded("log.fork"), what);
+      assert.equal(device.watch.size, size);
+      await device.check();
     }
-    await watch.check();
+  });
+
+  it("refuses a log that is shorter than what it has seen and proves nothing", async (context) => {
+    const server = await TestServer.start(context);
+    await grow(server, 5);
+    const earlier = server.audit.newest!;
+    // What a server that was put back to that has for whoever has seen more.
+    const consistency = await server.audit.proveConsistency(10, earlier.size);
+    assert.deepEqual(consistency, []);
+    await grow(server, 5);
+    const shows = [honest(server.audit), async () => ({ checkpoint: earlier.note, consistency })];
+    const device = new Watcher(pathOf(context), server, (size) => shows.shift()!(size));
+    await device.check();
+    await assert.rejects(device.check(), coded("log.fork"));
   });
 
   it("refuses a kept checkpoint that was tampered with", async (context) => {
     const server = await TestServer.start(context);
     await grow(server, 5);
-    const { path } = watchOf(context, server, served(server.audit));
+    const path = pathOf(context);
     writeFileSync(path, server.audit.newest!.note.replace("\n5\n", "\n4\n"));
-    assert.throws(() => watchOf(context, server, served(server.audit), NO_WITNESSES, path), coded("log.signature"));
+    assert.throws(() => new Watcher(path, server), coded("log.signature"));
+  });
+
+  it("says so where what it has seen cannot be kept", async (context) => {
+    const server = await TestServer.start(context);
+    await grow(server, 5);
+    const device = new Watcher(pathOf(context), server);
+    mkdirSync(`${device.path}.new`);
+    await assert.rejects(device.check(), { code: "EISDIR" });
+    await grow(server, 5);
+    await assert.rejects(device.check(), { code: "EISDIR" });
   });
 
   it("that wants witnesses refuses a log that they have not cosigned", async (context) => {
@@ -139,7 +197,7 @@ describe("a device that watches the log", () => {
     await grow(server, 5);
     const signer = loadWitnessKeys(join(server.folder, "w.key"), "witness.example/one", seededRandom("w"));
     const policy = parseWitnessPolicy(`witness one ${formatVkey(signer.keys[1])}\nquorum one`);
-    const { watch } = watchOf(context, server, served(server.audit), policy);
-    await assert.rejects(watch.check(), coded("log.witness"));
+    const device = new Watcher(pathOf(context), server, honest(server.audit), policy);
+    await assert.rejects(device.check(), coded("log.witness"));
   });
 });

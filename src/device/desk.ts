@@ -1,0 +1,104 @@
+// What a device says to its server in the course of a round, and what it takes for an answer: work with the newest
+// checkpoint of the audit log, a receipt with the proof that the log holds the update. Neither counts before the log is
+// found to be one history with what this device has seen.
+
+import { equal } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
+import { schemeOfKey } from "../crypto/signature.ts";
+import type { Checkpoint } from "../wire/checkpoint.ts";
+import { serverKeyOf } from "../wire/identity.ts";
+import { receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
+import { submitMessage } from "../wire/update.ts";
+import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
+import { type EvidencePackage, type WorkAnswer, workAnswer, workRequest } from "../wire/work.ts";
+import type { Connection } from "./connection.ts";
+import type { OpenKeystore } from "./keystore.ts";
+import { LogWatch, type ShownLog } from "./log-watch.ts";
+import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
+import type { ProvenReceipt } from "./round.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Evidence that answers a nonce, with the log's checkpoint that came with it. */
+export interface Offer {
+  readonly evidence: EvidencePackage;
+  readonly nonce: Bytes;
+  readonly checkpoint: Checkpoint;
+}
+
+export interface Assignment extends Pick<WorkAnswer, "state" | "task" | "outcome"> {
+  readonly offer: Offer | undefined;
+}
+
+/** A signed manifest and its blob. */
+export interface SignedUpdate {
+  readonly manifest: Bytes;
+  readonly signature: Bytes;
+  readonly blob: Bytes;
+  readonly digest: Bytes;
+}
+
+interface Shown<T> {
+  readonly answer: T;
+  readonly shown: ShownLog | undefined;
+}
+
+export class Desk {
+  readonly #connection: Connection;
+  readonly #keystore: OpenKeystore;
+  readonly #log: LogWatch;
+
+  /** logPath: where the log's newest checkpoint is kept. Throws log.* where what is kept there is none of this run. */
+  constructor(connection: Connection, keystore: OpenKeystore, logPath: string, policy: WitnessPolicy) {
+    this.#connection = connection;
+    this.#keystore = keystore;
+    this.#log = new LogWatch({
+      path: logPath,
+      trust: () => logTrustOf(keystore.current, identitiesNow(keystore.current), policy),
+      keptTrust: logTrustOf(keystore.current, identitiesEver(keystore.current), policy),
+    });
+  }
+
+  /** What there is to do behind this round. nonce: where evidence is wanted. Throws log.*. */
+  async ask(afterRound: number, waitMs: number, nonce: Bytes | null): Promise<Assignment> {
+    const { answer, shown } = await this.#log.ask((size) => this.#askOnce(afterRound, waitMs, nonce, size));
+    const { state, task, outcome, evidence } = answer;
+    const isOffered = evidence !== null && nonce !== null && shown !== undefined;
+    const offer = isOffered ? { evidence, nonce, checkpoint: shown.checkpoint } : undefined;
+    return { state, task, outcome, offer };
+  }
+
+  async #askOnce(
+    after_round: number,
+    wait_ms: number,
+    nonce: Bytes | null,
+    log_size: number,
+  ): Promise<Shown<WorkAnswer>> {
+    const request = workRequest.encode({ after_round, wait_ms, nonce, log_size });
+    const encoded = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
+    const answer = workAnswer.decode(encoded);
+    return { answer, shown: answer.task === null ? undefined : this.#log.opened(answer.task.log) };
+  }
+
+  /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
+  async submit(update: SignedUpdate): Promise<ProvenReceipt> {
+    return (await this.#log.ask((size) => this.#submitOnce(update, size))).answer;
+  }
+
+  async #submitOnce(
+    { manifest, signature, blob, digest }: SignedUpdate,
+    log_size: number,
+  ): Promise<Shown<ProvenReceipt>> {
+    const submit = submitMessage.encode({ manifest, signature, log_size });
+    const encoded = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
+    const keystore = this.#keystore.current;
+    const { name } = schemeOfKey(keystore.signature_public_key)!;
+    const identities = identitiesNow(keystore);
+    // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
+    const trust = logTrustOf(keystore, identities, NO_WITNESSES);
+    const serverKeys = identities.map((identity) => serverKeyOf(identity, name));
+    const { receipt, ...shown } = verifyReceipt(encoded, serverKeys, trust);
+    if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
+    return { answer: { ...receipt, encoded }, shown };
+  }
+}
