@@ -6,7 +6,7 @@ import type { Vector } from "../math/rows.ts";
 
 const ADDRESSES = 2 ** 32 - 2 ** 18; // of wasm32, with some left so that no end of a row is beyond them
 const PAGE_BYTES = 4096;
-const LINE_BYTES = 64;
+const SKEW_BYTES = 33 * 64; // half a page and a line: the same columns of a few rows spread over all cache sets
 
 /**
  * Scratch that reductions of count rows need at most: two panels of 1024 columns, products and weights of all pairs,
@@ -62,7 +62,7 @@ export class RowArena {
 
   /** The first to be taken last. */
   #layOut(): Vector[] {
-    const rowBytes = Math.ceil((4 * this.#length) / PAGE_BYTES) * PAGE_BYTES + LINE_BYTES; // no two in one cache set
+    const rowBytes = Math.ceil((4 * this.#length) / PAGE_BYTES) * PAGE_BYTES + SKEW_BYTES;
     const scratchBytes = scratchBytesMax(this.#count);
     const fitting = Math.max(0, Math.floor((ADDRESSES - scratchBytes) / rowBytes));
     const count = Math.min(this.#count, fitting);
