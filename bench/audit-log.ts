@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Kysely } from "kysely";
+import { systemClock } from "../src/cli/system.ts";
 import { TileEdge } from "../src/crypto/log-tree.ts";
 import { leafHash } from "../src/crypto/merkle.ts";
 import { systemRandom } from "../src/crypto/random.ts";
@@ -12,6 +14,7 @@ import { signature } from "../src/crypto/signature.ts";
 import { AuditLog } from "../src/server/audit.ts";
 import { logSignerOf } from "../src/server/keys.ts";
 import { openDatabase } from "../src/server/store/database.ts";
+import type { Tables } from "../src/server/store/schema.ts";
 import { Writer } from "../src/server/store/writer.ts";
 import { auditEntry } from "../src/wire/audit.ts";
 import { logOrigin } from "../src/wire/checkpoint.ts";
@@ -62,14 +65,18 @@ function encodedEntries(count: number): Figure {
   return figure("entry encoded, then tree", count, performance.now() - start);
 }
 
-/** Appends by many at once share commits; each commit carries a checkpoint signed twice. */
-async function committed(folder: string, count: number, atOnce: number): Promise<Figure> {
-  const db = await openDatabase(join(folder, `log-${atOnce}.sqlite`));
+async function openLog(path: string): Promise<{ db: Kysely<Tables>; audit: AuditLog; writer: Writer }> {
+  const db = await openDatabase(path);
   const runId = systemRandom.bytes(32);
   const signer = logSignerOf(signature("ML-DSA-44").generateKeyPair(), runId);
-  const clock = { nowMs: () => Date.now() };
-  const audit = new AuditLog({ db, clock, origin: logOrigin(runId), signer, successor: signer, isWitnessed: false });
-  const writer = new Writer(db, audit);
+  const origin = logOrigin(runId);
+  const audit = new AuditLog({ db, clock: systemClock, origin, signer, successor: signer, isWitnessed: false });
+  return { db, audit, writer: new Writer(db, audit) };
+}
+
+/** Appends by many at once share commits; each commit carries a checkpoint signed twice. */
+async function committed(folder: string, count: number, atOnce: number): Promise<Figure> {
+  const { db, audit, writer } = await openLog(join(folder, `log-${atOnce}.sqlite`));
   const fact = { type: "update.accepted", subject: SUBJECT, digest: DIGEST, data: DIGEST } as const;
   const start = performance.now();
   for (let done = 0; done < count; done += atOnce) {
@@ -81,11 +88,7 @@ async function committed(folder: string, count: number, atOnce: number): Promise
 }
 
 async function proofs(folder: string, size: number, count: number): Promise<Figure> {
-  const db = await openDatabase(join(folder, "proofs.sqlite"));
-  const signer = logSignerOf(signature("ML-DSA-44").generateKeyPair(), DIGEST);
-  const clock = { nowMs: () => Date.now() };
-  const audit = new AuditLog({ db, clock, origin: logOrigin(DIGEST), signer, successor: signer, isWitnessed: false });
-  const writer = new Writer(db, audit);
+  const { db, audit, writer } = await openLog(join(folder, "proofs.sqlite"));
   const fact = { type: "update.accepted", subject: SUBJECT, digest: DIGEST } as const;
   await Promise.all(Array.from({ length: size }, () => writer.write((tx) => audit.append(tx, fact))));
   const start = performance.now();

@@ -13,7 +13,7 @@ import { systemRandom } from "../src/crypto/random.ts";
 import { openStream, sealStream } from "../src/crypto/seal-stream.ts";
 
 const CHUNK_BYTES = LIMITS.chunkBytes;
-const BLOB_BYTES = [2 ** 20, 2 ** 22, 2 ** 24];
+const BLOB_BYTES = [100_000, 2 ** 20, 2 ** 22, 2 ** 24];
 const STREAM_BYTES = 2 ** 25;
 const STREAM_ROUNDS = 15;
 /** What a socket gives at a time. */
@@ -65,7 +65,7 @@ function release(out: Uint8Array<ArrayBuffer>): void {
 function pairs(bytes: number): [Operation, Operation][] {
   const blob = systemRandom.bytes(bytes);
   const [sealed, bare] = [seal(key, context, blob, systemRandom), bareSeal(blob)];
-  const label = `${bytes / 2 ** 20} MiB`;
+  const label = bytes < 2 ** 20 ? `${bytes / 1000} kB` : `${bytes / 2 ** 20} MiB`;
   return [
     [
       { name: `AES-256-GCM encrypt ${label}`, run: () => release(bareSeal(blob)), bytes },

@@ -2,18 +2,16 @@
 // is a swap of strides. The build with relaxed SIMD fuses multiply and add; the other rounds twice.
 //
 // sgemm follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008): panels
-// of A and B are packed, and a micro kernel holds a 6 x 8 tile of C in 12 of the 16 vector registers.
+// of A and B are packed for the micro kernel.
 
-import { at, madd } from "./_simd";
+import { at, axpy } from "./_simd";
+import { MR, multiplyTile, NEIGHBOURS, NR } from "./_tile";
 
-const MR: i32 = 6;
-const NR: i32 = 8;
 const MC: i32 = 396; // rows of a packed block of A: 66 * MR
 const KC: i32 = 512; // depth of a packed block: a panel of B is KC * NR * 4 = 16 KiB, half of a small L1 cache
 
 const PANELS_A: usize = memory.data(811008, 64); // MC * KC * 4
 const PANEL_B: usize = memory.data(16384, 64); // KC * NR * 4
-const TILE: usize = memory.data(192, 64); // MR * NR * 4
 
 /** Panels of MR rows, k outermost inside a panel; rows past the edge are zero. */
 function packA(rows: i32, depth: i32, a: usize, aRow: i32, aColumn: i32): void {
@@ -85,85 +83,11 @@ function packAny(first: i32, columns: i32, depth: i32, b: usize, bRow: i32, bCol
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function storeRow(c: usize, low: v128, high: v128, accumulate: bool): void {
-  if (accumulate) {
-    low = f32x4.add(v128.load(c), low);
-    high = f32x4.add(v128.load(c, 16), high);
-  }
-  v128.store(c, low);
-  v128.store(c, high, 16);
-}
-
-/** A tile of MR x NR at c, whose rows are cRow elements apart. */
-function multiplyTile(depth: i32, a: usize, c: usize, cRow: i32, accumulate: bool): void {
-  const zero = f32x4.splat(0);
-  let c00 = zero;
-  let c01 = zero;
-  let c10 = zero;
-  let c11 = zero;
-  let c20 = zero;
-  let c21 = zero;
-  let c30 = zero;
-  let c31 = zero;
-  let c40 = zero;
-  let c41 = zero;
-  let c50 = zero;
-  let c51 = zero;
-  let b = PANEL_B;
-  const end = at(b, depth * NR);
-  while (b < end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let t = v128.load_splat<f32>(a);
-    c00 = madd(t, b0, c00);
-    c01 = madd(t, b1, c01);
-    t = v128.load_splat<f32>(a, 4);
-    c10 = madd(t, b0, c10);
-    c11 = madd(t, b1, c11);
-    t = v128.load_splat<f32>(a, 8);
-    c20 = madd(t, b0, c20);
-    c21 = madd(t, b1, c21);
-    t = v128.load_splat<f32>(a, 12);
-    c30 = madd(t, b0, c30);
-    c31 = madd(t, b1, c31);
-    t = v128.load_splat<f32>(a, 16);
-    c40 = madd(t, b0, c40);
-    c41 = madd(t, b1, c41);
-    t = v128.load_splat<f32>(a, 20);
-    c50 = madd(t, b0, c50);
-    c51 = madd(t, b1, c51);
-    a = at(a, MR);
-    b = at(b, NR);
-  }
-  storeRow(c, c00, c01, accumulate);
-  storeRow(at(c, cRow), c10, c11, accumulate);
-  storeRow(at(c, 2 * cRow), c20, c21, accumulate);
-  storeRow(at(c, 3 * cRow), c30, c31, accumulate);
-  storeRow(at(c, 4 * cRow), c40, c41, accumulate);
-  storeRow(at(c, 5 * cRow), c50, c51, accumulate);
-}
-
-/** A tile that hangs over the edge of C: computed aside, its inner part copied. */
-function multiplyEdge(rows: i32, columns: i32, depth: i32, a: usize, c: usize, cRow: i32, accumulate: bool): void {
-  multiplyTile(depth, a, TILE, NR, false);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      const target = at(c, i * cRow + j);
-      const product = load<f32>(at(TILE, i * NR + j));
-      store<f32>(target, accumulate ? load<f32>(target) + product : product);
-    }
-  }
-}
-
 function multiplyPanel(rows: i32, columns: i32, depth: i32, c: usize, cRow: i32, accumulate: bool): void {
   let a = PANELS_A;
   for (let i = 0; i < rows; i += MR) {
-    const inside = min(MR, rows - i);
-    const target = at(c, i * cRow);
-    if (inside == MR && columns == NR) multiplyTile(depth, a, target, cRow, accumulate);
-    else multiplyEdge(inside, columns, depth, a, target, cRow, accumulate);
+    const to = at(c, i * cRow);
+    multiplyTile(NEIGHBOURS, 1, depth, a, MR, 0, PANEL_B, NR, 0, min(MR, rows - i), columns, to, cRow, accumulate);
     a = at(a, depth * MR);
   }
 }
@@ -194,23 +118,6 @@ export function sgemm(
         multiplyPanel(rows, columns, depth, at(c, i * n + j), n, isLater);
       }
     }
-  }
-}
-
-/** y += alpha * x */
-function axpy(n: i32, alpha: f32, x: usize, y: usize): void {
-  const wide = f32x4.splat(alpha);
-  const whole = at(y, n & ~3);
-  const end = at(y, n);
-  while (y < whole) {
-    v128.store(y, madd(v128.load(x), wide, v128.load(y)));
-    x += 16;
-    y += 16;
-  }
-  while (y < end) {
-    store<f32>(y, load<f32>(y) + alpha * load<f32>(x));
-    x += 4;
-    y += 4;
   }
 }
 

@@ -1,7 +1,7 @@
 // Normalisation of groups of channels, channels last: the elements of a group are, at each position, a run of
 // channels / groups neighbours. One group is layer normalisation. Sums accumulate in float64.
 
-import { at, madd } from "./_simd";
+import { at, multiplyAdd } from "./_simd";
 
 /** normalised = (x - mean) * inverse deviation, each group of each example by itself; deviations: rows x groups. */
 export function normalise(
@@ -90,14 +90,8 @@ export function normaliseBackward(
 
 /** y = x * scale + shift; the rows of x and y are as long as scale and shift. */
 export function scaleRows(rows: i32, columns: i32, x: usize, scale: usize, shift: usize, y: usize): void {
-  const whole = columns & ~3;
   for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < whole; j += 4) {
-      v128.store(at(y, j), madd(v128.load(at(x, j)), v128.load(at(scale, j)), v128.load(at(shift, j))));
-    }
-    for (let j = whole; j < columns; j++) {
-      store<f32>(at(y, j), load<f32>(at(x, j)) * load<f32>(at(scale, j)) + load<f32>(at(shift, j)));
-    }
+    multiplyAdd(columns, x, scale, shift, y);
     x = at(x, columns);
     y = at(y, columns);
   }
@@ -105,14 +99,8 @@ export function scaleRows(rows: i32, columns: i32, x: usize, scale: usize, shift
 
 /** sums (columns) += the products x * y of the rows, added up. */
 export function addProducts(rows: i32, columns: i32, x: usize, y: usize, sums: usize): void {
-  const whole = columns & ~3;
   for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < whole; j += 4) {
-      v128.store(at(sums, j), madd(v128.load(at(x, j)), v128.load(at(y, j)), v128.load(at(sums, j))));
-    }
-    for (let j = whole; j < columns; j++) {
-      store<f32>(at(sums, j), load<f32>(at(sums, j)) + load<f32>(at(x, j)) * load<f32>(at(y, j)));
-    }
+    multiplyAdd(columns, x, y, sums, sums);
     x = at(x, columns);
     y = at(y, columns);
   }

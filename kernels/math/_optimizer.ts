@@ -18,6 +18,15 @@ export function descend(n: i32, rate: f32, gradient: usize, w: usize): void {
   }
 }
 
+/** The gradient with the pull of the proximal term and of decay; leaves zero in its place. */
+// @ts-ignore: decorator
+@inline
+function takeGradient(gradient: usize, w: v128, anchor: v128, mu: v128, decay: v128): v128 {
+  const g = madd(mu, f32x4.sub(w, anchor), v128.load(gradient));
+  v128.store(gradient, f32x4.splat(0));
+  return madd(decay, w, g);
+}
+
 /** velocity = momentum * velocity + gradient;  w -= rate * velocity. Goes on to a multiple of 4 elements. */
 export function sgdStep(
   n: i32,
@@ -30,19 +39,16 @@ export function sgdStep(
   velocity: usize,
   w: usize,
 ): void {
-  const zero = f32x4.splat(0);
   const wideRate = f32x4.splat(-rate);
   const wideMomentum = f32x4.splat(momentum);
   const wideMu = f32x4.splat(mu);
   const wideDecay = f32x4.splat(decay);
   for (let i = 0; i < n; i += 4) {
     const before = v128.load(at(w, i));
-    let g = madd(wideMu, f32x4.sub(before, v128.load(at(anchor, i))), v128.load(at(gradient, i)));
-    g = madd(wideDecay, before, g);
+    const g = takeGradient(at(gradient, i), before, v128.load(at(anchor, i)), wideMu, wideDecay);
     const v = madd(wideMomentum, v128.load(at(velocity, i)), g);
     v128.store(at(velocity, i), v);
     v128.store(at(w, i), madd(wideRate, v, before));
-    v128.store(at(gradient, i), zero);
   }
 }
 
@@ -67,7 +73,6 @@ export function adamStep(
   second: usize,
   w: usize,
 ): void {
-  const zero = f32x4.splat(0);
   const wideRate = f32x4.splat(-rate);
   const old1 = f32x4.splat(<f32>beta1);
   const new1 = f32x4.splat(<f32>(1 - beta1));
@@ -80,14 +85,12 @@ export function adamStep(
   const wideKept = f32x4.splat(kept);
   for (let i = 0; i < n; i += 4) {
     const before = v128.load(at(w, i));
-    let g = madd(wideMu, f32x4.sub(before, v128.load(at(anchor, i))), v128.load(at(gradient, i)));
-    g = madd(wideDecay, before, g);
+    const g = takeGradient(at(gradient, i), before, v128.load(at(anchor, i)), wideMu, wideDecay);
     const m = madd(old1, v128.load(at(first, i)), f32x4.mul(new1, g));
     const v = madd(old2, v128.load(at(second, i)), f32x4.mul(new2, f32x4.mul(g, g)));
     const way = f32x4.div(m, f32x4.add(f32x4.sqrt(f32x4.mul(v, scale)), wideEpsilon));
     v128.store(at(first, i), m);
     v128.store(at(second, i), v);
     v128.store(at(w, i), madd(wideRate, way, f32x4.mul(wideKept, before)));
-    v128.store(at(gradient, i), zero);
   }
 }

@@ -1,9 +1,9 @@
-// Pooling over square windows of one image, channels last, without padding. In the width of a vector where the channels
-// allow it.
+// Pooling over square windows of one image, channels last, without padding. A window is size x size positions; the
+// corners of neighbouring windows lie step elements apart in a row and rowStep from row to row, the rows of x pitch.
 
-import { at, madd } from "./_simd";
+import { at, axpy } from "./_simd";
 
-/** y (height x width x channels): the largest value of each window of x. A NaN wins. */
+/** y (height x width x channels): the largest value of each window of x. A NaN wins. Goes on to whole vectors. */
 export function maxPool(
   height: i32,
   width: i32,
@@ -15,23 +15,16 @@ export function maxPool(
   x: usize,
   y: usize,
 ): void {
-  const whole = channels & ~3;
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
       const corner = at(x, i * rowStep + j * step);
-      for (let c = 0; c < whole; c += 4) {
+      for (let c = 0; c < channels; c += 4) {
         let top = v128.load(at(corner, c));
         for (let a = 0; a < size; a++) {
           for (let b = 0; b < size; b++) top = f32x4.max(top, v128.load(at(corner, a * pitch + b * channels + c)));
         }
+        // The lanes past the last channel are the next position's, which is written later.
         v128.store(at(y, c), top);
-      }
-      for (let c = whole; c < channels; c++) {
-        let top = load<f32>(at(corner, c));
-        for (let a = 0; a < size; a++) {
-          for (let b = 0; b < size; b++) top = max<f32>(top, load<f32>(at(corner, a * pitch + b * channels + c)));
-        }
-        store<f32>(at(y, c), top);
       }
       y = at(y, channels);
     }
@@ -90,7 +83,7 @@ function firstTop(corner: i32, channels: i32, size: i32, pitch: i32, x: usize, t
   return corner;
 }
 
-/** y (height x width x channels): the mean of each window of x. */
+/** y (height x width x channels) += the mean of each window of x; backward: x += each y, shared out over its window. */
 export function averagePool(
   height: i32,
   width: i32,
@@ -101,49 +94,20 @@ export function averagePool(
   pitch: i32,
   x: usize,
   y: usize,
+  isBackward: bool,
 ): void {
   const share: f32 = 1 / <f32>(size * size);
-  memory.fill(y, 0, at(0, height * width * channels));
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
       const corner = at(x, i * rowStep + j * step);
       for (let a = 0; a < size; a++) {
-        for (let b = 0; b < size; b++) addScaled(channels, share, at(corner, a * pitch + b * channels), y);
+        for (let b = 0; b < size; b++) {
+          const place = at(corner, a * pitch + b * channels);
+          if (isBackward) axpy(channels, share, y, place);
+          else axpy(channels, share, place, y);
+        }
       }
       y = at(y, channels);
     }
   }
-}
-
-/** dx += each dy, shared out evenly over its window. */
-export function averagePoolBackward(
-  height: i32,
-  width: i32,
-  channels: i32,
-  size: i32,
-  step: i32,
-  rowStep: i32,
-  pitch: i32,
-  dy: usize,
-  dx: usize,
-): void {
-  const share: f32 = 1 / <f32>(size * size);
-  for (let i = 0; i < height; i++) {
-    for (let j = 0; j < width; j++) {
-      const corner = at(dx, i * rowStep + j * step);
-      for (let a = 0; a < size; a++) {
-        for (let b = 0; b < size; b++) addScaled(channels, share, dy, at(corner, a * pitch + b * channels));
-      }
-      dy = at(dy, channels);
-    }
-  }
-}
-
-function addScaled(n: i32, factor: f32, x: usize, y: usize): void {
-  const wide = f32x4.splat(factor);
-  const whole = n & ~3;
-  for (let i = 0; i < whole; i += 4) {
-    v128.store(at(y, i), madd(v128.load(at(x, i)), wide, v128.load(at(y, i))));
-  }
-  for (let i = whole; i < n; i++) store<f32>(at(y, i), load<f32>(at(y, i)) + factor * load<f32>(at(x, i)));
 }

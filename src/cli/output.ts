@@ -14,7 +14,8 @@ export interface Output {
 
 const CLEAR_LINE = "\r\u001b[K";
 
-export function createOutput(isJson: boolean): Output {
+/** json: as the command was asked by --json. */
+export function createOutput({ json: isJson = false }: { readonly json?: boolean | undefined }): Output {
   const hasTerminal = !isJson && process.stdout.isTTY === true;
   return {
     isJson,

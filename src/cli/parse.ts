@@ -11,9 +11,33 @@ export function parseDuration(text: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** Throws UsageError, which names the flag. */
+export function parseWhole(text: string, min: number, max: number): number | undefined {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= min && value <= max ? value : undefined;
+}
+
+export function parseNumber(text: string, min: number, max: number): number | undefined {
+  const value = /^\d+(\.\d+)?(e[+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return value >= min && value <= max ? value : undefined;
+}
+
+export function parseChoice<T extends string>(text: string, choices: readonly T[]): T | undefined {
+  return choices.find((known) => known === text);
+}
+
+/** Throws UsageError, which names the flag; so do those below. */
 export function whole(text: string, flag: string, min: number, max: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
+  return parseWhole(text, min, max) ?? refuse(flag, `a whole number from ${min} to ${max}`, text);
+}
+
+export function number(text: string, flag: string, min: number, max: number): number {
+  return parseNumber(text, min, max) ?? refuse(flag, `a number from ${min} to ${max}`, text);
+}
+
+export function choice<T extends string>(text: string, flag: string, choices: readonly T[]): T {
+  return parseChoice(text, choices) ?? refuse(flag, `one of ${choices.join(", ")}`, text);
+}
+
+function refuse(flag: string, expected: string, text: string): never {
+  throw new UsageError(`${flag}: expected ${expected}, got ${JSON.stringify(text)}`);
 }

@@ -5,37 +5,33 @@ import { QkdClient } from "../qkd/client.ts";
 import { readQkdLink } from "../qkd/link-file.ts";
 import { QKD_POLICIES, QkdDevicePsk, type QkdPolicy, QkdServerPsk } from "../qkd/psk.ts";
 import { UsageError } from "./output.ts";
+import { choice } from "./parse.ts";
 
-export type QkdChoice = (typeof QKD_POLICIES)[number];
+type QkdChoice = (typeof QKD_POLICIES)[number];
 
 export interface QkdFlags {
   readonly qkd?: string;
   readonly qkdLink?: string;
 }
 
-export function isQkdChoice(text: string): text is QkdChoice {
-  return (QKD_POLICIES as readonly string[]).includes(text);
-}
-
 /** undefined where it is off. Throws UsageError, config.invalid. */
-export function serverPsk(choice: QkdChoice, file: string | undefined, log: Log): ServerPsk | undefined {
-  const found = linkOf(choice, file);
+export function serverPsk(policy: QkdChoice, file: string | undefined, log: Log): ServerPsk | undefined {
+  const found = linkOf(policy, file);
   return found === undefined ? undefined : new QkdServerPsk(found.client, found.policy, log);
 }
 
 /** tell: why a session goes on without a quantum key. undefined where it is off. Throws UsageError, config.invalid. */
 export function devicePsk({ qkd = "off", qkdLink }: QkdFlags, tell: (reason: string) => void): DevicePsk | undefined {
-  if (!isQkdChoice(qkd)) throw new UsageError(`--qkd: expected one of ${QKD_POLICIES.join(", ")}, got ${qkd}`);
-  const found = linkOf(qkd, qkdLink);
+  const found = linkOf(choice(qkd, "--qkd", QKD_POLICIES), qkdLink);
   return found === undefined ? undefined : new QkdDevicePsk(found.client, found.link, found.policy, tell);
 }
 
 function linkOf(
-  choice: QkdChoice,
+  policy: QkdChoice,
   file: string | undefined,
 ): { policy: QkdPolicy; link: ReturnType<typeof readQkdLink>; client: QkdClient } | undefined {
-  if (choice === "off" && file === undefined) return undefined;
-  if (choice === "off" || file === undefined) throw new UsageError("--qkd and --qkd-link: expected both or none");
+  if (policy === "off" && file === undefined) return undefined;
+  if (policy === "off" || file === undefined) throw new UsageError("--qkd and --qkd-link: expected both or none");
   const link = readQkdLink(file);
-  return { policy: choice, link, client: new QkdClient(link) };
+  return { policy, link, client: new QkdClient(link) };
 }

@@ -4,20 +4,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
-import { TEE_CHOICES, type TeeChoice } from "../attestation/tee-device.ts";
+import { TEE_CHOICES } from "../attestation/tee-device.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isSuiteName, SUITE_NAMES } from "../crypto/suite.ts";
-import { ISOLATION_LEVELS, type IsolationLevel, isIsolationLevel } from "../isolation/level.ts";
+import { ISOLATION_LEVELS } from "../isolation/level.ts";
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../learning/defaults.ts";
 import { OPTIMIZERS } from "../learning/optimizer.ts";
-import type { TrainingPlan } from "../learning/plan.ts";
 import { QKD_POLICIES } from "../qkd/psk.ts";
-import { LOST_ENCLAVE, type LostEnclave } from "../server/enclave-link.ts";
+import { LOST_ENCLAVE } from "../server/enclave-link.ts";
 import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
 import { UsageError } from "./output.ts";
-import { parseDuration } from "./parse.ts";
-import { isQkdChoice, type QkdChoice } from "./qkd.ts";
+import { parseChoice, parseDuration, parseNumber, parseWhole } from "./parse.ts";
 
 interface Setting<T> {
   readonly words: string;
@@ -30,18 +28,12 @@ interface Setting<T> {
 }
 
 function whole(words: string, fallback: number, min: number, max: number): Setting<number> {
-  const read = (text: string): number | undefined => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? value : undefined;
-  };
+  const read = (text: string): number | undefined => parseWhole(text, min, max);
   return { words, placeholder: "n", fallback, read, expected: `a whole number from ${min} to ${max}` };
 }
 
 function number(words: string, fallback: number, min: number, max: number): Setting<number> {
-  const read = (text: string): number | undefined => {
-    const value = /^\d+(\.\d+)?(e[+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? value : undefined;
-  };
+  const read = (text: string): number | undefined => parseNumber(text, min, max);
   return { words, placeholder: "x", fallback, read, expected: `a number from ${min} to ${max}` };
 }
 
@@ -64,6 +56,16 @@ function string<T extends string | undefined>(words: string, placeholder: string
   };
 }
 
+function choice<T extends string>(
+  words: string,
+  placeholder: string,
+  fallback: NoInfer<T>,
+  choices: readonly T[],
+): Setting<T> {
+  const read = (text: string): T | undefined => parseChoice(text, choices);
+  return { words, placeholder, fallback, read, expected: `one of ${choices.join(", ")}` };
+}
+
 const suites: Setting<string> = {
   words: "suites that sessions may use, preferred first, with commas",
   placeholder: "names",
@@ -72,48 +74,38 @@ const suites: Setting<string> = {
   expected: `a list out of ${SUITE_NAMES.join(", ")}`,
 };
 
-const optimizer: Setting<TrainingPlan["optimizer"]> = {
-  words: OPTIMIZERS.join(", "),
-  placeholder: "name",
-  fallback: DEFAULT_PLAN.optimizer,
-  read: (text) => OPTIMIZERS.find((known) => known === text),
-  expected: `one of ${OPTIMIZERS.join(", ")}`,
-};
-
 const perMinute = (what: string, fallback: number): Setting<number> =>
   whole(`${what} a minute and client`, fallback, 1, 1_000_000);
 
-const tee: Setting<TeeChoice> = {
-  words: `hardware that the enclave asks for evidence: ${TEE_CHOICES.join(", ")}`,
-  placeholder: "kind",
-  fallback: "auto",
-  read: (text) => TEE_CHOICES.find((known) => known === text),
-  expected: `one of ${TEE_CHOICES.join(", ")}`,
-};
+const optimizer = choice(OPTIMIZERS.join(", "), "name", DEFAULT_PLAN.optimizer, OPTIMIZERS);
 
-const isolation: Setting<IsolationLevel> = {
-  words: "least isolation of the enclave process; the server does not start below it",
-  placeholder: "level",
-  fallback: "none",
-  read: (text) => (isIsolationLevel(text) ? text : undefined),
-  expected: ISOLATION_LEVELS.join(", "),
-};
+const tee = choice(
+  `hardware that the enclave asks for evidence: ${TEE_CHOICES.join(", ")}`,
+  "kind",
+  "auto",
+  TEE_CHOICES,
+);
 
-const qkd: Setting<QkdChoice> = {
-  words: "a key from quantum key distribution in each session: off, prefer or require",
-  placeholder: "policy",
-  fallback: "off",
-  read: (text) => (isQkdChoice(text) ? text : undefined),
-  expected: QKD_POLICIES.join(", "),
-};
+const isolation = choice(
+  "least isolation of the enclave process; the server does not start below it",
+  "level",
+  "none",
+  ISOLATION_LEVELS,
+);
 
-const lostEnclave: Setting<LostEnclave> = {
-  words: "where the enclave's keys are lost: stop, or replace it and begin a new epoch with new keys",
-  placeholder: "what",
-  fallback: "stop",
-  read: (text) => LOST_ENCLAVE.find((known) => known === text),
-  expected: LOST_ENCLAVE.join(" or "),
-};
+const qkd = choice(
+  "a key from quantum key distribution in each session: off, prefer or require",
+  "policy",
+  "off",
+  QKD_POLICIES,
+);
+
+const lostEnclave = choice(
+  "where the enclave's keys are lost: stop, or replace it and begin a new epoch with new keys",
+  "what",
+  "stop",
+  LOST_ENCLAVE,
+);
 
 const SETTINGS = {
   host: string<string>("address to listen on", "address", "127.0.0.1"),

@@ -69,6 +69,8 @@ export const LIMITS = {
   updateBytesMax: 402 * MIB,
   chunkBytes: 256 * KIB,
   treeLeafBytes: MIB,
+  /** The newest sealed model is held in memory up to this length. */
+  modelHeldBytesMax: 8 * MIB,
   /** Blobs from this length on are hashed by threads. */
   threadedBlobBytes: 8 * MIB,
   hashThreadsMax: 4,

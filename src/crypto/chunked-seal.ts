@@ -4,7 +4,7 @@ import { wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
-import { openAeadInto, sealAeadInto } from "./aead.ts";
+import { openAead, openAeadInto, sealAeadInto } from "./aead.ts";
 import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
 import {
   chunkCount,
@@ -51,12 +51,7 @@ export function seal(
  * undefined where the blob is not whole, altered, or sealed under another secret or context. room: gives the bytes that
  * the plaintext of this length is written to, new ones where absent; overwritten where a chunk does not hold.
  */
-export function open(
-  secret: Uint8Array,
-  context: Uint8Array,
-  sealed: Uint8Array,
-  room: Room = unwritten,
-): Bytes | undefined {
+export function open(secret: Uint8Array, context: Uint8Array, sealed: Uint8Array, room?: Room): Bytes | undefined {
   const keys = startOpen(secret, context, sealed);
   if (keys === undefined) return undefined;
   const out = openChunks(keys, sealed.subarray(SEAL_HEADER_BYTES), room);
@@ -86,10 +81,14 @@ export function* openPieces(secret: Uint8Array, context: Uint8Array, sealed: Uin
   }
 }
 
-function openChunks(keys: SealKeys, body: Uint8Array, room: Room): Bytes | undefined {
+function openChunks(keys: SealKeys, body: Uint8Array, room?: Room): Bytes | undefined {
   const chunks = chunksOf(keys, body);
   if (chunks === undefined) return undefined;
-  const out = room(body.length - chunks.length * AEAD_TAG_BYTES);
+  // What is whole already needs no second place, and no first one to wipe: a fifth of the time of 100 kB.
+  if (chunks.length === 1 && room === undefined) {
+    return openAead(keys.key, chunkNonce(keys, 0, true), NOTHING, chunks[0]!);
+  }
+  const out = (room ?? unwritten)(body.length - chunks.length * AEAD_TAG_BYTES);
   for (let i = 0; i < chunks.length; i++) {
     if (!openChunk(out.subarray(i * keys.chunkBytes), keys, chunks, i)) {
       wipe(out);

@@ -7,8 +7,11 @@ import type { FrodoPrimitives, RowSource } from "./frodo-primitives.ts";
 /** Sees `rows` rows of A, a multiple of four, at an address of linear memory. */
 export type StripeVisitor = (address: number, rowFirst: number, rows: number) => void;
 
-/** A stripe stays in the second-level cache between making and product. */
-const STRIPE_BYTES_MAX = 100_000;
+/**
+ * A stripe, its blocks before the cipher and the two buffers behind it stay in a second-level cache of 1 MiB; each one
+ * costs a call of the cipher, of 3 microseconds.
+ */
+const STRIPE_BYTES_MAX = 205_000; // 160 rows at n = 640
 
 export class FrodoMatrix {
   readonly matrixBytes: number;

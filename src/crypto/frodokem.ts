@@ -69,8 +69,8 @@ export class FrodoKem implements SyncKem {
     this.#primitives = primitives;
     this.matrix = new FrodoMatrix(this.memory, p, primitives);
     this.#rooms = layRooms(this.memory, p, this.matrix.stripeRowsMax);
-    const hash = (publicKey: Uint8Array): Uint8Array => primitives.shake(p.shakeBits, publicKey, this.sizes.message);
-    this.cache = new FrodoCache(this.memory, this.matrix, hash, options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax);
+    const cacheBytesMax = options.cacheBytesMax ?? LIMITS.matrixCacheBytesMax;
+    this.cache = new FrodoCache(this.memory, this.matrix, (publicKey) => this.#hash(publicKey), cacheBytesMax);
     this.memory.words(this.#rooms.cdf, p.cdf.length).set(p.cdf);
   }
 
@@ -106,7 +106,7 @@ export class FrodoKem implements SyncKem {
     arithmetic.pack(packed, errorMatrix, n * NBAR, D);
     const publicKey = concat(seedA, this.memory.view(packed, (n * NBAR * D) / 8));
     const secretS = this.memory.view(secret, 2 * n * NBAR);
-    const pkh = this.#shake(message, publicKey);
+    const pkh = this.#hash(publicKey);
     return { publicKey, secretKey: concat(randomness.subarray(0, message), publicKey, secretS, pkh) };
   }
 
@@ -176,6 +176,11 @@ export class FrodoKem implements SyncKem {
     this.memory.load(secret, r);
     wipe(r);
     this.memory.arithmetic.sample(secret, count, cdf, this.#p.cdf.length);
+  }
+
+  /** pkh. */
+  #hash(publicKey: Uint8Array): Uint8Array {
+    return this.#primitives.shake(this.#p.shakeBits, publicKey, this.sizes.message);
   }
 
   #shake(length: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

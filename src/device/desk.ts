@@ -59,6 +59,11 @@ export class Desk {
     });
   }
 
+  /** Resolves when what was seen of the log is on disk. Throws what writing threw. */
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
   /** What there is to do behind this round. nonce: where evidence is wanted. Throws log.*. */
   async ask(afterRound: number, waitMs: number, nonce: Bytes | null): Promise<Assignment> {
     const { answer, shown } = await this.#log.ask((size) => this.#askOnce(afterRound, waitMs, nonce, size));

@@ -181,8 +181,10 @@ export class Device {
     }
   }
 
-  close(): void {
+  /** Resolves when what was seen of the audit log is on disk. Throws what writing that threw. */
+  async close(): Promise<void> {
     this.#connection.close();
+    await this.#desk.close();
   }
 
   async #askForWork(afterRound: number, waitMs: number): Promise<Assignment> {

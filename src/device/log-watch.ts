@@ -4,6 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { QflareError } from "../core/error.ts";
 import { verifyConsistency } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
@@ -28,6 +29,9 @@ export interface ShownLog {
   readonly consistency: readonly Uint8Array[];
 }
 
+/** Where rounds are shorter than this, not each of them waits for the file system. */
+const KEEP_MS = 1000;
+
 export class LogWatch {
   readonly #ports: LogWatchPorts;
   #held: Checkpoint | undefined;
@@ -35,6 +39,8 @@ export class LogWatch {
   #unkept: string | undefined;
   #keeping: Promise<void> | undefined;
   #failure: unknown;
+  /** Aborted where what is held is to be on disk at once. */
+  readonly #haste = new AbortController();
 
   /** Throws log.* where the kept checkpoint is none of this run. */
   constructor(ports: LogWatchPorts) {
@@ -72,7 +78,7 @@ export class LogWatch {
   }
 
   /**
-   * On disk behind the work that goes on, since every file system waits for its journal; a crash may leave an earlier
+   * On disk at once or, where another was written within a second, at the end of that: a crash may leave an earlier
    * checkpoint there, which is checked against as well. Throws what the last try to write threw.
    */
   #hold({ checkpoint, note }: ShownLog): void {
@@ -90,6 +96,7 @@ export class LogWatch {
         this.#unkept = undefined;
         await writeFile(`${path}.new`, note, { mode: 0o600 });
         await rename(`${path}.new`, path);
+        await this.#pause();
       }
     } catch (error) {
       this.#failure = error;
@@ -98,8 +105,17 @@ export class LogWatch {
     }
   }
 
+  /** Keeps no process alive: what is left by then is what a crash would leave. */
+  async #pause(): Promise<void> {
+    const { signal } = this.#haste;
+    await pause(KEEP_MS, undefined, { signal, ref: false }).catch((error) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+
   /** Resolves when the newest checkpoint is on disk. Throws what writing threw. */
-  async kept(): Promise<void> {
+  async close(): Promise<void> {
+    this.#haste.abort();
     await this.#keeping;
     if (this.#failure !== undefined) throw this.#failure;
   }

@@ -18,17 +18,8 @@ type Loss = (
   gradient: Float32Array | undefined,
 ) => number;
 
-export const LOSSES: Readonly<Record<LossKind, Loss>> = { "cross-entropy": softmaxCrossEntropy, mse: squaredError };
-
 /** In nats. */
-function softmaxCrossEntropy(
-  rows: number,
-  classes: number,
-  logits: Float32Array,
-  labels: ArrayLike<number>,
-  factor: number,
-  gradient: Float32Array | undefined,
-): number {
+const softmaxCrossEntropy: Loss = (rows, classes, logits, labels, factor, gradient) => {
   let loss = 0;
   for (let i = 0; i < rows; i++) {
     const row = i * classes;
@@ -39,17 +30,10 @@ function softmaxCrossEntropy(
     gradient[row + labels[i]] -= factor;
   }
   return loss;
-}
+};
 
 /** Of an example: the mean over the classes of (output - one-hot label)^2. */
-function squaredError(
-  rows: number,
-  classes: number,
-  outputs: Float32Array,
-  labels: ArrayLike<number>,
-  factor: number,
-  gradient: Float32Array | undefined,
-): number {
+const squaredError: Loss = (rows, classes, outputs, labels, factor, gradient) => {
   let loss = 0;
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < classes; j++) {
@@ -59,7 +43,9 @@ function squaredError(
     }
   }
   return loss;
-}
+};
+
+export const LOSSES: Readonly<Record<LossKind, Loss>> = { "cross-entropy": softmaxCrossEntropy, mse: squaredError };
 
 /** Shifted by the largest value, so that exp cannot overflow. */
 function logSumExp(values: Float32Array, start: number, length: number): number {

@@ -1,6 +1,28 @@
 // What the training kernels export. Addresses are bytes in the kernel's memory, lengths and strides are elements; what
 // each does stands at its source.
 
+/** Output positions, channels of the output, and the way over the padded input. */
+export type ConvolutionWalk = readonly [
+  height: number,
+  width: number,
+  outputs: number,
+  kernelRows: number,
+  stretch: number,
+  pitch: number,
+  step: number,
+  rowStep: number,
+];
+
+export type Windows = readonly [
+  height: number,
+  width: number,
+  channels: number,
+  size: number,
+  step: number,
+  rowStep: number,
+  pitch: number,
+];
+
 export interface TrainingKernel {
   heapBase(): number;
   // kernels/math/_gemm.ts
@@ -20,33 +42,8 @@ export interface TrainingKernel {
   addBias(rows: number, columns: number, bias: number, x: number): void;
   addRows(rows: number, columns: number, x: number, sums: number): void;
   // kernels/math/_convolution.ts
-  convolve(
-    height: number,
-    width: number,
-    outputs: number,
-    kernelRows: number,
-    stretch: number,
-    pitch: number,
-    step: number,
-    rowStep: number,
-    x: number,
-    weights: number,
-    bias: number,
-    y: number,
-  ): void;
-  convolveWeights(
-    height: number,
-    width: number,
-    outputs: number,
-    kernelRows: number,
-    stretch: number,
-    pitch: number,
-    step: number,
-    rowStep: number,
-    x: number,
-    dy: number,
-    sums: number,
-  ): void;
+  convolve(...args: [...ConvolutionWalk, x: number, weights: number, bias: number, y: number]): void;
+  convolveWeights(...args: [...ConvolutionWalk, x: number, dy: number, sums: number]): void;
   place(height: number, width: number, channels: number, step: number, rowStep: number, x: number, y: number): void;
   packWeights(
     outputs: number,
@@ -60,52 +57,9 @@ export interface TrainingKernel {
   ): void;
   addPacked(outputs: number, inputs: number, places: number, packed: number, weights: number): void;
   // kernels/math/_pooling.ts
-  maxPool(
-    height: number,
-    width: number,
-    channels: number,
-    size: number,
-    step: number,
-    rowStep: number,
-    pitch: number,
-    x: number,
-    y: number,
-  ): void;
-  maxPoolBackward(
-    height: number,
-    width: number,
-    channels: number,
-    size: number,
-    step: number,
-    rowStep: number,
-    pitch: number,
-    x: number,
-    y: number,
-    dy: number,
-    dx: number,
-  ): void;
-  averagePool(
-    height: number,
-    width: number,
-    channels: number,
-    size: number,
-    step: number,
-    rowStep: number,
-    pitch: number,
-    x: number,
-    y: number,
-  ): void;
-  averagePoolBackward(
-    height: number,
-    width: number,
-    channels: number,
-    size: number,
-    step: number,
-    rowStep: number,
-    pitch: number,
-    dy: number,
-    dx: number,
-  ): void;
+  maxPool(...args: [...Windows, x: number, y: number]): void;
+  maxPoolBackward(...args: [...Windows, x: number, y: number, dy: number, dx: number]): void;
+  averagePool(...args: [...Windows, x: number, y: number, isBackward: number]): void;
   // kernels/math/_normalisation.ts
   normalise(
     rows: number,

@@ -88,8 +88,6 @@ interface Trace {
 
 const NONCE_BYTES = 32;
 
-const nothing: Write<void> = async () => undefined;
-
 export class EnclaveLink {
   readonly #ports: EnclavePorts;
   #process: EnclaveProcess | undefined;
@@ -310,9 +308,9 @@ export class EnclaveLink {
 
   /**
    * One operation. The enclave's audit record and progress are stored in one transaction with what `follow` makes of
-   * the reply; without `follow` they go to disk on their own while the next operation runs. Either way in the order of
-   * the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable where it
-   * died: call ready() then and tell it all again.
+   * the reply; without `follow` they go to disk with the next write while the next operation runs. Either way in the
+   * order of the replies, and none without those before it. Throws the enclave's coded error, or enclave.unavailable
+   * where it died: call ready() then and tell it all again.
    */
   async call<K extends Exclude<EnclaveOperation, "open">>(
     operation: K,
@@ -359,7 +357,11 @@ export class EnclaveLink {
     const earlier = this.#progress!;
     this.#progress = answer.progress;
     try {
-      const stored = this.#store(answer, earlier, follow === undefined ? nothing : await follow(reply));
+      const { writer } = this.#ports;
+      const stored =
+        follow === undefined
+          ? writer.writeIdly(this.#storing(answer, earlier))
+          : writer.write(this.#storing(answer, earlier, await follow(reply)));
       onHandedOver();
       await stored;
     } catch (error) {
@@ -370,16 +372,16 @@ export class EnclaveLink {
   }
 
   /** A compare-and-set: behind an answer that was not stored, this one would leave a gap in the chain. */
-  async #store(trace: Trace, earlier: Bytes, also: Write<unknown>): Promise<void> {
-    await this.#ports.writer.write(async (tx) => {
+  #storing(trace: Trace, earlier: Bytes, also?: Write<unknown>): Write<void> {
+    return async (tx) => {
       await this.#ports.audit.appendEnclaveRecord(tx, trace.record);
       const keys = trace.keys ?? null;
       const changedKeys = keys === null ? {} : { enclave_keys: keys };
       const next = tx.updateTable("run").set({ enclave_progress: trace.progress, ...changedKeys });
       const changed = await next.where("enclave_progress", "=", earlier).returning("id").executeTakeFirst();
       if (changed === undefined) throw new QflareError("enclave.unavailable", "its answer before is not stored");
-      await also(tx);
-    });
+      await also?.(tx);
+    };
   }
 
   async close(): Promise<void> {

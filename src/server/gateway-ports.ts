@@ -13,6 +13,7 @@ import type { EnclaveLink } from "./enclave-link.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Limiter, LimitName } from "./limiter.ts";
+import type { ModelVault } from "./models.ts";
 import type { Registry } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 import type { Sessions } from "./sessions.ts";
@@ -31,6 +32,7 @@ export interface GatewayPorts {
   readonly ledger: Ledger;
   readonly audit: AuditLog;
   readonly blobs: BlobStore;
+  readonly models: ModelVault;
   readonly uploads: Uploads;
   readonly enclave: EnclaveLink;
   readonly limiter: Limiter;

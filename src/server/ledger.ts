@@ -77,6 +77,14 @@ export class Ledger {
     return [...models, ...updates].map((row) => row.blob_digest);
   }
 
+  /** Digests of the blobs that a round which is closed leaves behind: nothing else names them. */
+  async blobsLeftBy(round: number): Promise<Bytes[]> {
+    const updates = await this.#db.selectFrom("updates").select("blob_digest").where("round", "=", round).execute();
+    const left: Bytes[] = [];
+    for (const { blob_digest } of updates) if (!(await this.isBlobInUse(blob_digest))) left.push(blob_digest);
+    return left;
+  }
+
   /** For one digest what blobsInUse says of all. */
   async isBlobInUse(blobDigest: Bytes): Promise<boolean> {
     if (await this.hasModelBlob(blobDigest)) return true;

@@ -1,5 +1,8 @@
-// Models at rest: sealed under a content key of their own, blob before row.
+// Models at rest: sealed under a content key of their own, blob before row. The newest one that is not large is held in
+// memory too, since every device of a round comes for it.
 
+import { equal } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { openModel, sealModel } from "../wire/model.ts";
@@ -14,6 +17,7 @@ export class ModelVault {
   readonly #blobs: BlobStore;
   readonly #random: Random;
   readonly #clock: Clock;
+  #newest: { readonly name: Bytes; readonly blob: Bytes } | undefined;
 
   constructor(blobs: BlobStore, random: Random, clock: Clock) {
     this.#blobs = blobs;
@@ -28,6 +32,7 @@ export class ModelVault {
     const blob = sealModel(contentKey, digest, file, this.#random);
     const blobName = blobDigest(blob);
     await this.#blobs.put(blobName, blob.length, onePiece(blob));
+    this.#newest = blob.length <= LIMITS.modelHeldBytesMax ? { name: blobName, blob } : undefined;
     return {
       digest,
       round,
@@ -42,6 +47,12 @@ export class ModelVault {
 
   /** The model file in the clear. */
   async read(row: ModelRow): Promise<Bytes> {
-    return openModel(row.content_key, row.digest, await this.#blobs.read(row.blob_digest));
+    const sealed = this.held(row.blob_digest) ?? (await this.#blobs.read(row.blob_digest));
+    return openModel(row.content_key, row.digest, sealed);
+  }
+
+  /** The sealed model of this digest; undefined where it is not in memory. */
+  held(blobDigest: Uint8Array): Bytes | undefined {
+    return this.#newest !== undefined && equal(this.#newest.name, blobDigest) ? this.#newest.blob : undefined;
   }
 }

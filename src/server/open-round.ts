@@ -4,10 +4,10 @@ import { toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
-import { openModel } from "../wire/model.ts";
 import type { Task } from "../wire/work.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import { cohortOf, type Ledger, type ModelRow, type RoundRow, type UpdateRow } from "./ledger.ts";
+import type { ModelVault } from "./models.ts";
 import type { Registry } from "./registry.ts";
 import type { BlobStore } from "./store/blobs.ts";
 
@@ -17,6 +17,7 @@ export interface OpenRoundPorts {
   readonly registry: Registry;
   readonly ledger: Ledger;
   readonly blobs: BlobStore;
+  readonly models: ModelVault;
   readonly enclave: EnclaveLink;
   readonly clock: Clock;
 }
@@ -102,10 +103,10 @@ export class OpenRound {
   }
 
   async #begin(): Promise<void> {
-    const { enclave, blobs, clock, ledger } = this.#ports;
+    const { enclave, models, clock, ledger } = this.#ports;
     const generation = enclave.generation;
-    const { statement, signature, content_key, digest, blob_digest } = this.base;
-    const file = openModel(content_key, digest, await blobs.read(blob_digest));
+    const { statement, signature } = this.base;
+    const file = await models.read(this.base);
     const cohort = await Promise.all(cohortOf(this.row).map((id) => this.#member(id)));
     const report = await ledger.reportOf(this.base.round);
     const request = { round: this.row.round, statement, signature, report, cohort, at: clock.nowMs() };

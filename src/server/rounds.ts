@@ -228,7 +228,7 @@ export class Rounds {
     const { round, opened_at, closed_at, model_digest } = open.row;
     this.#failuresInARow = 0;
     this.#settle(open, report);
-    await this.#removeBlobs();
+    await this.#removeBlobs(open.row.round);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
     const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));
@@ -246,7 +246,7 @@ export class Rounds {
   async #fail(open: OpenRound, reason: string): Promise<void> {
     open.row = await this.#ports.ledger.fail(open.row, reason);
     this.#settle(open, undefined);
-    await this.#removeBlobs();
+    await this.#removeBlobs(open.row.round);
     this.#ports.events.emit({
       event: "round.failed",
       round: open.row.round,
@@ -264,13 +264,13 @@ export class Rounds {
     }
   }
 
-  /** Sealed updates are of no use once the round is closed, also those that came too late to be accepted. */
-  async #removeBlobs(): Promise<void> {
+  /** Sealed updates are of no use once the round is closed. */
+  async #removeBlobs(round: number): Promise<void> {
     const { blobs, ledger, log } = this.#ports;
     try {
-      await blobs.sweep(new Set((await ledger.blobsInUse()).map(toHex)));
+      for (const digest of await ledger.blobsLeftBy(round)) await blobs.remove(digest);
     } catch (error) {
-      // The next round's sweep takes what this one left.
+      // The sweep at the next start takes what this one left.
       log.warn({ error: String(error) }, "blobs that are of no use any more cannot be removed");
     }
   }

@@ -209,11 +209,11 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const endSessions = (id: Uint8Array): void => sessions.revoke(id);
   const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
   const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
-  const shared = { ...base, registry, departures, sessions, state, desk, ledger, enclave, evidence };
+  const shared = { ...base, registry, departures, sessions, state, desk, ledger, models, enclave, evidence };
   const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
-  return { ...shared, rotation, keys, rounds, models, events, policyHash: hash, witnesses, gateway, leaves };
+  return { ...shared, rotation, keys, rounds, events, policyHash: hash, witnesses, gateway, leaves };
 }
 
 async function enclaveHost(options: ServerOptions, isolation: HostIsolation): Promise<EnclaveHost> {

@@ -7,11 +7,35 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
 import type { Ledger, SignedManifest, UpdateRow } from "./ledger.ts";
 import type { BlobStore } from "./store/blobs.ts";
+import type { Writer } from "./store/writer.ts";
 
 export interface UploadPorts {
   readonly blobs: BlobStore;
   readonly ledger: Pick<Ledger, "accept" | "isBlobInUse">;
+  readonly writer: Pick<Writer, "expect">;
   readonly log: Log;
+}
+
+/** From the last piece of a blob until its row is handed over, the row is expected. */
+class Arrival {
+  readonly #writer: UploadPorts["writer"];
+  readonly #given: AsyncIterable<Uint8Array>;
+  #arrived: (() => void) | undefined;
+
+  constructor(writer: UploadPorts["writer"], pieces: AsyncIterable<Uint8Array>) {
+    this.#writer = writer;
+    this.#given = pieces;
+  }
+
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    yield* this.#given;
+    this.#arrived = this.#writer.expect();
+  }
+
+  end(): void {
+    this.#arrived?.();
+    this.#arrived = undefined;
+  }
 }
 
 export class Uploads {
@@ -26,18 +50,29 @@ export class Uploads {
 
   /** Blob, then row. Throws what BlobStore.receive and Ledger.accept throw; nothing stays behind then. */
   async accept(signed: SignedManifest, pieces: AsyncIterable<Uint8Array>): Promise<UpdateRow> {
-    const { device_id, blob_digest, blob_length } = signed.manifest;
-    const device = toHex(device_id);
+    const device = toHex(signed.manifest.device_id);
     const count = this.#counts.get(device) ?? 0;
     if (count >= LIMITS.uploadsPerDeviceMax) {
       throw new QflareError("request.rate_limited", `${count} updates of this device are on their way`);
     }
     this.#counts.set(device, count + 1);
     try {
-      const temporary = await this.#ports.blobs.receive(blob_digest, blob_length, pieces);
-      return await this.#inTurn(toHex(blob_digest), () => this.#place(temporary, signed));
+      return await this.#receive(signed, pieces);
     } finally {
       this.#leave(device);
+    }
+  }
+
+  /** Updates whose blobs have come whole at about the same time share a transaction. */
+  async #receive(signed: SignedManifest, pieces: AsyncIterable<Uint8Array>): Promise<UpdateRow> {
+    const { blobs, writer } = this.#ports;
+    const { blob_digest, blob_length } = signed.manifest;
+    const arrival = new Arrival(writer, pieces);
+    try {
+      const temporary = await blobs.receive(blob_digest, blob_length, arrival.pieces());
+      return await this.#inTurn(toHex(blob_digest), () => this.#place(temporary, signed, arrival));
+    } finally {
+      arrival.end();
     }
   }
 
@@ -47,18 +82,20 @@ export class Uploads {
     else this.#counts.set(device, others);
   }
 
-  async #place(temporary: string, signed: SignedManifest): Promise<UpdateRow> {
+  async #place(temporary: string, signed: SignedManifest, arrival: Arrival): Promise<UpdateRow> {
     const { blobs, ledger } = this.#ports;
     try {
       await blobs.place(temporary, signed.manifest.blob_digest);
-      return await ledger.accept(signed);
+      const accepted = ledger.accept(signed);
+      arrival.end();
+      return await accepted;
     } catch (error) {
       await this.#discard(signed.manifest.blob_digest);
       throw error;
     }
   }
 
-  /** Where this fails, the sweep at the end of the round takes what is left. */
+  /** Where this fails, the sweep at the next start takes what is left. */
   async #discard(digest: Uint8Array<ArrayBuffer>): Promise<void> {
     const { blobs, ledger, log } = this.#ports;
     try {

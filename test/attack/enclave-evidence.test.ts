@@ -78,25 +78,13 @@ describe("a device that wants evidence of hardware", () => {
   const keyHashOf = ({ log_entry }: Shown): Uint8Array<ArrayBuffer> =>
     enclaveIdentityMessage.decode(auditEntry.decode(log_entry).data).kem_key_hash;
 
-  /** Rounds that a device offers to train; nothing is asked twice. */
-  async function takePart(device: Device, lie: Lie): Promise<number> {
-    gateway.lie = (answer, request) => (request.after_round > 0 ? FINISHED : lie(answer, request));
-    let rounds = 0;
-    try {
-      for await (const _ of device.rounds()) rounds += 1;
-      return rounds;
-    } finally {
-      device.close();
-    }
-  }
-
   async function assertRefused(
     lie: Lie,
     reason: RegExp,
     options: Partial<DeviceOptions> = {},
     code: ErrorCode = "evidence.refused",
   ): Promise<void> {
-    await assert.rejects(takePart(await enrolled(options), lie), coded(code, reason));
+    await assert.rejects(gateway.takePart(await enrolled(options), lie), coded(code, reason));
     assert.deepEqual(
       gateway.heard.filter((request) => request.includes("submit") || request.includes("/api/models/")),
       [],
@@ -110,7 +98,7 @@ describe("a device that wants evidence of hardware", () => {
   for (const tee of TEES) {
     it(`trains for an enclave on ${tee}, whose measurement its policy names`, async () => {
       const device = await enrolled({ evidencePolicy: policyFor(tee) });
-      assert.equal(await takePart(device, truthOf(runs[tee])), 1);
+      assert.equal(await gateway.takePart(device, truthOf(runs[tee])), 1);
     });
 
     it(`refuses an enclave on ${tee} in debug mode`, async () => {
@@ -144,7 +132,7 @@ describe("a device that wants evidence of hardware", () => {
 
   it("refuses evidence that answered another device or another time", async () => {
     let first: Shown | undefined;
-    await takePart(await enrolled(), (answer) => {
+    await gateway.takePart(await enrolled(), (answer) => {
       first = answer.evidence;
       return answer;
     });

@@ -37,15 +37,7 @@ after(async () => await gateway.close());
 
 /** How many rounds the device offered to train, of one that there is. Throws what the device throws. */
 async function takePart(lie: Lie, options: Partial<DeviceOptions> = {}): Promise<number> {
-  gateway.lie = (answer, request) => (request.after_round > 0 ? FINISHED : lie(answer, request));
-  const device = await gateway.enroll({ clock, ...options });
-  let rounds = 0;
-  try {
-    for await (const _ of device.rounds()) rounds += 1;
-    return rounds;
-  } finally {
-    device.close();
-  }
+  return await gateway.takePart(await gateway.enroll({ clock, ...options }), lie);
 }
 
 async function assertDeviceRefuses(code: ErrorCode, lie: Lie, options: Partial<DeviceOptions> = {}): Promise<void> {

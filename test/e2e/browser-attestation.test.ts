@@ -1,12 +1,12 @@
 // Evidence in a real browser: the same verdicts as on Node, by WebCrypto alone.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Evidence, Verdict } from "../../src/attestation/evidence.ts";
 import { verifyEvidence } from "../../src/attestation/verify.ts";
-import { browserMissing, type Page, SourcesPage } from "../support/browser.ts";
+import { browserMissing, useSourcesPage } from "../support/browser.ts";
 import { flips } from "../support/tee/flips.ts";
 import { expectedOf, nitroSample, quoteSample, type Sample, sevSnpSample } from "../support/tee/samples.ts";
 
@@ -62,17 +62,7 @@ describe("web evidence verification", () => {
 const missing = await browserMissing();
 
 describe("evidence in a browser", missing === undefined ? {} : { skip: missing }, () => {
-  let opened: SourcesPage;
-  let page: Page;
-
-  before(async () => {
-    opened = await SourcesPage.open();
-    page = opened.page;
-  });
-
-  after(async () => {
-    await opened?.close();
-  });
+  const page = useSourcesPage();
 
   it("gives the verdicts of Node, on genuine samples and on altered ones", async () => {
     const samples = [...whole, ...altered];

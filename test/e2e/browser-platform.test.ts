@@ -1,7 +1,7 @@
 // The public cryptography in a real browser against the same in Node, across the two.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import { open, seal } from "../../src/crypto/chunked-seal.ts";
 import type { MlKemName } from "../../src/crypto/kem.ts";
@@ -10,7 +10,7 @@ import { blobDigest } from "../../src/crypto/merkle.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import { type SignatureName, signature } from "../../src/crypto/signature.ts";
 import { exchangeKem } from "../../src/crypto/suite.ts";
-import { browserMissing, type Page, SourcesPage } from "../support/browser.ts";
+import { browserMissing, useSourcesPage } from "../support/browser.ts";
 import { hex } from "../unit/crypto/hex.ts";
 
 const missing = await browserMissing();
@@ -94,18 +94,7 @@ async function sealThere(job: { secret: Numbers; sealed: Numbers }): Promise<{
 }
 
 describe("the cryptography in a browser and in Node", missing === undefined ? {} : { skip: missing }, () => {
-  let opened: SourcesPage;
-  let page: Page;
-
-  before(async () => {
-    opened = await SourcesPage.open();
-    page = opened.page;
-  });
-
-  after(async () => {
-    await opened?.close();
-    assert.deepEqual(opened.errors, []);
-  });
+  const page = useSourcesPage();
 
   for (const name of ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] as const) {
     it(`verify each other's signatures of ${name}`, async () => {

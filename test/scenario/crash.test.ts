@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { describe, test } from "node:test";
 import { readLedger } from "../../src/cli/ledger.ts";
+import type { Round } from "../../src/device/round.ts";
 import { auditEntry, enclaveRecord } from "../../src/wire/audit.ts";
 import { type Cli, eventually, isRunning } from "../support/cli.ts";
 import { Held } from "../support/held.ts";
@@ -37,6 +38,31 @@ async function openTrio(t: TestContext, rounds: number): Promise<Trio> {
   return { run, a, b, held, all };
 }
 
+/** The round of the held device, once the other two have their receipts. */
+async function twoSubmitted({ a, b, held }: Trio): Promise<Round> {
+  const round = await held.next();
+  await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
+  return round;
+}
+
+/** The same, once the enclave too has kept their updates. */
+async function twoKept(trio: Trio): Promise<Round> {
+  const round = await twoSubmitted(trio);
+  await eventually(async () => (await enclaveKept(trio.run)) === 2 || undefined, "the enclave to keep two updates");
+  return round;
+}
+
+/** All three have submitted; the enclave, whose process id it gives, stands still before it aggregates. */
+async function pausedBeforeAggregating(trio: Trio): Promise<number> {
+  const { run, held } = trio;
+  const round = await twoKept(trio);
+  const enclave = await run.enclavePid();
+  run.pause(enclave);
+  await held.submit(round);
+  await eventually(async () => (await stateOf(run, 1)) === "aggregating" || undefined, "the round to aggregate");
+  return enclave;
+}
+
 async function enclaveKept(run: TestRun): Promise<number> {
   return await readLedger(run.dataDir, async (db) => {
     const entries = (await db.selectFrom("audit").select("entry").execute()).map((row) => auditEntry.decode(row.entry));
@@ -54,9 +80,9 @@ async function stateOf(run: TestRun, round: number): Promise<string | undefined>
 
 describe("after kill -9", { concurrency: 2 }, () => {
   test("of the server in the middle of a round, what it had accepted counts once", async (t) => {
-    const { run, a, b, held, all } = await openTrio(t, 2);
-    const round = await held.next();
-    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
+    const trio = await openTrio(t, 2);
+    const { run, a, b, held, all } = trio;
+    const round = await twoSubmitted(trio);
     const enclave = await run.enclavePid();
     await run.server.kill();
     await eventually(() => !isRunning(enclave), "the enclave to leave with its server");
@@ -85,14 +111,9 @@ describe("after kill -9", { concurrency: 2 }, () => {
   });
 
   test("of the server while the enclave aggregates, the round is aggregated again from the ledger", async (t) => {
-    const { run, a, b, held, all } = await openTrio(t, 2);
-    const round = await held.next();
-    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
-    await eventually(async () => (await enclaveKept(run)) === 2 || undefined, "the enclave to keep two updates");
-    const enclave = await run.enclavePid();
-    run.pause(enclave);
-    await held.submit(round);
-    await eventually(async () => (await stateOf(run, 1)) === "aggregating" || undefined, "the round to aggregate");
+    const trio = await openTrio(t, 2);
+    const { run, a, b, held, all } = trio;
+    const enclave = await pausedBeforeAggregating(trio);
     await run.server.kill();
     run.resume(enclave);
     await run.startServer();
@@ -101,10 +122,9 @@ describe("after kill -9", { concurrency: 2 }, () => {
   });
 
   test("of the enclave, its successor gets every update of the round again", async (t) => {
-    const { run, a, b, held, all } = await openTrio(t, 2);
-    const round = await held.next();
-    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
-    await eventually(async () => (await enclaveKept(run)) === 2 || undefined, "the enclave to keep two updates");
+    const trio = await openTrio(t, 2);
+    const { run, a, b, held, all } = trio;
+    const round = await twoKept(trio);
     const first = await run.enclavePid();
     process.kill(first, "SIGKILL");
     await eventually(() => !isRunning(first), "the enclave to be gone");
@@ -120,14 +140,9 @@ describe("after kill -9", { concurrency: 2 }, () => {
   });
 
   test("of the enclave while it aggregates, its successor finishes the round under the same keys", async (t) => {
-    const { run, a, b, held, all } = await openTrio(t, 1);
-    const round = await held.next();
-    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
-    await eventually(async () => (await enclaveKept(run)) === 2 || undefined, "the enclave to keep two updates");
-    const enclave = await run.enclavePid();
-    run.pause(enclave);
-    await held.submit(round);
-    await eventually(async () => (await stateOf(run, 1)) === "aggregating" || undefined, "the round to aggregate");
+    const trio = await openTrio(t, 1);
+    const { run, a, b, held, all } = trio;
+    const enclave = await pausedBeforeAggregating(trio);
     process.kill(enclave, "SIGKILL");
     await Promise.all([held.finish(), a.ending(), b.ending()]);
     const stored = await assertOutcome(run, 1, all);
@@ -135,9 +150,9 @@ describe("after kill -9", { concurrency: 2 }, () => {
   });
 
   test("of a device before it submits or after, it takes up the round where it is", async (t) => {
-    const { run, a, b, held, all } = await openTrio(t, 2);
-    const round = await held.next();
-    await Promise.all([a, b].map((device) => device.line(submittedIn(1), "its receipt")));
+    const trio = await openTrio(t, 2);
+    const { run, a, b, held, all } = trio;
+    const round = await twoSubmitted(trio);
     await a.kill();
     run.pause(b.pid);
     const second = run.startDevice("a", 1);

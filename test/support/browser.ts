@@ -1,11 +1,13 @@
 // Debian's Chromium by playwright-core, and a loopback server that hands it the sources with their types stripped, put
 // together as by a bundler: files that package.json replaces for browsers are replaced.
 
+import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { stripTypeScriptTypes } from "node:module";
 import type { AddressInfo } from "node:net";
 import { delimiter, join, normalize } from "node:path";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 
 /** The part of a page of playwright-core that tests use. */
@@ -105,7 +107,7 @@ function serve(asked: string, response: ServerResponse): void {
 }
 
 /** A page that can import the sources, and what went wrong in it. */
-export class SourcesPage {
+class SourcesPage {
   readonly page: Page;
   readonly errors: Error[] = [];
   readonly #browser: Browser;
@@ -130,4 +132,17 @@ export class SourcesPage {
     await this.#browser.close();
     this.#server.close();
   }
+}
+
+/** For a suite: opens a page before its tests and closes it behind them, in which nothing may have gone wrong. */
+export function useSourcesPage(): Pick<Page, "evaluate"> {
+  let opened: SourcesPage | undefined;
+  before(async () => {
+    opened = await SourcesPage.open();
+  });
+  after(async () => {
+    await opened?.close();
+    assert.deepEqual(opened?.errors ?? [], []);
+  });
+  return { evaluate: async (run, argument) => await opened!.page.evaluate(run, argument) };
 }

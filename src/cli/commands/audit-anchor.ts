@@ -63,7 +63,7 @@ async function run(flags: Flags): Promise<void> {
   const roots = await rootsOf(flags.dataDir);
   const { problems, anchored } = judgeAnchored(await anchor.read(newest.origin), roots);
   if (problems.length > 0) throw new QflareError("anchor.mismatch", problems.join("; "));
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const { size, root } = newest;
   if (keyFile === undefined) {
     output.emit({ event: "anchored", checked: anchored }, `${anchored} roots on the chain are the log's`);

@@ -101,10 +101,7 @@ async function verify(flags: Flags): Promise<void> {
     : await verifyFolder(flags.dataDir, earlier);
   const { ok, entries, updates, models, root, problems } = summary;
   const counts = `${entries} entries, ${updates} updates, ${models} models`;
-  createOutput(flags.json ?? false).emit(
-    { event: "audit", ...summary },
-    `${ok ? "verified" : "BROKEN"}: ${counts}, root ${root}`,
-  );
+  createOutput(flags).emit({ event: "audit", ...summary }, `${ok ? "verified" : "BROKEN"}: ${counts}, root ${root}`);
   if (ok) return;
   for (const problem of problems.slice(0, PROBLEMS_SHOWN_MAX)) process.stderr.write(`  ${problem}\n`);
   throw new QflareError("audit.broken", `${problems.length} problems, the first: ${problems[0]}`);
@@ -114,7 +111,7 @@ async function keys({ dataDir, type, json }: Flags): Promise<void> {
   const run = await readLedger(dataDir, (db) => db.selectFrom("run").select("run_id").executeTakeFirst());
   if (run === undefined) throw new UsageError(`--data-dir: ${dataDir} holds no run yet`);
   const { inForce, next, former } = readLogKeys(dataDir, run.run_id);
-  const output = createOutput(json ?? false);
+  const output = createOutput({ json });
   for (const [state, keys] of Object.entries({ former, in_force: inForce, next })) {
     for (const key of keys.filter((one) => type === undefined || one.type === type))
       output.emit({ event: "key", state, type: key.type, vkey: formatVkey(key) }, formatVkey(key));
@@ -128,7 +125,7 @@ function receipt(file: string, flags: Flags): void {
   const { round, audit_index, accepted_at } = fields;
   const device_id = toHex(fields.device_id);
   const at = new Date(accepted_at).toISOString();
-  createOutput(flags.json ?? false).emit(
+  createOutput(flags).emit(
     { event: "receipt", ok: true, round, device_id, audit_index, accepted_at: at, log_size: checkpoint.size },
     `holds: update of ${device_id} in round ${round}, accepted ${at}, entry ${audit_index} of ${checkpoint.size}`,
   );

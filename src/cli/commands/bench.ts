@@ -27,7 +27,7 @@ export function addBenchCommand(program: Command): void {
 }
 
 function benchCrypto(flags: Flags): void {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const rounds = whole(flags.rounds, "--rounds", 1, 100_000);
   output.emit(
     { event: "bench", rounds, unit: "us" },

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { isSuiteName, SUITE_NAMES } from "../../crypto/suite.ts";
+import { SUITE_NAMES } from "../../crypto/suite.ts";
 import { parseAttack } from "../../learning/attacks.ts";
 import type { Dataset } from "../../learning/dataset.ts";
 import { DEFAULT_NAME, DEFAULT_PLAN } from "../../learning/defaults.ts";
@@ -23,7 +23,7 @@ import { type DataOptions, loadTest } from "../data.ts";
 import { RULE_WORDS } from "../defence.ts";
 import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
-import { parseDuration, whole } from "../parse.ts";
+import { choice, parseDuration, whole } from "../parse.ts";
 import { readSettings } from "../settings.ts";
 import { interrupted } from "../system.ts";
 import { DemoTally } from "../tally.ts";
@@ -93,9 +93,7 @@ function readPlan(flags: Flags): Plan {
   const devices = whole(flags.devices, "--devices", 1, DEVICES_MAX);
   const malicious = whole(flags.malicious ?? (devices < 3 ? "0" : "1"), "--malicious", 0, devices);
   const rule = flags.rule ?? (devices < 3 ? "mean" : "default");
-  if (!isSuiteName(flags.suite)) {
-    throw new UsageError(`--suite: expected ${SUITE_NAMES.join(" or ")}, got ${JSON.stringify(flags.suite)}`);
-  }
+  choice(flags.suite, "--suite", SUITE_NAMES);
   const updatesMin = Math.min(2, devices);
   parseAttack(flags.attack);
   parsePartition(flags.partition);
@@ -136,7 +134,7 @@ class Demo {
   constructor(flags: Flags) {
     this.#flags = flags;
     this.#plan = readPlan(flags);
-    this.#output = createOutput(flags.json ?? false);
+    this.#output = createOutput(flags);
     this.#test = loadTest(flags)!;
     this.#network = networkFor(this.#plan.description, this.#test);
     const names = Array.from({ length: this.#plan.devices }, (_, i) => deviceName(i, this.#plan.devices));

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { AdminClient } from "../admin-client.ts";
 import type { Output } from "../output.ts";
-import { type AdminFlags, withAdmin } from "../with-admin.ts";
+import { type AdminFlags, addAdminCommand, withAdmin } from "../with-admin.ts";
 
 interface DeviceLine {
   readonly device_id: string;
@@ -13,17 +13,11 @@ interface DeviceLine {
 }
 
 export function addDeviceAdminCommands(device: Command): void {
-  const add = (name: string, words: string, example: string): Command =>
-    device
-      .command(name)
-      .description(words)
-      .option("--data-dir <folder>", "data folder of the running server", ".qflare")
-      .option("--json", "one JSON object a line")
-      .addHelpText("after", `\nExample:\n  ${example}`);
-  add("list", "on the server: all devices that count", "qflare device list").action(
+  addAdminCommand(device, "list", "on the server: all devices that count", "qflare device list").action(
     async (flags: AdminFlags) => await withAdmin(flags, list),
   );
-  add("revoke", "on the server: end a device's sessions and keys; its name becomes free", "qflare device revoke ward-3")
+  const revoking = "on the server: end a device's sessions and keys; its name becomes free";
+  addAdminCommand(device, "revoke", revoking, "qflare device revoke ward-3")
     .argument("<name>", "as shown by list")
     .action(async (name: string, flags: AdminFlags) => {
       await withAdmin(flags, async (admin, output) => {

@@ -149,18 +149,18 @@ function suitesOf(text: string): SuiteName[] {
 }
 
 async function enroll(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const options = deviceOptions(flags, output);
   const link = await readToken(flags);
   if (link === undefined) throw new UsageError("expected --token-file with a token to enrol with");
   const device = await Device.enroll({ ...options, link });
   const { name, id, url } = device;
-  device.close();
+  await device.close();
   output.emit({ event: "enrolled", device_id: id, name, url, keystore: flags.keystore }, `enrolled as ${name} (${id})`);
 }
 
 async function status(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   let reason = "no answer";
   let psk = false;
   const onEvent = (event: DeviceEvent): void => {
@@ -168,7 +168,7 @@ async function status(flags: Flags): Promise<void> {
     if (event.event === "session") psk = event.psk;
   };
   const device = Device.open({ ...deviceOptions(flags, output), onEvent });
-  const timer = setTimeout(() => device.close(), STATUS_MS);
+  const timer = setTimeout(() => end(device), STATUS_MS);
   try {
     await device.connect();
   } catch (error) {
@@ -176,7 +176,7 @@ async function status(flags: Flags): Promise<void> {
     throw isLate ? new QflareError(error.code, `${device.url}: ${reason}`) : error;
   } finally {
     clearTimeout(timer);
-    device.close();
+    await device.close();
   }
   const { name, id, url } = device;
   output.emit(
@@ -185,14 +185,19 @@ async function status(flags: Flags): Promise<void> {
   );
 }
 
+/** From outside what it is at: that ends then, and closes it too, with the error where there is one. */
+function end(device: Device): void {
+  device.close().catch(() => undefined);
+}
+
 async function rekey(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const suite = flags.suite === undefined ? undefined : suitesOf(flags.suite)[0];
   const device = Device.open(deviceOptions(flags, output));
   try {
     await device.rekey(suite);
   } finally {
-    device.close();
+    await device.close();
   }
   const { name, id, url } = device;
   output.emit({ event: "rekeyed", device_id: id, name, url, keystore: flags.keystore }, `${name} has new keys (${id})`);
@@ -234,7 +239,7 @@ function trainerTime(text: string): number {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const training = prepareTraining(flags);
   const tally = { accepted: 0, rejected: 0 };
   const device = await openOrEnroll(flags, output, (event) => {
@@ -246,7 +251,7 @@ async function run(flags: Flags): Promise<void> {
   let isStopped = false;
   void interrupted(flags.endWithInput).then(async () => {
     isStopped = true;
-    device.close();
+    end(device);
     await trainer?.close?.();
   });
   const { name, id } = device;
@@ -269,8 +274,8 @@ async function run(flags: Flags): Promise<void> {
     if (!(error instanceof QflareError && ends.includes(error.code))) throw error;
     return;
   } finally {
-    device.close();
     await trainer?.close?.();
+    await device.close();
   }
   output.emit({ event: "finished" }, "the run is finished");
 }

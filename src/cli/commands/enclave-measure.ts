@@ -59,7 +59,7 @@ function collect(value: string, before: readonly string[]): string[] {
 }
 
 function run(flags: Flags): void {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const program = flags.program === undefined ? enclaveProgram() : readFile(flags.program, "--program");
   const digest = sha256(program);
   const event = { event: "measured", program: toHex(digest), length: program.length, node: process.version };

@@ -4,12 +4,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { chooseTee, TEE_CHOICES } from "../../attestation/tee-device.ts";
-import { ISOLATION_LEVELS, isIsolationLevel } from "../../isolation/level.ts";
+import { ISOLATION_LEVELS } from "../../isolation/level.ts";
 import { serveEnclave } from "../../server/enclave-serve.ts";
 import { examineHost, requireIsolation } from "../../server/isolation.ts";
 import { loadLinkIdentity } from "../../server/link-identity.ts";
 import { createLog } from "../log.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { choice } from "../parse.ts";
 import { endWithInput, interrupted } from "../system.ts";
 
 interface ServeFlags {
@@ -53,29 +54,26 @@ export function addServeCommands(enclave: Command): void {
     .action(async (flags: Pick<ServeFlags, "dataDir" | "json">) => {
       process.umask(0o077);
       const { pin } = await loadLinkIdentity(flags.dataDir);
-      createOutput(flags.json ?? false).emit({ event: "pin", pin }, pin);
+      createOutput(flags).emit({ event: "pin", pin }, pin);
     });
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
   process.umask(0o077);
-  const { dataDir, serverPin, requireIsolation: level } = flags;
+  const { dataDir, serverPin } = flags;
   const [, host, port] = LISTEN.exec(flags.listen) ?? [];
   if (host === undefined || Number(port) > 65_535)
     throw new UsageError(`--listen: expected host:port, got ${flags.listen}`);
-  if (!isIsolationLevel(level))
-    throw new UsageError(`--require-isolation: expected one of ${ISOLATION_LEVELS.join(", ")}`);
+  const level = choice(flags.requireIsolation, "--require-isolation", ISOLATION_LEVELS);
   const stopped = interrupted(flags.endWithInput);
-  const choice = TEE_CHOICES.find((known) => known === flags.tee);
-  if (choice === undefined) throw new UsageError(`--tee: expected one of ${TEE_CHOICES.join(", ")}`);
-  const tee = chooseTee(choice, existsSync);
+  const tee = chooseTee(choice(flags.tee, "--tee", TEE_CHOICES), existsSync);
   const isolation = await examineHost(tee);
   requireIsolation(isolation.level, level, isolation.raise);
   const identity = await loadLinkIdentity(dataDir);
   const where = { host: host.replace(/^\[|\]$/g, ""), port: Number(port), keyFolder: join(dataDir, "enclave") };
   const serving = await serveEnclave({ ...where, identity, serverPin, isolation, tee, log: createLog("info") });
   const event = { event: "listening", host: where.host, port: serving.port, pin: identity.pin, pid: process.pid };
-  createOutput(flags.json ?? false).emit(
+  createOutput(flags).emit(
     { ...event, isolation: isolation.level, tee },
     `the enclave waits for its server on ${flags.listen.replace(/\d+$/, String(serving.port))}, pin ${identity.pin}`,
   );

@@ -79,7 +79,7 @@ function verify(flags: VerifyFlags): void {
   const now = flags.at === undefined ? new Date() : readTime(flags.at);
   const verdict = verifyEvidence(evidence, { now, policy, collateral });
   const isPinned = policy.allowed_measurements !== undefined;
-  createOutput(flags.json ?? false).emit(eventOf(verdict), describe(verdict, isPinned));
+  createOutput(flags).emit(eventOf(verdict), describe(verdict, isPinned));
   if (!verdict.ok) throw new QflareError("evidence.refused", verdict.reasons.join("; "));
 }
 
@@ -103,5 +103,5 @@ async function collateral({ evidence, out, json }: CollateralFlags): Promise<voi
   const found = await fetchCollateral(readEvidence(evidence), { fetch, nowMs: Date.now() });
   if (found === undefined) throw new UsageError("--evidence: this kind of evidence needs no collateral");
   writeFileSync(out, `${JSON.stringify(found, undefined, 2)}\n`);
-  createOutput(json ?? false).emit({ event: "collateral", out, members: Object.keys(found) }, `written: ${out}`);
+  createOutput({ json }).emit({ event: "collateral", out, members: Object.keys(found) }, `written: ${out}`);
 }

@@ -10,7 +10,10 @@ import { ModelVault } from "../../server/models.ts";
 import { BlobStore } from "../../server/store/blobs.ts";
 import { readLedger } from "../ledger.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { whole } from "../parse.ts";
 import { systemClock } from "../system.ts";
+
+const ROUND_MAX = 999_999_999;
 
 interface Flags {
   readonly dataDir: string;
@@ -36,7 +39,10 @@ export function addModelCommand(program: Command): void {
 async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> {
   const row = await readLedger(dataDir, async (db) => {
     const query = db.selectFrom("models").selectAll().orderBy("round", "desc").limit(1);
-    return await (round === undefined ? query : query.where("round", "=", roundNumber(round))).executeTakeFirst();
+    return await (round === undefined
+      ? query
+      : query.where("round", "=", whole(round, "--round", 0, ROUND_MAX))
+    ).executeTakeFirst();
   });
   if (row === undefined)
     throw new UsageError(round === undefined ? "the run has no model yet" : `--round: no model of round ${round}`);
@@ -55,13 +61,8 @@ async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> 
     digest: toHex(row.digest),
     parameters: parameters.length,
   };
-  createOutput(json ?? false).emit(
+  createOutput({ json }).emit(
     facts,
     `${out}: round ${row.round}, ${description.kind}, ${parameters.length} parameters`,
   );
-}
-
-function roundNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--round: expected a whole number, got ${JSON.stringify(text)}`);
-  return Number(text);
 }

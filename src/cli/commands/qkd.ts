@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { utf8 } from "../../core/bytes.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { writeSecretFile } from "../../crypto/secret-file.ts";
-import { Authority, type Certified } from "../../qkd/authority.ts";
+import { Authority } from "../../qkd/authority.ts";
 import { QkdClient } from "../../qkd/client.ts";
 import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
 import { readQkdLink } from "../../qkd/link-file.ts";
@@ -14,7 +14,7 @@ import { QuantumLink } from "../../qkd/quantum-link.ts";
 import { SimulatedKme } from "../../qkd/simulated-kme.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
-import { interrupted } from "../system.ts";
+import { interrupted, systemClock } from "../system.ts";
 
 interface SimulateFlags {
   readonly dir: string;
@@ -57,7 +57,7 @@ export function addQkdCommand(program: Command): void {
 }
 
 async function simulate(flags: SimulateFlags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const [serverPort, devicePort] = [
     whole(flags.serverPort, "--server-port", 0, 65_535),
     whole(flags.devicePort, "--device-port", 0, 65_535),
@@ -68,17 +68,8 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   };
   const devices = flags.devices.split(",");
   for (const name of [flags.server, ...devices]) requireSae(name);
-  const clock = { nowMs: () => Date.now() };
-  const link = new QuantumLink(settings, clock, systemRandom);
-  const authority = await Authority.create(clock.nowMs(), systemRandom);
-  const certify = async (name: string): Promise<Certified & { authority: string }> => ({
-    ...(await authority.certify(name, flags.host)),
-    authority: authority.certificate,
-  });
-  const sides = [
-    new SimulatedKme({ id: "kme-server", peerId: "kme-devices", link, tls: await certify("kme-server") }),
-    new SimulatedKme({ id: "kme-devices", peerId: "kme-server", link, tls: await certify("kme-devices") }),
-  ] as const;
+  const authority = await Authority.create(systemClock.nowMs(), systemRandom);
+  const sides = await openSides(new QuantumLink(settings, systemClock, systemRandom), authority, flags.host);
   try {
     const serverUrl = await sides[0].listen(flags.host, serverPort);
     const deviceUrl = await sides[1].listen(flags.host, devicePort);
@@ -96,6 +87,15 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   } finally {
     await Promise.all(sides.map((side) => side.close()));
   }
+}
+
+/** The server's and the devices'. */
+async function openSides(link: QuantumLink, authority: Authority, host: string): Promise<[SimulatedKme, SimulatedKme]> {
+  const open = async (id: string, peerId: string): Promise<SimulatedKme> => {
+    const tls = { ...(await authority.certify(id, host)), authority: authority.certificate };
+    return new SimulatedKme({ id, peerId, link, tls });
+  };
+  return [await open("kme-server", "kme-devices"), await open("kme-devices", "kme-server")];
 }
 
 function requireSae(name: string): void {
@@ -125,7 +125,7 @@ async function status({ link, peer, json }: { link: string; peer?: string; json?
   try {
     const found = await client.status(slave);
     const { stored_key_count: stored, max_key_count: most, source_KME_ID: source, target_KME_ID: target } = found;
-    createOutput(json ?? false).emit(
+    createOutput({ json }).emit(
       { event: "qkd", ...found },
       `${source} holds ${stored} of at most ${most} keys with ${target}`,
     );

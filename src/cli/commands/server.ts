@@ -4,6 +4,7 @@ import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import type { Policy } from "../../aggregation/policy.ts";
 import { choiceText } from "../../aggregation/specification.ts";
+import type { Log } from "../../core/ports.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import type { SuiteName } from "../../crypto/suite.ts";
 import type { TlsFiles } from "../../server/certificate.ts";
@@ -18,10 +19,11 @@ import { readBytes } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { choice } from "../parse.ts";
 import { serverPsk } from "../qkd.ts";
 import { addSettings, readSettings, type Settings } from "../settings.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
-import { type AdminFlags, withAdmin } from "../with-admin.ts";
+import { type AdminFlags, addAdminCommand, withAdmin } from "../with-admin.ts";
 
 interface Flags {
   readonly dataDir: string;
@@ -50,35 +52,44 @@ export function addServerCommand(program: Command): void {
 
 /** Its options are those of the server command too, which takes them first. */
 function addRotateCommand(server: Command): void {
-  server
-    .command("rotate")
-    .description("on a running server: put the announced identity into force and announce another")
-    .option("--data-dir <folder>", "data folder of the running server", ".qflare")
-    .option("--json", "one JSON object a line")
-    .addHelpText("after", "\nExample:\n  qflare server rotate --data-dir /var/lib/qflare")
-    .action(async (_own: AdminFlags, command: Command) => {
-      await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
-        const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
-        const { fingerprint, next_fingerprint } = rotated;
-        output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
-      });
+  const description = "on a running server: put the announced identity into force and announce another";
+  const rotate = addAdminCommand(server, "rotate", description, "qflare server rotate --data-dir /var/lib/qflare");
+  rotate.action(async (_own: AdminFlags, command: Command) => {
+    await withAdmin(command.optsWithGlobals<AdminFlags>(), async (admin, output) => {
+      const rotated = await admin.call<{ fingerprint: string; next_fingerprint: string }>("server.rotate");
+      const { fingerprint, next_fingerprint } = rotated;
+      output.emit(rotated, `identity ${fingerprint} is in force, ${next_fingerprint} is announced`);
     });
+  });
 }
 
 async function run(flags: Flags, settings: Settings): Promise<void> {
   // Nothing in the data folder is for others.
   process.umask(0o077);
-  if (!(LOG_LEVELS as readonly string[]).includes(flags.logLevel)) {
-    throw new UsageError(
-      `--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${JSON.stringify(flags.logLevel)}`,
-    );
-  }
-  const output = createOutput(flags.json ?? false);
+  const log = createLog(choice(flags.logLevel, "--log-level", LOG_LEVELS));
+  const output = createOutput(flags);
   // Before anybody can know that there is a server to stop.
   const stopped = interrupted(flags.endWithInput);
-  const log = createLog(flags.logLevel);
+  const server = await startServer(serverOptions(flags, settings, log));
+  const { url, port, isolation, tee } = server;
+  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, tee, pid: process.pid };
+  output.emit(where, `listening on ${url}, enclave ${tee} with isolation "${isolation}", data in ${flags.dataDir}`);
+  server.events.listen((event) => output.emit(event, describe(event)));
+  const closed = stopped.then(() => server.close());
+  try {
+    await server.finished;
+  } catch (error) {
+    // Without its coordinator a server would only look alive.
+    await server.close();
+    throw error;
+  }
+  if (flags.exitWhenFinished ?? false) await server.close();
+  else await Promise.race([closed, server.closed]);
+}
+
+function serverOptions(flags: Flags, settings: Settings, log: Log): ServerOptions {
   const psk = serverPsk(settings.qkd, settings.qkd_link, log);
-  const server = await startServer({
+  return {
     dataDir: flags.dataDir,
     host: settings.host,
     port: settings.port,
@@ -105,21 +116,7 @@ async function run(flags: Flags, settings: Settings): Promise<void> {
     random: systemRandom,
     log,
     ...(psk === undefined ? {} : { psk }),
-  });
-  const { url, port, isolation, tee } = server;
-  const where = { event: "listening", url, port, data_dir: flags.dataDir, isolation, tee, pid: process.pid };
-  output.emit(where, `listening on ${url}, enclave ${tee} with isolation "${isolation}", data in ${flags.dataDir}`);
-  server.events.listen((event) => output.emit(event, describe(event)));
-  const closed = stopped.then(() => server.close());
-  try {
-    await server.finished;
-  } catch (error) {
-    // Without its coordinator a server would only look alive.
-    await server.close();
-    throw error;
-  }
-  if (flags.exitWhenFinished ?? false) await server.close();
-  else await Promise.race([closed, server.closed]);
+  };
 }
 
 function evidenceOptions({ evidence_policy, evidence_collateral }: Settings): Partial<ServerOptions> {

@@ -17,8 +17,8 @@ import { csvOf, type Summary, summarise } from "../../simulate/summary.ts";
 import { loadTest, loadTraining } from "../data.ts";
 import { modelNamed, networkFor } from "../model.ts";
 import { ruleNamed } from "../names.ts";
-import { createOutput, type Output, UsageError } from "../output.ts";
-import { whole } from "../parse.ts";
+import { createOutput, type Output } from "../output.ts";
+import { number, whole } from "../parse.ts";
 import { readVersion } from "../version.ts";
 
 interface Flags {
@@ -91,7 +91,7 @@ export function addSimulateCommand(program: Command): void {
 }
 
 async function simulate(flags: Flags): Promise<void> {
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const [training, test] = [loadTraining(flags), loadTest(flags)!];
   const grid = gridOf(flags, training);
   const threads =
@@ -115,19 +115,19 @@ async function simulate(flags: Flags): Promise<void> {
 function gridOf(flags: Flags, training: Dataset): Grid {
   const setting: Setting = {
     devices: whole(flags.devices, "--devices", 1, Math.min(DEVICES_MAX, training.count)),
-    sample: fraction(flags.sample, "--sample"),
+    sample: number(flags.sample, "--sample", 0, 1),
     rounds: whole(flags.rounds, "--rounds", 1, 1_000_000),
     partition: flags.partition,
     examplesMax: whole(flags.examples, "--examples", 0, training.count),
-    byzantine: fraction(flags.byzantine, "--byzantine"),
+    byzantine: number(flags.byzantine, "--byzantine", 0, 1),
     model: modelNamed(flags.model, training.inputs, training.classes),
     training: {
       ...DEFAULT_PLAN,
       epochs: whole(flags.epochs, "--epochs", 1, 1000),
       batch_size: whole(flags.batchSize, "--batch-size", 1, 65_536),
-      learning_rate: amount(flags.learningRate, "--learning-rate", 100),
-      momentum: amount(flags.momentum, "--momentum", 0.999),
-      proximal_mu: amount(flags.proximalMu, "--proximal-mu", 100),
+      learning_rate: number(flags.learningRate, "--learning-rate", 0, 100),
+      momentum: number(flags.momentum, "--momentum", 0, 0.999),
+      proximal_mu: number(flags.proximalMu, "--proximal-mu", 0, 100),
     },
     evaluateEvery: whole(flags.evaluateEvery, "--evaluate-every", 1, 1_000_000),
     rootExamples: whole(flags.rootExamples, "--root-examples", 0, training.count),
@@ -143,16 +143,6 @@ function gridOf(flags: Flags, training: Dataset): Grid {
   const first = whole(flags.seed, "--seed", 0, 2 ** 31);
   const seeds = Array.from({ length: whole(flags.seeds, "--seeds", 1, SEEDS_MAX) }, (_, i) => first + i);
   return { setting, rules, attacks: split(flags.attack).map(parseAttack), seeds };
-}
-
-function fraction(text: string, flag: string): number {
-  return amount(text, flag, 1);
-}
-
-function amount(text: string, flag: string, max: number): number {
-  const value = /^\d+(\.\d+)?(e-?\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= 0 && value <= max) return value;
-  throw new UsageError(`${flag}: expected a number from 0 to ${max}, got ${JSON.stringify(text)}`);
 }
 
 /** At commas outside of the brackets of JSON. */

@@ -6,7 +6,7 @@ import { renderUnicodeCompact } from "uqr";
 import type { AdminClient } from "../admin-client.ts";
 import { type Output, UsageError } from "../output.ts";
 import { parseDuration } from "../parse.ts";
-import { type AdminFlags, withAdmin } from "../with-admin.ts";
+import { type AdminFlags, addAdminCommand, withAdmin } from "../with-admin.ts";
 
 interface Flags extends AdminFlags {
   readonly name: string;
@@ -30,13 +30,8 @@ interface TokenLine {
 
 export function addTokenCommand(program: Command): void {
   const token = program.command("token").description("one-time tokens with which devices enrol");
-  const add = (name: string, words: string, example: string): Command =>
-    token
-      .command(name)
-      .description(words)
-      .option("--data-dir <folder>", "data folder of the running server", ".qflare")
-      .option("--json", "one JSON object a line")
-      .addHelpText("after", `\nExample:\n  ${example}`);
+  const add = (name: string, description: string, example: string): Command =>
+    addAdminCommand(token, name, description, example);
   add("create", "make a token for one device", "qflare token create --name ward-3 --expires 1h --out ward-3.token")
     .requiredOption("--name <name>", "name of the device")
     .option("--expires <time>", "how long it may be used, such as 30m, 1h, 7d", "1h")

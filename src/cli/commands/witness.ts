@@ -56,7 +56,7 @@ async function run(flags: Flags): Promise<void> {
   const store = new WitnessStore(join(flags.dataDir, STORE_FILE));
   const witness = new Witness({ signer, logs, store, clock: systemClock });
   const listening = await listenWitness(witness, { host: flags.host, port, log: createLog("warn") });
-  const output = createOutput(flags.json ?? false);
+  const output = createOutput(flags);
   const vkeys = signer.keys.map(formatVkey);
   const name = signer.keys[0]!.name;
   output.emit(

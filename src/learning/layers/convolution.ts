@@ -3,7 +3,7 @@
 
 import { LIMITS } from "../../core/limits.ts";
 import { type Of, object, oneOf, uint } from "../../core/shape.ts";
-import type { TrainingKernel } from "../../math/training-kernel.ts";
+import type { ConvolutionWalk, TrainingKernel } from "../../math/training-kernel.ts";
 import { type Layer, type LayerPlan, type LayerRoom, lengthOf, type Size } from "./layer.ts";
 import { refuse } from "./refuse.ts";
 
@@ -99,6 +99,9 @@ class Convolution implements Layer {
   readonly #room: LayerRoom;
   readonly #run: TrainingKernel;
   readonly #at: Places;
+  /** From the padded input to the output, and from the spread gradient to the input's. */
+  readonly #forth: ConvolutionWalk;
+  readonly #back: ConvolutionWalk;
 
   constructor(geometry: Geometry, room: LayerRoom) {
     const at = (array: Float32Array): number => room.workspace.reach(array, array.length);
@@ -111,6 +114,8 @@ class Convolution implements Layer {
       ...{ x: at(x), y: at(y), dx: at(dx), dy: at(dy), weight: at(parameters[0]) },
       ...{ padded, packed, packedGradient, flipped, bias, zeros, spread },
     };
+    this.#forth = walk(geometry.padded, geometry.output, geometry.kernel, geometry.stride);
+    this.#back = walk(geometry.spread, geometry.input, geometry.kernel, 1);
   }
 
   forward(rows: number): void {
@@ -129,22 +134,9 @@ class Convolution implements Layer {
   }
 
   #convolve(example: number): void {
-    const { input, output, kernel, stride, padded } = this.#geometry;
-    const pitch = padded.width * input.channels;
-    this.#run.convolve(
-      output.height,
-      output.width,
-      output.channels,
-      kernel,
-      kernel * input.channels,
-      pitch,
-      stride * input.channels,
-      stride * pitch,
-      this.#at.padded + example * bytesOf(padded),
-      this.#at.packed,
-      this.#at.bias,
-      this.#at.y + example * bytesOf(output),
-    );
+    const { output, padded } = this.#geometry;
+    const [from, to] = [this.#at.padded + example * bytesOf(padded), this.#at.y + example * bytesOf(output)];
+    this.#run.convolve(...this.#forth, from, this.#at.packed, this.#at.bias, to);
   }
 
   backward(rows: number, wantsInput: boolean): void {
@@ -164,21 +156,9 @@ class Convolution implements Layer {
 
   /** Adds the example's share of the gradient of the weights. */
   #correlate(example: number): void {
-    const { input, output, kernel, stride, padded } = this.#geometry;
-    const pitch = padded.width * input.channels;
-    this.#run.convolveWeights(
-      output.height,
-      output.width,
-      output.channels,
-      kernel,
-      kernel * input.channels,
-      pitch,
-      stride * input.channels,
-      stride * pitch,
-      this.#at.padded + example * bytesOf(padded),
-      this.#at.dy + example * bytesOf(output),
-      this.#at.packedGradient,
-    );
+    const { output, padded } = this.#geometry;
+    const [x, dy] = [this.#at.padded + example * bytesOf(padded), this.#at.dy + example * bytesOf(output)];
+    this.#run.convolveWeights(...this.#forth, x, dy, this.#at.packedGradient);
   }
 
   /** The gradient of the input is the spread gradient of the output under the flipped kernel. */
@@ -189,21 +169,16 @@ class Convolution implements Layer {
     const inner = BYTES * (kernel - 1 - padding) * (pitch + channels);
     const [from, to] = [this.#at.dy + example * bytesOf(output), this.#at.spread + inner];
     this.#run.place(output.height, output.width, channels, stride * channels, stride * pitch, from, to);
-    this.#run.convolve(
-      input.height,
-      input.width,
-      input.channels,
-      kernel,
-      kernel * channels,
-      pitch,
-      channels,
-      pitch,
-      this.#at.spread,
-      this.#at.flipped,
-      this.#at.zeros,
-      this.#at.dx + example * bytesOf(input),
-    );
+    const dx = this.#at.dx + example * bytesOf(input);
+    this.#run.convolve(...this.#back, this.#at.spread, this.#at.flipped, this.#at.zeros, dx);
   }
+}
+
+/** Over a padded input of these positions and channels. */
+function walk(from: Size, to: Size, kernel: number, stride: number): ConvolutionWalk {
+  const pitch = from.width * from.channels;
+  const step = stride * from.channels;
+  return [to.height, to.width, to.channels, kernel, kernel * from.channels, pitch, step, stride * pitch];
 }
 
 function bytesOf(size: Size): number {

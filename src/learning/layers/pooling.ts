@@ -3,6 +3,7 @@
 
 import { LIMITS } from "../../core/limits.ts";
 import { type Of, object, oneOf, uint } from "../../core/shape.ts";
+import type { Windows } from "../../math/training-kernel.ts";
 import { type Layer, type LayerPlan, type LayerRoom, lengthOf, PLAIN, type Size } from "./layer.ts";
 import { refuse } from "./refuse.ts";
 
@@ -29,20 +30,24 @@ function startPooling({ kind, size, stride }: Pooling, input: Size, output: Size
   const { run } = workspace;
   const { height, width, channels } = output;
   const pitch = input.width * channels;
-  const windows = [height, width, channels, size, stride * channels, stride * pitch, pitch] as const;
+  const windows: Windows = [height, width, channels, size, stride * channels, stride * pitch, pitch];
   const [xLength, yLength] = [lengthOf(input), lengthOf(output)];
   const at = (array: Float32Array, i: number, length: number): number => workspace.reach(array, 0) + 4 * i * length;
-  const pool = kind === "max-pool" ? run.maxPool : run.averagePool;
   return {
     forward(rows) {
-      for (let i = 0; i < rows; i++) pool(...windows, at(x, i, xLength), at(y, i, yLength));
+      if (kind === "avg-pool") y.fill(0, 0, rows * yLength);
+      for (let i = 0; i < rows; i++) {
+        const [from, to] = [at(x, i, xLength), at(y, i, yLength)];
+        if (kind === "avg-pool") run.averagePool(...windows, from, to, 0);
+        else run.maxPool(...windows, from, to);
+      }
     },
     backward(rows, wantsInput) {
       if (!wantsInput) return;
       dx.fill(0, 0, rows * xLength);
       for (let i = 0; i < rows; i++) {
         const [gradient, to] = [at(dy, i, yLength), at(dx, i, xLength)];
-        if (kind === "avg-pool") run.averagePoolBackward(...windows, gradient, to);
+        if (kind === "avg-pool") run.averagePool(...windows, to, gradient, 1);
         else run.maxPoolBackward(...windows, at(x, i, xLength), at(y, i, yLength), gradient, to);
       }
     },

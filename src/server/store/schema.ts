@@ -106,6 +106,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
   await createFormerDevices(table);
   await createRounds(table);
   await createAudit(table);
+  await createIndexes(db);
 }
 
 type NewTable = (name: keyof Tables) => CreateTableBuilder<keyof Tables>;
@@ -192,6 +193,13 @@ async function createRounds(table: NewTable): Promise<void> {
     .addColumn("signature", "blob", (c) => c.notNull())
     .addColumn("published_at", "integer", (c) => c.notNull())
     .execute();
+}
+
+/** Blobs are looked for by their digest whenever one is served or removed. */
+async function createIndexes(db: Kysely<Tables>): Promise<void> {
+  for (const table of ["models", "updates"] as const) {
+    await db.schema.createIndex(`${table}_by_blob`).ifNotExists().on(table).column("blob_digest").execute();
+  }
 }
 
 async function createAudit(table: NewTable): Promise<void> {

@@ -1,5 +1,6 @@
-// Group commit: writes that arrive while a transaction is on its way to disk share the next one. An acknowledged
-// write is on disk; an fsync of some milliseconds is paid once for all of them.
+// Group commit: writes that arrive while a transaction is on its way to disk share the next one, as do those that are
+// known to come in a moment, and those that nobody waits for. An acknowledged write is on disk; an fsync of some
+// milliseconds and the signature of the audit log's checkpoint are paid once for all of them.
 
 import type { Kysely, Transaction } from "kysely";
 import { storeError } from "./database.ts";
@@ -20,11 +21,20 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** How long a transaction waits for writes that are expected. */
+const GATHER_MS = 3;
+/** How long a write that nobody waits for does without a transaction. */
+const IDLE_MS = 20;
+
 export class Writer {
   readonly #db: Kysely<Tables>;
   readonly #hook: CommitHook;
   #queue: Pending[] = [];
   #flushing: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #expected = 0;
+  /** Ends the waiting for what is expected. */
+  #gathered: (() => void) | undefined;
 
   constructor(db: Kysely<Tables>, hook: CommitHook) {
     this.#db = db;
@@ -32,26 +42,67 @@ export class Writer {
   }
 
   /** Resolves when the write is on disk. Writes happen in the order of the calls. */
-  write<T>(write: Write<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ write, resolve: resolve as (value: unknown) => void, reject });
-      this.#flushing ??= this.#flushAll();
-    });
+  async write<T>(write: Write<T>): Promise<T> {
+    const written = this.#enqueue(write);
+    this.#start();
+    return await written;
+  }
+
+  /** Like write, for what nobody waits for: goes to disk with the next write, or on its own where none comes soon. */
+  async writeIdly<T>(write: Write<T>): Promise<T> {
+    const written = this.#enqueue(write);
+    this.#idle ??= setTimeout(() => this.#start(), IDLE_MS);
+    return await written;
+  }
+
+  /** A call of write will come in some milliseconds, or never: whoever says so calls what this returns, once. */
+  expect(): () => void {
+    this.#expected += 1;
+    return () => {
+      this.#expected -= 1;
+      if (this.#expected === 0) this.#gathered?.();
+    };
   }
 
   /** Resolves when nothing is on its way any more. */
   async drained(): Promise<void> {
+    this.#start();
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
+  #enqueue<T>(write: Write<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ write, resolve: resolve as (value: unknown) => void, reject });
+    });
+  }
+
+  #start(): void {
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    if (this.#queue.length > 0) this.#flushing ??= this.#flushAll();
+  }
+
   async #flushAll(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#queue.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#gather();
       const batch = this.#queue;
       this.#queue = [];
       await this.#flush(batch);
     }
     this.#flushing = undefined;
+  }
+
+  async #gather(): Promise<void> {
+    if (this.#expected === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHER_MS);
+      this.#gathered = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#gathered = undefined;
   }
 
   /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */

@@ -129,7 +129,10 @@ export const PROCESS_ATTEMPTS: Readonly<Record<string, Attempt>> = {
   "signal another process": ({ sibling }) => process.kill(sibling, 0),
   "signal its parent": () => (process.ppid === 0 ? Promise.reject(new Error("none")) : process.kill(process.ppid, 0)),
   "raise its own rights": () => process.setuid!(0),
-  "change its priority": () => builtIn<typeof import("node:os")>("node:os").setPriority(0, 1),
+  "change its priority": () => {
+    const os = builtIn<typeof import("node:os")>("node:os");
+    os.setPriority(0, os.getPriority() + 1);
+  },
   "see the server's environment": () => process.env.QFLARE_TEST_SECRET ?? Promise.reject(new Error("not there")),
   "load an OpenSSL engine": ({ folder }) =>
     reaching("ERR_CRYPTO_ENGINE_UNKNOWN", () =>

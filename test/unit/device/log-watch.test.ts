@@ -44,14 +44,19 @@ class Watcher {
     this.#show = show;
   }
 
-  /** Sizes that it named. */
+  /** Sizes that it named; what it has seen is on disk then. */
   async check(): Promise<number[]> {
+    const named = await this.look();
+    await this.watch.close();
+    return named;
+  }
+
+  async look(): Promise<number[]> {
     const named: number[] = [];
     await this.watch.ask(async (size) => {
       named.push(size);
       return { shown: this.watch.opened(await this.#show(size)) };
     });
-    await this.watch.kept();
     return named;
   }
 }
@@ -77,6 +82,18 @@ describe("a device that watches the log", () => {
     const again = new Watcher(device.path, server);
     assert.equal(again.watch.size, 902);
     assert.deepEqual(await again.check(), [902]);
+  });
+
+  it("writes what comes quickly behind the work, and the newest of it when it ends", async (context) => {
+    const server = await TestServer.start(context);
+    const device = new Watcher(pathOf(context), server);
+    for (let i = 0; i < 20; i++) {
+      await grow(server, 1);
+      await device.look();
+    }
+    assert.notEqual(existsSync(device.path) && readFileSync(device.path, "utf8"), server.audit.newest!.note);
+    await device.watch.close();
+    assert.equal(readFileSync(device.path, "utf8"), server.audit.newest!.note);
   });
 
   it("takes an earlier checkpoint of the same history, and keeps the later one", async (context) => {

@@ -15,54 +15,54 @@ import { addGradient } from "../../../src/learning/trainer.ts";
 import { PseudoRandom } from "../../../src/math/random.ts";
 import { slowGradient, slowLoss } from "../../support/slow-network.ts";
 
+type Sequential = Extract<ModelDescription, { kind: "sequential" }>;
+
+/** Of three classes, told apart by a dense layer behind these. */
+function classifier(input: Sequential["input"], layers: Sequential["layers"]): Sequential {
+  return { kind: "sequential", input, layers: [...layers, { kind: "dense", outputs: 3 }], loss: "cross-entropy" };
+}
+
 // Sides, strides and channels that fill neither tiles (6 positions, 8 channels) nor vectors (4), and some that do.
 const MODELS: Readonly<Record<string, ModelDescription>> = {
   "softmax regression": { kind: "softmax", inputs: 7, classes: 3 },
   "an MLP of one hidden layer": { kind: "mlp", inputs: 7, hidden: [5], classes: 3 },
   "an MLP of two": { kind: "mlp", inputs: 5, hidden: [9, 6], classes: 4 },
-  "a padded convolution, ReLU in place and maximum pooling": {
-    kind: "sequential",
-    input: [1, 6, 6],
-    layers: [
+  "a padded convolution, ReLU in place and maximum pooling": classifier(
+    [1, 6, 6],
+    [
       { kind: "conv2d", channels: 8, kernel: 3, stride: 1, padding: 1 },
       { kind: "relu" },
       { kind: "max-pool", size: 2, stride: 2 },
       { kind: "flatten" },
-      { kind: "dense", outputs: 3 },
     ],
-    loss: "cross-entropy",
-  },
+  ),
   "convolutions with strides over three channels, mean pooling, GELU and squared error": {
-    kind: "sequential",
-    input: [3, 7, 6],
-    layers: [
-      { kind: "conv2d", channels: 5, kernel: 3, stride: 2, padding: 2 },
-      { kind: "gelu" },
-      { kind: "conv2d", channels: 9, kernel: 2, stride: 1, padding: 0 },
-      { kind: "avg-pool", size: 2, stride: 1 },
-      { kind: "flatten" },
-      { kind: "dense", outputs: 4 },
-    ],
+    ...classifier(
+      [3, 7, 6],
+      [
+        { kind: "conv2d", channels: 5, kernel: 3, stride: 2, padding: 2 },
+        { kind: "gelu" },
+        { kind: "conv2d", channels: 9, kernel: 2, stride: 1, padding: 0 },
+        { kind: "avg-pool", size: 2, stride: 1 },
+        { kind: "flatten" },
+      ],
+    ),
     loss: "mse",
   },
-  "overlapping windows behind and before normalisation of groups": {
-    kind: "sequential",
-    input: [2, 7, 7],
-    layers: [
+  "overlapping windows behind and before normalisation of groups": classifier(
+    [2, 7, 7],
+    [
       { kind: "conv2d", channels: 6, kernel: 3, stride: 1, padding: 1 },
       { kind: "group-norm", groups: 3 },
       { kind: "max-pool", size: 3, stride: 2 },
       { kind: "relu" },
       { kind: "group-norm", groups: 1 },
       { kind: "flatten" },
-      { kind: "dense", outputs: 3 },
     ],
-    loss: "cross-entropy",
-  },
-  "normalisation over the features of images and of rows, and dropout": {
-    kind: "sequential",
-    input: [3, 4, 5],
-    layers: [
+  ),
+  "normalisation over the features of images and of rows, and dropout": classifier(
+    [3, 4, 5],
+    [
       { kind: "layer-norm" },
       { kind: "conv2d", channels: 4, kernel: 4, stride: 3, padding: 1 },
       { kind: "layer-norm" },
@@ -71,10 +71,8 @@ const MODELS: Readonly<Record<string, ModelDescription>> = {
       { kind: "layer-norm" },
       { kind: "dropout", rate: 0.4 },
       { kind: "relu" },
-      { kind: "dense", outputs: 3 },
     ],
-    loss: "cross-entropy",
-  },
+  ),
 };
 
 function randomDataset(count: number, description: ModelDescription): Dataset {

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Kysely } from "kysely";
+import { openDatabase } from "../../../src/server/store/database.ts";
+import type { Tables } from "../../../src/server/store/schema.ts";
+import { type Write, Writer } from "../../../src/server/store/writer.ts";
+
+/** A writer whose transactions are listed, each by the names of its writes. */
+class Desk {
+  readonly commits: string[][] = [];
+  readonly writer: Writer;
+  #current: string[] = [];
+
+  private constructor(db: Kysely<Tables>) {
+    const beforeCommit = async (): Promise<() => void> => {
+      const names = this.#current;
+      return () => void this.commits.push(names);
+    };
+    this.writer = new Writer(db, { beforeCommit });
+  }
+
+  static async open(context: TestContext): Promise<Desk> {
+    const db = await openDatabase(":memory:");
+    context.after(async () => await db.destroy());
+    return new Desk(db);
+  }
+
+  named(name: string, isFirst = false): Write<string> {
+    return async () => {
+      this.#current = isFirst ? [name] : [...this.#current, name];
+      return name;
+    };
+  }
+}
+
+describe("the writer of the ledger", () => {
+  it("puts writes of one moment in one transaction, in their order", async (context) => {
+    const desk = await Desk.open(context);
+    const written = ["a", "b", "c"].map((name, i) => desk.writer.write(desk.named(name, i === 0)));
+    assert.deepEqual(await Promise.all(written), ["a", "b", "c"]);
+    assert.deepEqual(desk.commits, [["a", "b", "c"]]);
+  });
+
+  it("takes what nobody waits for along with the next write, in the order of the calls", async (context) => {
+    const desk = await Desk.open(context);
+    const idle = desk.writer.writeIdly(desk.named("idle", true));
+    await pause(1);
+    assert.deepEqual(desk.commits, []);
+    await desk.writer.write(desk.named("next"));
+    assert.equal(await idle, "idle");
+    assert.deepEqual(desk.commits, [["idle", "next"]]);
+  });
+
+  it("writes it on its own where no other comes, and goes on after that", async (context) => {
+    const desk = await Desk.open(context);
+    for (const name of ["first", "second"]) {
+      await desk.writer.writeIdly(desk.named(name, true));
+      await pause(30);
+    }
+    await desk.writer.write(desk.named("third", true));
+    assert.deepEqual(desk.commits, [["first"], ["second"], ["third"]]);
+  });
+
+  it("brings it to disk when it is drained", async (context) => {
+    const desk = await Desk.open(context);
+    void desk.writer.writeIdly(desk.named("idle", true));
+    await desk.writer.drained();
+    assert.deepEqual(desk.commits, [["idle"]]);
+  });
+
+  it("waits for writes that are about to come, but not for long", async (context) => {
+    const desk = await Desk.open(context);
+    const come = desk.writer.expect();
+    const first = desk.writer.write(desk.named("first", true));
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = desk.writer.write(desk.named("second"));
+    come();
+    await Promise.all([first, second]);
+    const never = desk.writer.expect();
+    await desk.writer.write(desk.named("alone", true));
+    never();
+    assert.deepEqual(desk.commits, [["first", "second"], ["alone"]]);
+  });
+
+  it("lets a write that fails fail alone", async (context) => {
+    const desk = await Desk.open(context);
+    const failing = desk.writer.writeIdly(async () => {
+      throw new Error("refused");
+    });
+    const written = desk.writer.write(desk.named("good", true));
+    await assert.rejects(failing, /refused/);
+    assert.equal(await written, "good");
+    assert.deepEqual(desk.commits, [["good"]]);
+  });
+});
