@@ -1,10 +1,12 @@
-// Peak memory of aggregation above what the updates take, each case in a process of its own.
+// Peak memory of aggregation above what the updates take, each case in a process of its own: of updates in arrays of
+// their own, and of updates in the memory of the kernel.
 //
 //   node bench/aggregate-memory.ts
 
 import { spawnSync } from "node:child_process";
 import { aggregate } from "../src/aggregation/aggregate.ts";
 import { parseChain } from "../src/aggregation/chain.ts";
+import { RowArena } from "../src/aggregation/row-arena.ts";
 import { readChoice } from "../src/aggregation/specification.ts";
 import { StreamingMean } from "../src/aggregation/streaming.ts";
 import { bytesFromFloats } from "../src/core/floats.ts";
@@ -24,18 +26,25 @@ const CASES: [name: string, n: number, length: number][] = [
 /** Bytes of the process now, and its peak. */
 const peakBytes = (): number => process.resourceUsage().maxRSS * 1024;
 
-function measure(name: string, n: number, length: number): number {
+function measure(name: string, n: number, length: number, isInPlace: boolean): number {
   const pattern = Float32Array.from({ length: PIECE_VALUES }, (_, i) => Math.sin(i));
-  const rows = name === "streaming" ? [] : Array.from({ length: n }, (_, row) => filled(pattern, length, row));
+  if (name === "streaming") {
+    const start = process.memoryUsage.rss();
+    stream(pattern, n, length);
+    return peakBytes() - start;
+  }
+  const arena = new RowArena();
+  if (isInPlace) arena.open(n, length);
+  const empty = () => (isInPlace ? arena.take() : new Float32Array(length));
+  const rows = Array.from({ length: n }, (_, row) => filled(empty(), pattern, row));
   const start = process.memoryUsage.rss();
-  if (name === "streaming") stream(pattern, n, length);
-  else aggregate(readChoice(parseChain(name)), rows);
+  aggregate(readChoice(parseChain(name)), rows, { reducer: arena.reducer });
   return peakBytes() - start;
 }
 
-function filled(pattern: Float32Array, length: number, row: number): Float32Array {
-  const out = new Float32Array(length);
-  for (let i = 0; i < length; i++) out[i] = pattern[(i + 97 * row) % pattern.length]!;
+/** All point the same way: no filter leaves one out. */
+function filled(out: Float32Array, pattern: Float32Array, row: number): Float32Array {
+  for (let i = 0; i < out.length; i++) out[i] = 1 + pattern[(i + 97 * row) % pattern.length]!;
   return out;
 }
 
@@ -50,16 +59,24 @@ function stream(pattern: Float32Array, n: number, length: number): void {
   mean.finish();
 }
 
-const [name, n, length] = process.argv.slice(2);
+/** Megabytes. */
+function measuredApart(entry: (typeof CASES)[number], isInPlace: boolean): string {
+  const values = [...entry, ...(isInPlace ? ["in-place"] : [])].map(String);
+  const child = spawnSync(process.execPath, [import.meta.filename, ...values], { encoding: "utf8" });
+  if (child.status !== 0) throw new Error(child.stderr);
+  return (Number(child.stdout) / MB).toFixed(0);
+}
+
+const [name, n, length, place] = process.argv.slice(2);
 if (name !== undefined) {
-  console.log(measure(name, Number(n), Number(length)));
+  console.log(measure(name, Number(n), Number(length), place === "in-place"));
 } else {
   for (const entry of CASES) {
-    const child = spawnSync(process.execPath, [import.meta.filename, ...entry.map(String)], { encoding: "utf8" });
     const model = (4 * entry[2]) / MB;
-    const above = Number(child.stdout) / MB;
+    const inPlace = entry[0] === "streaming" ? "" : `, in the kernel's memory ${measuredApart(entry, true)} MB`;
     console.log(
-      `${entry[0]}, ${entry[1]} x ${entry[2]}: ${above.toFixed(0)} MB above the updates, a model takes ${model} MB`,
+      `${entry[0]}, ${entry[1]} x ${entry[2]}: ${measuredApart(entry, false)} MB above the updates${inPlace}, ` +
+        `a model takes ${model} MB`,
     );
   }
 }

@@ -1,20 +1,22 @@
-// Aggregation: figure, bare copying into the kernel, plain loop and numpy in one run.
+// Aggregation: rows in the kernel's memory as the enclave has them, the same rows in arrays of their own, which have to
+// be copied there, bare copying, plain loop and numpy in one run.
 //
 //   node bench/aggregate.ts [share of the full size, 0 to 1] [part of a name]
 
 import { spawnSync } from "node:child_process";
 import { aggregate } from "../src/aggregation/aggregate.ts";
 import { parseChain } from "../src/aggregation/chain.ts";
+import { RowArena } from "../src/aggregation/row-arena.ts";
 import { readChoice } from "../src/aggregation/specification.ts";
 import { bytesFromFloats, floatsFromBytes } from "../src/core/floats.ts";
 import { PseudoRandom } from "../src/math/random.ts";
-import { Reducer } from "../src/math/reducer.ts";
 import { weightedSum } from "../src/math/vector.ts";
 
 const RUNS = 5;
 const share = Number(process.argv[2] ?? 1);
 const only = process.argv[3];
-const reducer = new Reducer();
+const arena = new RowArena();
+const { reducer } = arena;
 
 interface Case {
   readonly name: string;
@@ -143,7 +145,14 @@ function randomRows(n: number, length: number): Float32Array[] {
 
 function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const rows = randomRows(n, length);
-  const own = time(() => run(rows, length), RUNS);
+  arena.open(n, length);
+  const inPlace = rows.map((row) => {
+    const place = arena.take();
+    place.set(row);
+    return place;
+  });
+  const own = time(() => run(inPlace, length), RUNS);
+  const copied = time(() => run(rows, length), RUNS);
   const copying = time(() => copyAll(rows, length), RUNS);
   const tenth = Math.ceil(length / 10);
   const few = rows.map((row) => row.subarray(0, tenth));
@@ -152,8 +161,8 @@ function report({ name, n, length, bar, run, plain, numpy }: Case): void {
   const ratio = (other: number | undefined) => (other === undefined ? "-" : `${(other / own.least).toFixed(1)}x`);
   const shown = (of: Times) => `least ${of.least.toFixed(1)} ms, processor ${of.busy.toFixed(1)} ms`;
   console.log(
-    `${name}, ${n} x ${length}: ${shown(own)}, aim ${bar * share} ms; bare copying of the rows: ${shown(copying)}; ` +
-      `plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of it`,
+    `${name}, ${n} x ${length}: ${shown(own)}, aim ${bar * share} ms; rows in arrays of their own: ${shown(copied)}, ` +
+      `bare copying of them ${shown(copying)}; plain loop ${ratio(plainMs)}, numpy ${ratio(numpyTime)} of the first`,
   );
 }
 

@@ -3,27 +3,25 @@
 //
 // Lengths count values and are multiples of 16; the caller pads with zeros. Pointers are byte offsets.
 
+import { rowAt, square, total, widened } from "./_float64";
+
+export * from "./_pairs";
+
 /**
- * out[i] += sum of weights[r] * rows[r][i] over 8 * groups rows. out: float64, rows and weights: float32.
- * Eight products are added in float32, then the partial sum in float64: the error stays under 8 units in the last
- * place of the largest partial sum, however many rows there are.
+ * out[i] += sum of weights[r] * rows[r][i] over 8 * groups rows. table: their pointers, u32; out: float64, rows and
+ * weights: float32. Eight products are added in float32, then the partial sum in float64: the error stays under 8 units
+ * in the last place of the largest partial sum, however many rows there are.
  */
-export function weightedSum(
-  out: usize,
-  rows: usize,
-  stride: usize,
-  weights: usize,
-  groups: i32,
-  length: i32,
-): void {
+export function weightedSum(out: usize, table: usize, weights: usize, groups: i32, length: i32): void {
   for (let g = 0; g < groups; g++) {
-    addEight(out, rows, stride, weights, length);
-    rows += 8 * stride;
+    addEight(out, table, 0, weights, length);
+    table += 32;
     weights += 32;
   }
 }
 
-function addEight(out: usize, rows: usize, stride: usize, weights: usize, length: i32): void {
+/** The values from byte at on. Eight rows side by side: the processor's prefetching stops at the end of each page. */
+function addEight(out: usize, table: usize, at: usize, weights: usize, length: i32): void {
   const w0 = v128.load_splat<f32>(weights);
   const w1 = v128.load_splat<f32>(weights, 4);
   const w2 = v128.load_splat<f32>(weights, 8);
@@ -32,25 +30,24 @@ function addEight(out: usize, rows: usize, stride: usize, weights: usize, length
   const w5 = v128.load_splat<f32>(weights, 20);
   const w6 = v128.load_splat<f32>(weights, 24);
   const w7 = v128.load_splat<f32>(weights, 28);
-  const half = rows + 4 * stride;
+  const r0 = rowAt(table, 0) + at;
+  const r1 = rowAt(table, 1) + at;
+  const r2 = rowAt(table, 2) + at;
+  const r3 = rowAt(table, 3) + at;
+  const r4 = rowAt(table, 4) + at;
+  const r5 = rowAt(table, 5) + at;
+  const r6 = rowAt(table, 6) + at;
+  const r7 = rowAt(table, 7) + at;
   const end = (<usize>length) << 2;
   for (let i: usize = 0; i < end; i += 16) {
-    let p = rows + i;
-    let q = half + i;
-    let s = f32x4.mul(v128.load(p), w0);
-    let t = f32x4.mul(v128.load(q), w4);
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w1));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w5));
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w2));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w6));
-    p += stride;
-    q += stride;
-    s = f32x4.add(s, f32x4.mul(v128.load(p), w3));
-    t = f32x4.add(t, f32x4.mul(v128.load(q), w7));
+    let s = f32x4.mul(v128.load(r0 + i), w0);
+    let t = f32x4.mul(v128.load(r4 + i), w4);
+    s = f32x4.add(s, f32x4.mul(v128.load(r1 + i), w1));
+    t = f32x4.add(t, f32x4.mul(v128.load(r5 + i), w5));
+    s = f32x4.add(s, f32x4.mul(v128.load(r2 + i), w2));
+    t = f32x4.add(t, f32x4.mul(v128.load(r6 + i), w6));
+    s = f32x4.add(s, f32x4.mul(v128.load(r3 + i), w3));
+    t = f32x4.add(t, f32x4.mul(v128.load(r7 + i), w7));
     s = f32x4.add(s, t);
     const o = out + (i << 1);
     v128.store(o, f64x2.add(v128.load(o), f64x2.promote_low_f32x4(s)));
@@ -68,18 +65,6 @@ export function narrow(out: usize, x: usize, length: i32): void {
     out += 16;
     x += 32;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function widened(x: usize): v128 {
-  return f64x2.promote_low_f32x4(v128.load_zero<f64>(x));
-}
-
-// @ts-ignore: decorator
-@inline
-function total(a: v128): f64 {
-  return f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
 }
 
 /** Sum of x[i] * y[i] in float64. Finite for finite float32 values: 2**27 * (2**128)**2 < 2**1024. */
@@ -100,21 +85,88 @@ export function dot(x: usize, y: usize, length: i32): f64 {
   return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
 }
 
-/** Sum of x[i] * x[i] in float64. Not finite exactly where a value is not. */
-export function squares(x: usize, length: i32): f64 {
-  let a = f64x2.splat(0);
-  let b = f64x2.splat(0);
-  let c = f64x2.splat(0);
-  let d = f64x2.splat(0);
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    a = f64x2.add(a, square(widened(x)));
-    b = f64x2.add(b, square(widened(x + 8)));
-    c = f64x2.add(c, square(widened(x + 16)));
-    d = f64x2.add(d, square(widened(x + 24)));
-    x += 32;
+/**
+ * Sums of squares of count rows, an even number up to 8, in float64; a row's is not finite exactly where a value is
+ * not. lanes: 8 * 64 bytes that hold the sums in eight parts each, and the first part of each the sum in the end. tile:
+ * values of a row that are read before the next row has its turn, a multiple of 16.
+ */
+export function squares(lanes: usize, table: usize, count: i32, length: i32, tile: i32): void {
+  memory.fill(lanes, 0, 8 * LANES);
+  const end = (<usize>length) << 2;
+  const step = (<usize>tile) << 2;
+  for (let at: usize = 0; at < end; at += step) addSquares(lanes, table, count, at, min(step, end - at));
+  joinLanes(lanes, count);
+}
+
+/** weightedSum of eight rows and squares of the first count of them, reading them once. */
+export function measuredSum(
+  out: usize,
+  table: usize,
+  weights: usize,
+  lanes: usize,
+  count: i32,
+  length: i32,
+  tile: i32,
+): void {
+  memory.fill(lanes, 0, 8 * LANES);
+  const end = (<usize>length) << 2;
+  const step = (<usize>tile) << 2;
+  for (let at: usize = 0; at < end; at += step) {
+    const bytes = min(step, end - at);
+    addEight(out + (at << 1), table, at, weights, <i32>(bytes >> 2));
+    addSquares(lanes, table, count, at, bytes);
   }
-  return total(f64x2.add(f64x2.add(a, b), f64x2.add(c, d)));
+  joinLanes(lanes, count);
+}
+
+const LANES: usize = 64; // bytes of eight parts of a sum
+
+function addSquares(lanes: usize, table: usize, count: i32, at: usize, bytes: usize): void {
+  for (let r = 0; r < count; r += 2) {
+    const x = rowAt(table, r) + at;
+    addSquaresOfTwo(lanes + <usize>r * LANES, x, rowAt(table, r + 1) + at, x + bytes);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addSquaresOfTwo(lanes: usize, x: usize, y: usize, end: usize): void {
+  let a0 = v128.load(lanes);
+  let b0 = v128.load(lanes, 16);
+  let c0 = v128.load(lanes, 32);
+  let d0 = v128.load(lanes, 48);
+  let a1 = v128.load(lanes, 64);
+  let b1 = v128.load(lanes, 80);
+  let c1 = v128.load(lanes, 96);
+  let d1 = v128.load(lanes, 112);
+  while (x < end) {
+    a0 = f64x2.add(a0, square(widened(x)));
+    a1 = f64x2.add(a1, square(widened(y)));
+    b0 = f64x2.add(b0, square(widened(x + 8)));
+    b1 = f64x2.add(b1, square(widened(y + 8)));
+    c0 = f64x2.add(c0, square(widened(x + 16)));
+    c1 = f64x2.add(c1, square(widened(y + 16)));
+    d0 = f64x2.add(d0, square(widened(x + 24)));
+    d1 = f64x2.add(d1, square(widened(y + 24)));
+    x += 32;
+    y += 32;
+  }
+  v128.store(lanes, a0);
+  v128.store(lanes, b0, 16);
+  v128.store(lanes, c0, 32);
+  v128.store(lanes, d0, 48);
+  v128.store(lanes, a1, 64);
+  v128.store(lanes, b1, 80);
+  v128.store(lanes, c1, 96);
+  v128.store(lanes, d1, 112);
+}
+
+function joinLanes(lanes: usize, count: i32): void {
+  for (let r = 0; r < count; r++) {
+    const ab = f64x2.add(v128.load(lanes), v128.load(lanes, 16));
+    store<f64>(lanes, total(f64x2.add(ab, f64x2.add(v128.load(lanes, 32), v128.load(lanes, 48)))));
+    lanes += LANES;
+  }
 }
 
 /**
@@ -229,112 +281,4 @@ export function meanAround(
     }
     v128.store(out + (i << 1), f64x2.div(sum, k));
   }
-}
-
-/** rows[r][i] -= rows[reference][i] for every row; the reference itself comes last. */
-export function subtractRow(rows: usize, count: i32, stride: usize, reference: i32, length: i32): void {
-  const subtrahend = rows + <usize>reference * stride;
-  for (let r = 0; r < count; r++) {
-    if (r !== reference) subtract(rows + <usize>r * stride, subtrahend, length);
-  }
-  subtract(subtrahend, subtrahend, length);
-}
-
-function subtract(x: usize, y: usize, length: i32): void {
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    v128.store(x, f32x4.sub(v128.load(x), v128.load(y)));
-    x += 16;
-    y += 16;
-  }
-}
-
-/**
- * out[i * count + j] += sum of rows[i][k] * rows[j][k], out float64, rows float32; count is a multiple of 4. Upper
- * triangle alone, in tiles of four rows by two, which keep eight sums in registers. length / 4 products are added in
- * float32, then the partial sum in float64: keep length short.
- */
-export function products(out: usize, rows: usize, count: i32, stride: usize, length: i32): void {
-  const width = (<usize>count) << 3;
-  for (let i = 0; i < count; i += 4) {
-    for (let j = i; j < count; j += 2) {
-      const o = out + <usize>i * width + ((<usize>j) << 3);
-      productTile(o, width, rows + <usize>i * stride, rows + <usize>j * stride, stride, length);
-    }
-  }
-}
-
-function productTile(out: usize, width: usize, x: usize, y: usize, stride: usize, length: i32): void {
-  const zero = f32x4.splat(0);
-  let a0 = zero;
-  let a1 = zero;
-  let b0 = zero;
-  let b1 = zero;
-  let c0 = zero;
-  let c1 = zero;
-  let d0 = zero;
-  let d1 = zero;
-  let x1 = x + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  let y1 = y + stride;
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    const u = v128.load(y);
-    const v = v128.load(y1);
-    let r = v128.load(x);
-    a0 = f32x4.add(a0, f32x4.mul(r, u));
-    a1 = f32x4.add(a1, f32x4.mul(r, v));
-    r = v128.load(x1);
-    b0 = f32x4.add(b0, f32x4.mul(r, u));
-    b1 = f32x4.add(b1, f32x4.mul(r, v));
-    r = v128.load(x2);
-    c0 = f32x4.add(c0, f32x4.mul(r, u));
-    c1 = f32x4.add(c1, f32x4.mul(r, v));
-    r = v128.load(x3);
-    d0 = f32x4.add(d0, f32x4.mul(r, u));
-    d1 = f32x4.add(d1, f32x4.mul(r, v));
-    x += 16;
-    x1 += 16;
-    x2 += 16;
-    x3 += 16;
-    y += 16;
-    y1 += 16;
-  }
-  addPair(out, a0, a1);
-  addPair(out + width, b0, b1);
-  addPair(out + 2 * width, c0, c1);
-  addPair(out + 3 * width, d0, d1);
-}
-
-/** Adds the lanes of two sums to two float64 side by side. */
-function addPair(out: usize, a: v128, b: v128): void {
-  store<f64>(out, load<f64>(out) + lanes(a));
-  store<f64>(out, load<f64>(out, 8) + lanes(b), 8);
-}
-
-// @ts-ignore: decorator
-@inline
-function lanes(a: v128): f64 {
-  return total(f64x2.add(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(v128.shuffle<i32>(a, a, 2, 3, 2, 3))));
-}
-
-/** |x - y|**2 in float64, by differences: norms and products would lose the digits of two near rows of large values. */
-export function squaredDistance(x: usize, y: usize, length: i32): f64 {
-  let a = f64x2.splat(0);
-  let b = f64x2.splat(0);
-  const end = x + ((<usize>length) << 2);
-  while (x < end) {
-    a = f64x2.add(a, square(f64x2.sub(widened(x), widened(y))));
-    b = f64x2.add(b, square(f64x2.sub(widened(x + 8), widened(y + 8))));
-    x += 16;
-    y += 16;
-  }
-  return total(f64x2.add(a, b));
-}
-
-// @ts-ignore: decorator
-@inline
-function square(a: v128): v128 {
-  return f64x2.mul(a, a);
 }

@@ -80,7 +80,8 @@ function defended(round: EnclaveRound, defence: Defence): Judged {
   const readable = kept.filter((update) => update.delta !== undefined);
   const updates = readable.map((update) => ({ delta: update.delta!, examples: update.examples }));
   const layers = isLayerwise(defence) ? { layers: layersOfModel(round.head) } : {};
-  const { delta, specification, reports } = defend(defence, updates, round.base.length, layers);
+  const options = { ...layers, reducer: round.rows.reducer };
+  const { delta, specification, reports } = defend(defence, updates, round.base.length, options);
   const verdicts = kept.map((update) => verdictOf(update, reports[readable.indexOf(update)]));
   return { delta, specification, verdicts };
 }

@@ -3,6 +3,7 @@
 // and leaves none.
 
 import type { Policy as Defence } from "../aggregation/policy.ts";
+import { RowArena } from "../aggregation/row-arena.ts";
 import { type Binding, bindingMessage, reportData } from "../attestation/binding.ts";
 import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
@@ -22,13 +23,12 @@ import { type Report, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import { aggregateRound, readDefence, streamingDefence } from "./aggregate.ts";
 import type { Attester, Signer } from "./attesters/attester.ts";
+import { lastReport, NO_DIGEST, requireUsable } from "./base.ts";
 import type { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, forgetFormer, rotateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { epochOf, formerOf, resumeRun, startRun } from "./opening.ts";
 import { updatedReputations } from "./reputation.ts";
 import { EnclaveRound } from "./round.ts";
-
-const NOTHING = new Uint8Array(32);
 
 /** What one run of the enclave holds. */
 interface Run {
@@ -60,6 +60,7 @@ export class Enclave {
   readonly #attester: Attester;
   readonly #isolation: IsolationLevel;
   readonly #codeDigest: Uint8Array<ArrayBuffer>;
+  readonly #rows = new RowArena();
   #run: Run | undefined;
 
   constructor(vault: Vault, { attester, isolation, codeDigest }: Surroundings) {
@@ -203,7 +204,7 @@ export class Enclave {
     const run = this.#openRun();
     if (run.latest !== null) throw new QflareError("enclave.state", "the run has its first model already");
     requireUsable(file, run.policy.parameters);
-    const signed = this.#signModel(run, { round: 0, file, baseDigest: NOTHING, reportDigest: NOTHING });
+    const signed = this.#signModel(run, { round: 0, file, baseDigest: NO_DIGEST, reportDigest: NO_DIGEST });
     return {
       ...signed.answer,
       ...this.#trace(run, { at: request.at, operation: "genesis", round: 0, subject: signed.digest, outcome: "done" }),
@@ -233,7 +234,7 @@ export class Enclave {
     const { head, parameters } = splitModel(file);
     const base = { digest, head, parameters, reputations: last?.reputations ?? [] };
     const streaming = streamingDefence(run.defence, parameters.length, last?.updates ?? []);
-    run.round = new EnclaveRound(request.round, base, request.cohort, streaming);
+    run.round = new EnclaveRound(request.round, base, request.cohort, this.#rows, streaming);
     const keys = this.#needOnly(run, request.round);
     const happening = { at: request.at, operation: "begin", round: request.round } as const;
     return { keys, ...this.#trace(run, { ...happening, subject: digest, outcome: "done" }) };
@@ -264,7 +265,7 @@ export class Enclave {
     const run = this.#openRun();
     const round = openRound(run);
     let reason: ErrorCode | null = null;
-    let subject: Uint8Array<ArrayBuffer> = NOTHING;
+    let subject: Uint8Array<ArrayBuffer> = NO_DIGEST;
     try {
       const manifest = round.admit(request, blob, run.keys);
       subject = manifest.blob_digest;
@@ -299,7 +300,7 @@ export class Enclave {
     } catch (error) {
       if (!(error instanceof QflareError)) throw error;
       const keys = this.#needOnly(run, null);
-      const trace = this.#trace(run, { ...happening, subject: NOTHING, outcome: error.code });
+      const trace = this.#trace(run, { ...happening, subject: NO_DIGEST, outcome: error.code });
       return { answer: { result: null, failure: error.message, keys, ...trace }, model: new Uint8Array(0) };
     } finally {
       round.forget();
@@ -373,25 +374,6 @@ export class Enclave {
     });
     return { progress, record };
   }
-}
-
-function requireUsable(file: Uint8Array, count: number): void {
-  const { parameters } = splitModel(file);
-  if (parameters.length !== count) {
-    throw new QflareError("model.malformed", `expected ${count} parameters, got ${parameters.length}`);
-  }
-  if (!parameters.every(Number.isFinite)) {
-    throw new QflareError("model.malformed", "expected parameters that are finite");
-  }
-}
-
-/** The report that was signed with the model: a server can neither change it nor keep it back. */
-function lastReport(report: Uint8Array | null, statement: ModelStatement): Report | undefined {
-  const digest = report === null ? NOTHING : sha256(report);
-  if (!equal(digest, statement.report_digest)) {
-    throw new QflareError("model.signature", "its report is another one than was signed");
-  }
-  return report === null ? undefined : reportMessage.decode(report);
 }
 
 function openRound(run: Run): EnclaveRound {

@@ -2,10 +2,11 @@
 // needs no more. This is the only place where a single update exists in the clear; forget() ends that.
 
 import type { Report } from "../aggregation/defence.ts";
+import type { RowArena } from "../aggregation/row-arena.ts";
 import type { StreamingDefence } from "../aggregation/streaming-defence.ts";
 import { equal, toHex, wipe } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
-import { floatsFromBytes } from "../core/floats.ts";
+import { bytesFromFloats, floatsFromBytes } from "../core/floats.ts";
 import { blobDigest } from "../crypto/merkle.ts";
 import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
@@ -46,10 +47,15 @@ export class EnclaveRound {
   readonly reputations: readonly Reputation[];
   /** Where there is one, it takes the updates as they come, and none is kept. */
   readonly streaming: StreamingDefence | undefined;
+  /** Where the others are opened to. */
+  readonly rows: RowArena;
   readonly #cohort: ReadonlyMap<string, Uint8Array>;
   readonly #updates = new Map<string, KeptUpdate>();
 
-  /** Throws message.malformed where a device id is not the hash of the keys beside it: identities cannot be lent. */
+  /**
+   * rows: this round's alone until it is forgotten. Throws message.malformed where a device id is not the hash of the
+   * keys beside it: identities cannot be lent.
+   */
   constructor(
     number: number,
     base: {
@@ -59,6 +65,7 @@ export class EnclaveRound {
       reputations: readonly Reputation[];
     },
     cohort: Cohort,
+    rows: RowArena,
     streaming?: StreamingDefence,
   ) {
     this.number = number;
@@ -67,6 +74,7 @@ export class EnclaveRound {
     this.head = base.head;
     this.reputations = base.reputations;
     this.streaming = streaming;
+    this.rows = rows;
     const members = new Map<string, Uint8Array>();
     for (const member of cohort) {
       if (!equal(deviceId(member.kem_key_hash, member.signature_public_key), member.device_id)) {
@@ -75,6 +83,7 @@ export class EnclaveRound {
       members.set(toHex(member.device_id), member.signature_public_key);
     }
     this.#cohort = members;
+    if (streaming === undefined) rows.open(members.size, base.parameters.length);
   }
 
   /** In the order of device ids, so that the result does not depend on who was first. */
@@ -136,9 +145,11 @@ export class EnclaveRound {
   }
 
   async #whole({ suite, secretKey }: OpeningKey, manifest: Manifest, blob: Uint8Array): Promise<Opened> {
-    const plaintext = await openUpdate(suite, secretKey, manifest, blob);
+    const fits = (length: number): boolean => length === 4 * this.base.length;
+    const room = (length: number) => (fits(length) ? bytesFromFloats(this.rows.take()) : new Uint8Array(length));
+    const plaintext = await openUpdate(suite, secretKey, manifest, blob, room);
     if (plaintext === undefined) return UNREADABLE;
-    if (plaintext.length === 4 * this.base.length) return { delta: floatsFromBytes(plaintext), reason: undefined };
+    if (fits(plaintext.length)) return { delta: floatsFromBytes(plaintext), reason: undefined };
     wipe(plaintext);
     return { delta: undefined, reason: "update.length" };
   }
@@ -158,7 +169,7 @@ export class EnclaveRound {
   /** Overwrites every opened update, and their sum. */
   forget(): void {
     this.streaming?.wipe();
-    for (const update of this.#updates.values()) update.delta?.fill(0);
+    this.rows.wipe();
     this.#updates.clear();
   }
 }

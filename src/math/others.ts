@@ -1,7 +1,7 @@
 // The median of all rows but one, for each of them at once: what a row is compared with when it must have no say in it.
 
 import { rankNetwork } from "./network.ts";
-import { openPanel } from "./panel.ts";
+import { openPanel, type Panel } from "./panel.ts";
 import type { Reducer } from "./reducer.ts";
 import { type Rows, rowCount, type Vector } from "./rows.ts";
 import { eachPanel, type Scales, STRIDE } from "./select.ts";
@@ -29,10 +29,10 @@ function othersMedian(reducer: Reducer, rows: Rows, scales: Scales): OthersMedia
   const k = Math.floor((count - 1) / 2);
   const comparators = reducer.network(rankNetwork, count, k - odd, k + 2);
   const [pivot, below, above] = Array.from({ length: 3 }, () => new Float32Array(rows.length));
-  const visit = (panel: number, _areas: readonly number[], start: number, width: number): void => {
+  const visit = ({ pointer }: Panel, start: number, width: number): void => {
     const values = reducer.f32;
     const step = STRIDE / 4;
-    for (let i = 0, at = panel / 4 + k * step; i < width; i++, at++) {
+    for (let i = 0, at = pointer / 4 + k * step; i < width; i++, at++) {
       const middle = values[at];
       pivot[start + i] = middle;
       below[start + i] = odd === 0 ? values[at + step] : (middle + values[at + step]) / 2;
@@ -50,25 +50,21 @@ function othersMedian(reducer: Reducer, rows: Rows, scales: Scales): OthersMedia
 export function otherProducts(reducer: Reducer, rows: Rows, { scales }: { readonly scales: Scales }): Float64Array {
   const others = othersMedian(reducer, rows, scales);
   const out = new Float64Array(2 * scales.length);
-  const {
-    pointer,
-    stride,
-    load: loadRows,
-    areas,
-  } = openPanel(reducer, rows, {
+  const panel = openPanel(reducer, rows, {
     columns: COLUMNS,
     areas: [16, 4 * COLUMNS, 4 * COLUMNS, 4 * COLUMNS],
+    inPlace: true,
   });
-  const [sums, pivot, below, above] = areas;
+  const [sums, pivot, below, above] = panel.areas;
   for (let start = 0; start < rows.length; start += COLUMNS) {
     const width = Math.min(COLUMNS, rows.length - start);
-    loadRows(start, width);
+    panel.load(start, width);
     load(reducer, pivot, others.pivot, start, width);
     load(reducer, below, others.below, start, width);
     load(reducer, above, others.above, start, width);
     for (let r = 0; r < scales.length; r++) {
       reducer.f64.fill(0, sums / 8, sums / 8 + 2);
-      reducer.run.dotOthers(sums, pointer + r * stride, scales[r], pivot, below, above, padded(width));
+      reducer.run.dotOthers(sums, panel.row(r), scales[r], pivot, below, above, padded(width));
       out[2 * r] += reducer.f64[sums / 8];
       out[2 * r + 1] += reducer.f64[sums / 8 + 1];
     }

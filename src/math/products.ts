@@ -13,17 +13,16 @@ export function products(reducer: Reducer, rows: Rows, { reference }: { readonly
   const count = rowCount(rows);
   const even = Math.ceil(count / 4) * 4; // the kernel works on tiles of four rows
   const areas = [8 * even * even];
-  const panel = openPanel(reducer, rows, { columns: PANEL, spareRows: even - count, areas });
+  const panel = openPanel(reducer, rows, { columns: PANEL, spareRows: even - count, areas, inPlace: true });
   const [sums] = panel.areas;
   reducer.f64.fill(0, sums / 8, sums / 8 + even * even);
   for (let start = 0; start < rows.length; start += PANEL) {
     const width = Math.min(PANEL, rows.length - start);
     panel.load(start, width);
+    reducer.run.subtractRow(panel.pointer, panel.stride, panel.table, count, reference, padded(width));
     for (let slice = 0; slice < width; slice += SLICE) {
-      const at = panel.pointer + 4 * slice;
       const length = padded(Math.min(SLICE, width - slice));
-      reducer.run.subtractRow(at, count, panel.stride, reference, length);
-      reducer.run.products(sums, at, even, panel.stride, length);
+      reducer.run.products(sums, panel.pointer + 4 * slice, even, panel.stride, length);
     }
   }
   const out = new Float64Array(count * count);
@@ -42,13 +41,13 @@ export function differences(
 ): Float64Array {
   const out = new Float64Array(pairs.length / 2);
   if (out.length === 0) return out;
-  const { pointer, stride, load } = openPanel(reducer, rows, { columns: PANEL });
+  const panel = openPanel(reducer, rows, { columns: PANEL, inPlace: true });
   for (let start = 0; start < rows.length; start += PANEL) {
     const width = Math.min(PANEL, rows.length - start);
-    load(start, width);
+    panel.load(start, width);
     for (let k = 0; k < out.length; k++) {
-      const x = pointer + pairs[2 * k] * stride;
-      const y = pointer + pairs[2 * k + 1] * stride;
+      const x = panel.row(pairs[2 * k]);
+      const y = panel.row(pairs[2 * k + 1]);
       out[k] += reducer.run.squaredDistance(x, y, padded(width));
     }
   }

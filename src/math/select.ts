@@ -3,7 +3,7 @@
 
 import type { Comparators } from "./network.ts";
 import { rankNetwork, selectionNetwork } from "./network.ts";
-import { openPanel } from "./panel.ts";
+import { openPanel, type Panel } from "./panel.ts";
 import type { Reducer } from "./reducer.ts";
 import { type Rows, rowCount, type Vector } from "./rows.ts";
 import { padded, unload } from "./vector.ts";
@@ -31,12 +31,12 @@ function rangeMean(reducer: Reducer, rows: Rows, low: number, high: number, scal
   const groups = Math.ceil((high - low) / 8);
   const out = new Float32Array(rows.length);
   const areas = [32 * groups, 8 * PANEL];
-  const visit = (panel: number, [weights, sum]: readonly number[], start: number, width: number): void => {
+  const visit = ({ pointer, table, areas: [weights, sum] }: Panel, start: number, width: number): void => {
     reducer.f32.fill(0, weights / 4, weights / 4 + 8 * groups);
     reducer.f32.fill(1 / (high - low), weights / 4, weights / 4 + high - low);
     reducer.f64.fill(0, sum / 8, sum / 8 + PANEL);
-    reducer.run.weightedSum(sum, panel + low * STRIDE, STRIDE, weights, groups, padded(width));
-    unload(reducer, sum, panel, out, start, width);
+    reducer.run.weightedSum(sum, table + 4 * low, weights, groups, padded(width));
+    unload(reducer, sum, pointer, out, start, width);
   };
   eachPanel(reducer, { rows, comparators, areas, visit, scales });
   return out;
@@ -53,9 +53,9 @@ export function meanAroundMedian(reducer: Reducer, rows: Rows, { kept }: { reado
   const steps = Math.min(middle, count - kept) - first;
   const comparators = reducer.network(rankNetwork, count, first, Math.max(first + steps + kept, other + 1));
   const out = new Float32Array(rows.length);
-  const visit = (panel: number, [mean]: readonly number[], start: number, width: number): void => {
-    reducer.run.meanAround(mean, panel, STRIDE, middle, other, first, steps, kept, padded(width));
-    unload(reducer, mean, panel, out, start, width);
+  const visit = ({ pointer, areas: [mean] }: Panel, start: number, width: number): void => {
+    reducer.run.meanAround(mean, pointer, STRIDE, middle, other, first, steps, kept, padded(width));
+    unload(reducer, mean, pointer, out, start, width);
   };
   eachPanel(reducer, { rows, comparators, areas: [8 * PANEL], visit });
   return out;
@@ -66,7 +66,7 @@ export interface Walk {
   readonly comparators: Comparators;
   /** Byte lengths of scratch that visit wants. */
   readonly areas: readonly number[];
-  readonly visit: (panel: number, areas: readonly number[], start: number, width: number) => void;
+  readonly visit: (panel: Panel, start: number, width: number) => void;
   readonly scales?: Scales | undefined;
 }
 
@@ -85,6 +85,6 @@ export function eachPanel(reducer: Reducer, { rows, comparators, areas, visit, s
     for (let slice = 0; slice < width; slice += SLICE) {
       reducer.run.exchange(panel.pointer + 4 * slice, STRIDE, SLICE, network, comparators.length / 2);
     }
-    visit(panel.pointer, panel.areas, start, width);
+    visit(panel, start, width);
   }
 }

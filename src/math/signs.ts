@@ -39,10 +39,10 @@ function eachRow(
   rows: Rows,
   visit: (row: number, at: number, start: number, width: number) => void,
 ): void {
-  const { pointer, stride, load } = openPanel(reducer, rows, { columns: COLUMNS });
+  const panel = openPanel(reducer, rows, { columns: COLUMNS, inPlace: true });
   for (let start = 0; start < rows.length; start += COLUMNS) {
     const width = Math.min(COLUMNS, rows.length - start);
-    load(start, width);
-    for (let r = 0; r < rowCount(rows); r++) visit(r, (pointer + r * stride) / 4, start, width);
+    panel.load(start, width);
+    for (let r = 0; r < rowCount(rows); r++) visit(r, panel.row(r) / 4, start, width);
   }
 }

@@ -3,7 +3,7 @@
 import { openPanel } from "./panel.ts";
 import type { Reducer } from "./reducer.ts";
 import { type Rows, rowCount, type Vector, weightsOfGiven } from "./rows.ts";
-import { dot, padded, squaredNorm, weightedSum } from "./vector.ts";
+import { dot, padded, squaredNorms as squaresOf, weightedSum } from "./vector.ts";
 
 const COLUMNS = 1024;
 
@@ -21,8 +21,7 @@ export function rowsSum(reducer: Reducer, rows: Rows, { weights }: { readonly we
 
 /** Of each row. Not finite exactly where a value is not: no float32 is large enough to overflow the sum. */
 export function squaredNorms(reducer: Reducer, rows: Rows, _: object): Float64Array {
-  if (rows.blends === undefined) return Float64Array.from(rows.given, (row) => squaredNorm(reducer, row));
-  return overPanels(reducer, rows, (row) => row);
+  return rows.blends === undefined ? squaresOf(reducer, rows.given) : overPanels(reducer, rows, (row) => row);
 }
 
 /** Of each row with the last one. */
@@ -35,13 +34,13 @@ export function dots(reducer: Reducer, rows: Rows, _: object): Float64Array {
 /** Products of each row with the one at the offset that other gives for the row's and the last row's. */
 function overPanels(reducer: Reducer, rows: Rows, other: (row: number, last: number) => number): Float64Array {
   const out = new Float64Array(rowCount(rows));
-  const { pointer, stride, load } = openPanel(reducer, rows, { columns: COLUMNS });
-  const end = pointer + (out.length - 1) * stride;
+  const panel = openPanel(reducer, rows, { columns: COLUMNS });
   for (let start = 0; start < rows.length; start += COLUMNS) {
     const width = Math.min(COLUMNS, rows.length - start);
-    load(start, width);
+    panel.load(start, width);
+    const end = panel.row(out.length - 1);
     for (let r = 0; r < out.length; r++) {
-      const row = pointer + r * stride;
+      const row = panel.row(r);
       out[r] += reducer.run.dot(row, other(row, end), padded(width));
     }
   }

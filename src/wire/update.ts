@@ -11,7 +11,7 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, message, type Of, oneOf, uint } from "../core/shape.ts";
-import { open, openPieces, seal } from "../crypto/chunked-seal.ts";
+import { open, openPieces, type Room, seal } from "../crypto/chunked-seal.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { BLOB_DIGEST_BYTES } from "../crypto/merkle.ts";
 import { sealedLength } from "../crypto/seal-format.ts";
@@ -80,14 +80,17 @@ export async function sealUpdate(
   return concat(ciphertext, sealed);
 }
 
-/** undefined where the blob was not sealed to this key for this place. */
+/** undefined where the blob was not sealed to this key for this place. room: as for open. */
 export async function openUpdate(
   suite: SuiteName,
   enclaveSecretKey: Uint8Array,
   place: UpdatePlace,
   blob: Uint8Array,
+  room?: Room,
 ): Promise<Bytes | undefined> {
-  return withSecret(suite, enclaveSecretKey, blob, (secret, sealed) => open(secret, updateContext(place), sealed));
+  return withSecret(suite, enclaveSecretKey, blob, (secret, sealed) =>
+    open(secret, updateContext(place), sealed, room),
+  );
 }
 
 /**

@@ -63,6 +63,24 @@ describe("a sealed blob", () => {
     assert.equal(new Set(blobs.map((blob) => blob.slice(2 * HEADER))).size, 4);
   });
 
+  it("opens into the bytes that it is given, which are overwritten where a later chunk does not hold", () => {
+    for (const length of LENGTHS) {
+      const given = new Uint8Array(length).fill(9);
+      const blob = sealed(length);
+      assert.equal(
+        open(secret, context, blob, () => given),
+        given,
+      );
+      assert.deepEqual(given, data(length));
+      blob[blob.length - 1] ^= 1;
+      assert.equal(
+        open(secret, context, blob, () => given),
+        undefined,
+      );
+      assert.ok(given.every((byte) => byte === 0));
+    }
+  });
+
   it("leaves secret, context and plaintext as they were", () => {
     const inputs = [secret.slice(), context.slice(), data(CHUNK + 3)] as const;
     const before = inputs.map(hex);

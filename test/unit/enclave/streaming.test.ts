@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { splitModel } from "../../../src/wire/model.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
+import { heldBytes } from "../../support/array-memory.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { AT, FIRST_MODEL, modelOf, type SignedModel, TestRun } from "../../support/enclave.ts";
 
@@ -109,12 +108,3 @@ describe("a round of the preset streaming-mean", () => {
     assert.deepEqual(splitModel(model).parameters, new Float32Array(length).fill(0.5));
   });
 });
-
-/** Bytes of arrays that something still refers to. */
-function heldBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  collect();
-  return process.memoryUsage().arrayBuffers;
-}

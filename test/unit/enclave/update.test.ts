@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { RowArena } from "../../../src/aggregation/row-arena.ts";
 import { concat, lengthPrefixed, u64be, utf8 } from "../../../src/core/bytes.ts";
 import { exchangeKem } from "../../../src/crypto/suite.ts";
 import { EnclaveRound, type KeptUpdate } from "../../../src/enclave/round.ts";
@@ -140,7 +141,7 @@ describe("a round that is over", () => {
       parameters: new Float32Array(6),
       reputations: [],
     };
-    const round = new EnclaveRound(1, base, [device.member]);
+    const round = new EnclaveRound(1, base, [device.member], new RowArena());
     const manifest = {
       ...run.manifest(device, 1, FIRST_MODEL),
       blob_digest: new Uint8Array(32),
