@@ -14,9 +14,9 @@ import { auditEntry } from "../../src/wire/audit.ts";
 import { replayRun } from "../../src/wire/log-replay.ts";
 import { epochKeyHash } from "../../src/wire/update.ts";
 import type { Announcement } from "../../src/wire/work.ts";
-import { temporaryFolder } from "../support/cli.ts";
 import { FakeClock } from "../support/clock.ts";
 import { coded } from "../support/errors.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type Lie, LyingGateway, openRun, type Run } from "../support/lying-gateway.ts";
 import { releaseKey } from "../support/releases.ts";
 

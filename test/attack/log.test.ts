@@ -9,8 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { remoteLog } from "../../src/cli/log-source.ts";
 import type { Device } from "../../src/device/device.ts";
 import type { Round } from "../../src/device/round.ts";
-import { runCli, temporaryFolder } from "../support/cli.ts";
+import { runCli } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { rewriteFolder } from "../support/forger.ts";
 import { TestRun } from "../support/run.ts";
 

@@ -13,9 +13,9 @@ import { Vault } from "../../src/enclave/keys.ts";
 import { enclaveProgram } from "../../src/server/enclave-program.ts";
 import { type LinkIdentity, linkOptions, loadLinkIdentity } from "../../src/server/link-identity.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../../src/wire/enclave.ts";
-import { temporaryFolder } from "../support/cli.ts";
 import { surroundings } from "../support/enclave.ts";
 import { coded } from "../support/errors.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { LongRun } from "../support/long-run.ts";
 import { RemoteEnclave } from "../support/remote.ts";
 

@@ -9,16 +9,8 @@ import { loadTraining } from "../../src/cli/data.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
 import { decodeModel } from "../../src/learning/model-file.ts";
 import { Network } from "../../src/learning/network.ts";
-import {
-  Cli,
-  descendants,
-  eachOf,
-  eventually,
-  isRunning,
-  type JsonLine,
-  runCli,
-  temporaryFolder,
-} from "../support/cli.ts";
+import { Cli, descendants, eachOf, eventually, isRunning, type JsonLine, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { readStored } from "../support/outcome.ts";
 import { TestRun } from "../support/run.ts";
 

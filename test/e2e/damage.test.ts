@@ -5,7 +5,8 @@ import { hash } from "node:crypto";
 import { chmodSync, cpSync, globSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { Cli, eachOf, runCli, temporaryFolder } from "../support/cli.ts";
+import { Cli, eachOf, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 interface Damage {
   readonly name: string;

@@ -9,7 +9,8 @@ import { loadTest } from "../../src/cli/data.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
 import { decodeModel } from "../../src/learning/model-file.ts";
 import { Network } from "../../src/learning/network.ts";
-import { eachOf, type JsonLine, runCli, temporaryFolder } from "../support/cli.ts";
+import { eachOf, type JsonLine, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 const MEMBERS = [
   ...["event", "rounds", "devices", "malicious", "accuracy", "acceptedUpdates", "rejectedUpdates", "rejectedHonest"],

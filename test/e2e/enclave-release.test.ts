@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type JsonLine, PROGRAM, ROOT, runCli, temporaryFolder } from "../support/cli.ts";
+import { type JsonLine, PROGRAM, ROOT, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { TestRun } from "../support/run.ts";
 
 const ROUNDS = ["--rounds", "100000", "--target", "2", "--quorum", "2", "--selection-time", "1s"];

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type Ending, runCli, temporaryFolder } from "../support/cli.ts";
+import { type Ending, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { quoteSample, sevSnpSample } from "../support/tee/samples.ts";
 
 const folder = temporaryFolder();

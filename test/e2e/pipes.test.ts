@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
 import { AdminClient } from "../../src/cli/admin-client.ts";
-import { Cli, cleanEnvironment, eventually, isRunning, PROGRAM, runCli, temporaryFolder } from "../support/cli.ts";
+import { Cli, cleanEnvironment, eventually, isRunning, PROGRAM, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { TestRun } from "../support/run.ts";
 
 function start(context: TestContext, folder: string, args: readonly string[], stdin: "ignore" | "pipe"): ChildProcess {

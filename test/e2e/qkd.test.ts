@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { Cli, runCli, temporaryFolder } from "../support/cli.ts";
+import { Cli, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { TestRun } from "../support/run.ts";
 
 async function startSites(t: TestContext): Promise<string> {

@@ -11,7 +11,8 @@ import { before, describe, test } from "node:test";
 import { UsageError } from "../../src/cli/output.ts";
 import { readSettings, SETTING_NAMES } from "../../src/cli/settings.ts";
 import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
-import { cleanEnvironment, eachOf, PROGRAM, runCli, temporaryFolder } from "../support/cli.ts";
+import { cleanEnvironment, eachOf, PROGRAM, runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { TestRun, tableOf } from "../support/run.ts";
 
 interface Refusal {

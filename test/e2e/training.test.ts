@@ -9,7 +9,8 @@ import { loadTraining } from "../../src/cli/data.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
 import { decodeModel } from "../../src/learning/model-file.ts";
 import { Network } from "../../src/learning/network.ts";
-import { runCli, temporaryFolder } from "../support/cli.ts";
+import { runCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { assertOutcome } from "../support/outcome.ts";
 import { CLASSES, INPUTS, TestRun } from "../support/run.ts";
 

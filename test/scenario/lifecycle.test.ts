@@ -22,7 +22,7 @@ import { identityMessage } from "../../src/wire/identity.ts";
 import { verifyLog } from "../../src/wire/log-verify.ts";
 import { formatVkey, noteKey } from "../../src/wire/note.ts";
 import { verifyReceipt } from "../../src/wire/receipt.ts";
-import { folderOf } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { TestServer, TINY_PARAMETERS } from "../support/server.ts";
 
 let server: TestServer;
@@ -44,7 +44,7 @@ interface Held {
 async function enrol(context: TestContext, name: string, more: Partial<DeviceOptions> = {}): Promise<Held> {
   const events: DeviceEvent[] = [];
   const options: DeviceOptions = {
-    keystore: join(folderOf(context), "device.key"),
+    keystore: join(temporaryFolder(), "device.key"),
     allowSimulatedEnclave: true,
     updatesMin: 1,
     clock: server.clock,

@@ -12,7 +12,7 @@ import type { QkdPolicy } from "../../src/qkd/psk.ts";
 import { deriveSession } from "../../src/wire/handshake.ts";
 import { eventually } from "../support/cli.ts";
 import { coded } from "../support/errors.ts";
-import { folderOf } from "../support/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { QkdSites } from "../support/qkd.ts";
 import { TestServer, TINY_PARAMETERS } from "../support/server.ts";
 
@@ -46,7 +46,7 @@ async function pairOf(
       : await sites.devicePsk(deviceChoice, (reason) => told.push(reason));
   const device = await Device.enroll({
     link: await server.token("ward-1"),
-    keystore: join(folderOf(t), "device.key"),
+    keystore: join(temporaryFolder(), "device.key"),
     allowSimulatedEnclave: true,
     updatesMin: 1,
     clock: server.clock,

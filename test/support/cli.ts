@@ -2,11 +2,10 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -207,8 +206,3 @@ export function isRunning(pid: number): boolean {
 }
 
 /** A folder that is gone after the tests of the file; short, so that a socket's path fits. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "qf-"));
-  after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}

@@ -20,8 +20,8 @@ import { type RunningServer, type ServerOptions, startServer } from "../../src/s
 import { openDatabase } from "../../src/server/store/database.ts";
 import type { Tables } from "../../src/server/store/schema.ts";
 import { type AuditEntry, auditEntry } from "../../src/wire/audit.ts";
-import { temporaryFolder } from "./cli.ts";
 import { silentLog } from "./clock.ts";
+import { temporaryFolder } from "./folder.ts";
 import { Held } from "./held.ts";
 import { RAISED, ROUNDS, RUN, TestClock, TINY_MODEL } from "./server.ts";
 
@@ -54,13 +54,9 @@ export class LongRun {
 
   /** Its server is not started yet. */
   static prepare(t: TestContext, changed: Changed = {}): LongRun {
-    // Before the folder is made, and so before it goes: a device writes to it when it is closed.
-    const closing: { run?: LongRun } = {};
-    t.after(async () => {
-      if (closing.run !== undefined) await closing.run.#close();
-    });
-    closing.run = new LongRun(changed);
-    return closing.run;
+    const run = new LongRun(changed);
+    t.after(() => run.#close());
+    return run;
   }
 
   static async open(t: TestContext, changed: Changed = {}): Promise<LongRun> {

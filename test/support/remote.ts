@@ -3,7 +3,8 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { loadLinkIdentity } from "../../src/server/link-identity.ts";
-import { Cli, temporaryFolder } from "./cli.ts";
+import { Cli } from "./cli.ts";
+import { temporaryFolder } from "./folder.ts";
 
 export class RemoteEnclave {
   readonly folder = temporaryFolder();

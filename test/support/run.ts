@@ -7,7 +7,8 @@ import type { TestContext } from "node:test";
 import { AdminClient } from "../../src/cli/admin-client.ts";
 import { Device, type DeviceOptions } from "../../src/device/device.ts";
 import type { DeviceEvent } from "../../src/device/event.ts";
-import { Cli, isRunning, type JsonLine, temporaryFolder } from "./cli.ts";
+import { Cli, isRunning, type JsonLine } from "./cli.ts";
+import { temporaryFolder } from "./folder.ts";
 import { gaussian, uniform } from "./rows.ts";
 
 export const ROWS = 90;
@@ -166,7 +167,7 @@ export class TestRun {
   }
 
   async #close(): Promise<void> {
-    for (const device of this.#devices) device.close();
+    await Promise.all(this.#devices.map((device) => device.close()));
     for (const admin of this.#admins) admin.close();
     for (const pid of this.#stopped) this.resume(pid);
     await Promise.all(this.#children.filter((child) => !child.hasEnded).map((child) => child.kill()));
