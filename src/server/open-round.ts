@@ -13,6 +13,10 @@ import type { BlobStore } from "./store/blobs.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** On their way to the enclave at once. */
+const FEED_MAX = 8;
+const FEED_BYTES_MAX = 2 ** 23;
+
 export interface OpenRoundPorts {
   readonly registry: Registry;
   readonly ledger: Ledger;
@@ -94,8 +98,11 @@ export class OpenRound {
     };
   }
 
-  /** Tells the enclave one thing it does not know yet: the round itself after its start, else one accepted update. */
-  async feedOne(): Promise<void> {
+  /**
+   * Tells the enclave some of what it does not know yet: the round itself after its start, else accepted updates, a few
+   * at once so that it finds the next when it is done with one.
+   */
+  async feedSome(): Promise<void> {
     const { enclave } = this.#ports;
     await enclave.ready();
     if (!enclave.holdsKeyOf(this.row.round)) return;
@@ -103,11 +110,24 @@ export class OpenRound {
       await this.#begin();
       return;
     }
+    await Promise.all(
+      this.#nextUnfed().map(async ([id, update]) => {
+        if (await this.#feed(update)) this.#fed.add(id);
+      }),
+    );
+  }
+
+  /** One, and more while they are short. */
+  #nextUnfed(): [string, UpdateRow][] {
+    const next: [string, UpdateRow][] = [];
+    let length = 0;
     for (const [id, update] of this.#accepted) {
       if (this.#fed.has(id)) continue;
-      if (await this.#feed(update)) this.#fed.add(id);
-      return;
+      length += update.blob_length;
+      if (next.length > 0 && length > FEED_BYTES_MAX) break;
+      if (next.push([id, update]) === FEED_MAX) break;
     }
+    return next;
   }
 
   async #begin(): Promise<void> {

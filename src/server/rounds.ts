@@ -61,6 +61,8 @@ export class Rounds {
   #expected: ReadonlySet<string> = new Set();
   #failuresInARow = 0;
   #publishedCount = 0;
+  /** Resolves when the blobs of closed rounds are gone. */
+  #removing: Promise<void> = Promise.resolve();
 
   constructor(ports: RoundsPorts, settings: RoundSettings) {
     this.#ports = ports;
@@ -73,6 +75,14 @@ export class Rounds {
    * out.
    */
   async run(): Promise<void> {
+    try {
+      await this.#runAll();
+    } finally {
+      await this.#removing;
+    }
+  }
+
+  async #runAll(): Promise<void> {
     this.#publishedCount = await this.#ports.ledger.countPublished();
     for (let waitMs = RETRY_MS; !this.#state.isStopped; ) {
       try {
@@ -182,12 +192,13 @@ export class Rounds {
       const leftMs = open.row.deadline_at! - clock.nowMs();
       if (leftMs <= 0) break;
       if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
-      else if (!(await this.#tryEnclave(() => open.feedOne())))
+      else if (!(await this.#tryEnclave(() => open.feedSome())))
         await this.#state.forLoop.wait(Math.min(leftMs, RETRY_MS));
       if (!this.#ports.enclave.holdsKeyOf(open.row.round)) return await this.#fail(open, KEY_LOST);
     }
     if (this.#state.isStopped) return;
-    open.row = await ledger.startAggregating(open.row);
+    const feeding = open.hasUnfed ? this.#tryEnclave(() => open.feedSome()) : undefined;
+    [open.row] = await Promise.all([ledger.startAggregating(open.row), feeding]);
     this.#state.forDevices.notify();
     for (const update of await ledger.updatesOf(open.row.round)) open.add(update);
   }
@@ -205,7 +216,7 @@ export class Rounds {
 
   async #finishRound(open: OpenRound): Promise<void> {
     const { enclave, clock, ledger, models } = this.#ports;
-    while (open.hasUnfed) await open.feedOne();
+    while (open.hasUnfed) await open.feedSome();
     const request = { round: open.row.round, at: clock.nowMs() };
     const isLast = this.#publishedCount + 1 >= this.#settings.rounds;
     let published = open.row;
@@ -232,7 +243,7 @@ export class Rounds {
     const { round, opened_at, closed_at, model_digest } = open.row;
     this.#failuresInARow = 0;
     this.#settle(open, report);
-    await this.#removeBlobs(open.row.round);
+    this.#removeBlobs(open.row.round);
     const rejected = report.updates.filter((update) => update.verdict === "rejected");
     const accepted = report.updates.filter((update) => update.verdict !== "rejected");
     const rejectedNames = await this.#names(rejected.map((update) => toHex(update.device_id)));
@@ -250,7 +261,7 @@ export class Rounds {
   async #fail(open: OpenRound, reason: string): Promise<void> {
     open.row = await this.#ports.ledger.fail(open.row, reason);
     this.#settle(open, undefined);
-    await this.#removeBlobs(open.row.round);
+    this.#removeBlobs(open.row.round);
     this.#ports.events.emit({
       event: "round.failed",
       round: open.row.round,
@@ -268,8 +279,12 @@ export class Rounds {
     }
   }
 
-  /** Sealed updates are of no use once the round is closed. */
-  async #removeBlobs(round: number): Promise<void> {
+  /** Sealed updates are of no use once the round is closed. The next round does not wait for that. */
+  #removeBlobs(round: number): void {
+    this.#removing = this.#removing.then(() => this.#tryRemovingBlobs(round));
+  }
+
+  async #tryRemovingBlobs(round: number): Promise<void> {
     const { blobs, ledger, log } = this.#ports;
     try {
       for (const digest of await ledger.blobsLeftBy(round)) await blobs.remove(digest);
