@@ -1,7 +1,7 @@
 // Blobs as files named by their digest: the same content has the same place, so storing twice changes nothing.
 
 import type { ReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { equal, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
@@ -15,6 +15,8 @@ export class BlobStore {
   readonly #root: string;
   readonly #random: Random;
   readonly #leaves: LeafPool | undefined;
+  /** Those that were made, or found. */
+  readonly #folders = new Set<string>();
 
   /** leaves: threads that hash what is large, the caller's to close; without them this thread does it all. */
   constructor(root: string, random: Random, leaves?: LeafPool) {
@@ -52,7 +54,7 @@ export class BlobStore {
   async place(temporary: string, digest: Uint8Array): Promise<void> {
     try {
       const place = this.#place(digest);
-      await makeFolder(dirname(place));
+      await this.#makeFolder(dirname(place));
       await rename(temporary, place);
       await syncFolder(dirname(place));
     } catch (error) {
@@ -117,15 +119,14 @@ export class BlobStore {
 
   async #open(digest: Uint8Array): Promise<FileHandle | undefined> {
     try {
-      return await open(this.#place(digest), "r");
+      return await open(this.#place(digest), "r").catch(unlessMissing);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw storeError(error);
     }
   }
 
   async remove(digest: Uint8Array): Promise<void> {
-    await rm(this.#place(digest), { force: true });
+    await unlink(this.#place(digest)).catch(unlessMissing);
   }
 
   /**
@@ -143,9 +144,19 @@ export class BlobStore {
     return join(this.#root, name.slice(0, 2), name);
   }
 
+  async #makeFolder(path: string): Promise<void> {
+    if (this.#folders.has(path)) return;
+    await makeFolder(path);
+    this.#folders.add(path);
+  }
+
   #incoming(): string {
     return join(this.#root, "incoming");
   }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
 }
 
 /** A new folder is durable once the one above it is. */

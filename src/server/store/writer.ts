@@ -24,7 +24,7 @@ interface Pending {
 /** How long a transaction waits for writes that are expected. */
 const GATHER_MS = 3;
 /** How long a write that nobody waits for does without a transaction. */
-const IDLE_MS = 20;
+const IDLE_MS = 100;
 
 export class Writer {
   readonly #db: Kysely<Tables>;

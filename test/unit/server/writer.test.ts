@@ -56,7 +56,6 @@ describe("the writer of the ledger", () => {
     const desk = await Desk.open(context);
     for (const name of ["first", "second"]) {
       await desk.writer.writeIdly(desk.named(name, true));
-      await pause(30);
     }
     await desk.writer.write(desk.named("third", true));
     assert.deepEqual(desk.commits, [["first"], ["second"], ["third"]]);
