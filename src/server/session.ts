@@ -80,7 +80,8 @@ export class Session {
 
   end(): void {
     if (this.isClosed) return;
-    this.#ended.abort();
+    // With a reason, since without one an error with a stack is made each time.
+    this.#ended.abort("ended");
     wipeSession(this.keys);
     wipe(this.confirmation);
   }

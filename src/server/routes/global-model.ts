@@ -11,7 +11,8 @@ export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     const opened = await openProtected(ports.sessions, request, headerRecord(request));
     const wanted = workRequest.decode(opened.plaintext);
     const gone = new AbortController();
-    request.raw.once("close", () => gone.abort());
+    // With a reason, since without one an error with a stack is made each time, also at a good end.
+    request.raw.once("close", () => gone.abort("gone"));
     const over = AbortSignal.any([gone.signal, opened.session.ended]);
     const answer = await ports.desk.ask(opened.session.device, wanted, over);
     const encoded = workAnswer.encode(answer);
