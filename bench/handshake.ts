@@ -7,11 +7,6 @@
 // cost of such a request is measured first and taken off. Then the breakdown: median time of each step alone, in this
 // process, with the same functions that the server calls.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { AdminClient } from "../src/cli/admin-client.ts";
-import { Child } from "../src/cli/children.ts";
 import { systemClock } from "../src/cli/system.ts";
 import { kem } from "../src/crypto/kem-table.ts";
 import { systemRandom } from "../src/crypto/random.ts";
@@ -27,17 +22,11 @@ import { deriveSession, wipeSession } from "../src/wire/handshake.ts";
 import { identityMessage } from "../src/wire/identity.ts";
 import { CONTEXTS } from "../src/wire/labels.ts";
 import { workAnswer, workRequest } from "../src/wire/work.ts";
+import { BenchServer } from "./support/bench-server.ts";
+import { cpuTimeMs } from "./support/process-figures.ts";
 
 const WARM_UP = 30;
-const TICKS_A_SECOND = 100;
-const LIMIT = "1000000";
 const AIM_MS: Readonly<Record<string, number>> = { "QF2-HYBRID": 2.0, "QF1-FRODO": 2.6, resume: 0.6 };
-
-/** User and system time so far, in milliseconds. */
-function cpuTime(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_A_SECOND;
-}
 
 const ASK = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
 
@@ -49,33 +38,19 @@ async function ask(session: Session): Promise<Session> {
 /** Milliseconds of server CPU for each of so many runs. */
 async function serverCpu(pid: number, count: number, run: () => Promise<void>): Promise<number> {
   for (let i = 0; i < WARM_UP; i++) await run();
-  const before = cpuTime(pid);
+  const before = cpuTimeMs(pid);
   for (let i = 0; i < count; i++) await run();
-  return (cpuTime(pid) - before) / count;
+  return (cpuTimeMs(pid) - before) / count;
 }
 
 class Bench {
-  readonly #folder = mkdtempSync(join(tmpdir(), "qflare-bench-"));
+  readonly #server: BenchServer;
   readonly #count: number;
-  #server: Child | undefined;
-  #admin: AdminClient | undefined;
-  #pid = 0;
   #requestMs = 0;
 
-  constructor(count: number) {
+  constructor(server: BenchServer, count: number) {
+    this.#server = server;
     this.#count = count;
-  }
-
-  async start(): Promise<void> {
-    const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
-    const model = ["--rule", "mean", "--model", "softmax", "--inputs", "2", "--classes", "2", "--target", "1000"];
-    const where = ["--data-dir", this.#folder, "--port", "0"];
-    const listening = Promise.withResolvers<void>();
-    const args = ["server", "--json", "--log-level", "warn", ...where, ...model, ...limits];
-    this.#server = new Child(args, (line) => line.event === "listening" && listening.resolve());
-    await Promise.race([listening.promise, this.#server.exited]);
-    this.#admin = await AdminClient.connect(this.#folder);
-    this.#pid = (await this.#admin.call<{ pid: number }>("status")).pid;
   }
 
   async run(): Promise<void> {
@@ -85,15 +60,14 @@ class Bench {
   }
 
   async #device(suite: SuiteName, name: string): Promise<{ keystore: Keystore; way: Transport }> {
-    const { token } = await this.#admin!.call<{ token: string }>("token.create", { name, age_ms: 600_000 });
-    const keystore = await enrollDevice(token, [suite]);
+    const keystore = await enrollDevice(await this.#server.token(name), [suite]);
     return { keystore, way: new Transport(keystore.url, pinOf(identityMessage.decode(keystore.identity))) };
   }
 
   async #suite(suite: SuiteName): Promise<void> {
     const { keystore, way } = await this.#device(suite, `bench-${suite}`);
     const options = { suites: [suite], clock: systemClock, random: systemRandom };
-    const full = await serverCpu(this.#pid, this.#count, async () => {
+    const full = await serverCpu(this.#server.pid, this.#count, async () => {
       (await ask(await openSession(way, keystore, options))).close();
     });
     report(`handshake ${suite}`, full - this.#requestMs, AIM_MS[suite]);
@@ -103,7 +77,7 @@ class Bench {
 
   async #resume(first: Session, way: Transport): Promise<void> {
     let session = first;
-    const cost = await serverCpu(this.#pid, this.#count, async () => {
+    const cost = await serverCpu(this.#server.pid, this.#count, async () => {
       const ticket = session.ticket()!;
       session.close();
       session = await ask(await resumeSession(way, ticket, { clock: systemClock, random: systemRandom }));
@@ -119,19 +93,13 @@ class Bench {
       clock: systemClock,
       random: systemRandom,
     });
-    const cost = await serverCpu(this.#pid, this.#count, async () => {
+    const cost = await serverCpu(this.#server.pid, this.#count, async () => {
       await ask(session);
     });
     session.close();
     way.close();
     report("one request of a session", cost);
     return cost;
-  }
-
-  async close(): Promise<void> {
-    this.#admin?.close();
-    await this.#server?.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -172,12 +140,12 @@ async function breakdown(suite: SuiteName): Promise<void> {
   report(`${suite}: key schedule`, await median(schedule));
 }
 
-const bench = new Bench(Number(process.argv[2] ?? 200));
+const model = ["--rule", "mean", "--model", "softmax", "--inputs", "2", "--classes", "2", "--target", "1000"];
+const server = await BenchServer.start(model);
 try {
-  await bench.start();
-  await bench.run();
+  await new Bench(server, Number(process.argv[2] ?? 200)).run();
 } finally {
-  await bench.close();
+  await server.close();
 }
 console.log("\nparts, median milliseconds");
 for (const suite of SUITE_NAMES) await breakdown(suite);

@@ -6,67 +6,41 @@
 // model, sealing, signing, submission, receipt, opening, aggregation, signing, commit. Then: where the time goes, as
 // CPU time of server, enclave and devices for each round.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AdminClient } from "../src/cli/admin-client.ts";
-import { Child } from "../src/cli/children.ts";
+import { BenchServer } from "./support/bench-server.ts";
+import { cpuTimeMs } from "./support/process-figures.ts";
 import { Program } from "./support/program.ts";
 
 const WARM_UP_ROUNDS = 5;
-const TICKS_A_SECOND = 100;
-const LIMIT = "1000000";
 
 interface Result {
   readonly times: number[];
   readonly cpu: Readonly<Record<"server" | "enclave" | "devices", number>>;
 }
 
-/** User and system time so far, in milliseconds. */
-function cpuTime(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_A_SECOND;
-}
-
 async function measure(devices: number, rounds: number): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "qflare-bench-"));
   const total = rounds + WARM_UP_ROUNDS;
-  const listening = Promise.withResolvers<void>();
-  const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
-  const server = new Child(
-    [
-      ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0", "--rule", "mean"],
-      ...["--model", "softmax", "--inputs", "99", "--classes", "10", "--rounds", String(total)],
-      ...["--target", String(devices), "--quorum", String(devices), ...limits],
-    ],
-    (line) => line.event === "listening" && listening.resolve(),
-  );
+  const server = await BenchServer.start([
+    ...["--rule", "mean", "--model", "softmax", "--inputs", "99", "--classes", "10", "--rounds", String(total)],
+    ...["--target", String(devices), "--quorum", String(devices)],
+  ]);
   const programs: Program[] = [];
   try {
-    await Promise.race([listening.promise, server.exited]);
-    const admin = await AdminClient.connect(folder);
-    const { enclave_pid } = await admin.call<{ enclave_pid: number }>("status");
-    const published: number[] = [];
-    const finished = Promise.withResolvers<void>();
     let before = { server: 0, enclave: 0, devices: 0 };
     const cpuNow = (): typeof before => ({
-      server: cpuTime(server.pid!),
-      enclave: cpuTime(enclave_pid),
-      devices: programs.reduce((sum, program) => sum + cpuTime(program.pid), 0),
+      server: cpuTimeMs(server.pid),
+      enclave: cpuTimeMs(server.enclavePid),
+      devices: programs.reduce((sum, program) => sum + cpuTimeMs(program.pid), 0),
     });
-    await admin.watch((event) => {
-      if (event.event === "round.published") published.push(performance.now());
-      if (event.event === "round.failed") finished.reject(new Error(String(event.reason)));
-      if (published.length === WARM_UP_ROUNDS) before = cpuNow();
-      if (published.length === total) finished.resolve();
+    const finished = server.rounds(total, ({ length }) => {
+      if (length === WARM_UP_ROUNDS) before = cpuNow();
     });
     for (let i = 0; i < devices; i++) {
-      const { token } = await admin.call<{ token: string }>("token.create", { name: `device-${i}`, age_ms: 60_000 });
-      programs.push(new Program("overhead-device.ts", [token, join(folder, `device-${i}.key`)]));
+      const keystore = join(server.folder, `device-${i}.key`);
+      programs.push(new Program("overhead-device.ts", [await server.token(`device-${i}`), keystore]));
     }
-    await finished.promise;
+    const published = await finished;
     const after = cpuNow();
-    admin.close();
     const times = published.slice(1).map((at, i) => at - published[i]!);
     const perRound = (name: keyof typeof before): number => (after[name] - before[name]) / rounds;
     return {
@@ -75,8 +49,7 @@ async function measure(devices: number, rounds: number): Promise<Result> {
     };
   } finally {
     for (const program of programs) program.kill();
-    await server.stop();
-    rmSync(folder, { recursive: true, force: true });
+    await server.close();
   }
 }
 

@@ -8,67 +8,44 @@
 // are as much work as five passes over a tenth of Fashion-MNIST each, a usual size in the literature (McMahan et al.,
 // 2017).
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Child } from "../src/cli/children.ts";
+import { BenchServer, ended, ROOT } from "./support/bench-server.ts";
 import { treeWithoutCrypto } from "./support/no-crypto/tree.ts";
 import { Program } from "./support/program.ts";
 
 const DEVICES = 10;
 const PAIRS = 3;
-const LIMIT = "1000000";
 /** Programs that have just started are slow, whatever they do. */
 const WARM_UP_ROUNDS = 3;
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/** Milliseconds a round of the program whose sources lie in this folder. */
-async function product(tree: string, rounds: number, epochs: number): Promise<number> {
-  const { Child } = (await import(join(tree, "src/cli/children.ts"))) as typeof import("../src/cli/children.ts");
-  const { AdminClient } = (await import(
-    join(tree, "src/cli/admin-client.ts")
-  )) as typeof import("../src/cli/admin-client.ts");
-  const folder = mkdtempSync(join(tmpdir(), "qflare-bench-"));
-  const listening = Promise.withResolvers<void>();
-  const limits = ["enroll", "challenge", "submit", "model", "log"].flatMap((name) => [`--${name}-per-minute`, LIMIT]);
-  const children = [
-    new Child(
-      [
-        ...["server", "--json", "--log-level", "warn", "--data-dir", folder, "--port", "0", "--rule", "mean"],
-        ...["--rounds", String(WARM_UP_ROUNDS + rounds), "--epochs", String(epochs), "--target", String(DEVICES)],
-        ...["--quorum", String(DEVICES), ...limits],
-      ],
-      (line) => line.event === "listening" && listening.resolve(),
-    ),
-  ];
+/** Milliseconds a round of the program whose sources lie below root. */
+async function product(root: string, rounds: number, epochs: number): Promise<number> {
+  const { Child: Device } = (await import(join(root, "src/cli/children.ts"))) as { Child: typeof Child };
+  const total = WARM_UP_ROUNDS + rounds;
+  const server = await BenchServer.start(
+    [
+      ...["--rule", "mean", "--rounds", String(total), "--epochs", String(epochs)],
+      ...["--target", String(DEVICES), "--quorum", String(DEVICES)],
+    ],
+    root,
+  );
+  const devices: Child[] = [];
   try {
-    await Promise.race([listening.promise, ended(children[0]!)]);
-    const admin = await AdminClient.connect(folder);
-    const finished = Promise.withResolvers<void>();
-    const published: number[] = [];
-    await admin.watch((event) => {
-      if (event.event === "round.published") published.push(performance.now());
-      if (event.event === "run.finished") finished.resolve();
-    });
+    const finished = server.rounds(total);
     for (let i = 1; i <= DEVICES; i++) {
-      const { token } = await admin.call<{ token: string }>("token.create", { name: `device-${i}`, age_ms: 60_000 });
-      const keys = join(folder, `device-${i}.key`);
+      const token = await server.token(`device-${i}`);
+      const keys = join(server.folder, `device-${i}.key`);
       const args = ["device", "run", "--json", "--allow-simulated-enclave", "--token", token, "--keystore", keys];
-      children.push(new Child([...args, "--part", `${i}/${DEVICES}`], () => undefined));
+      devices.push(new Device([...args, "--part", `${i}/${DEVICES}`], () => undefined));
     }
-    await Promise.race([finished.promise, ...children.map(ended)]);
-    admin.close();
+    const published = await Promise.race([finished, ...devices.map(ended)]);
     return (published.at(-1)! - published[WARM_UP_ROUNDS - 1]!) / rounds;
   } finally {
-    await Promise.all(children.toReversed().map((child) => child.stop()));
-    rmSync(folder, { recursive: true, force: true });
+    await Promise.all(devices.map((device) => device.stop()));
+    await server.close();
   }
-}
-
-async function ended(child: { readonly exited: Promise<void>; readonly ending: string }): Promise<never> {
-  await child.exited;
-  throw new Error(`a program ended too early: ${child.ending}`);
 }
 
 async function plain(rounds: number, epochs: number): Promise<number> {
@@ -98,7 +75,7 @@ try {
     for (let pair = 0; pair < PAIRS; pair++) {
       const none = await plain(rounds, epochs);
       const without = await product(tree, rounds, epochs);
-      const secured = await product(root, rounds, epochs);
+      const secured = await product(ROOT, rounds, epochs);
       ratios.push({ crypto: secured / without, all: secured / none });
       const [a, b, c] = [secured, without, none].map((ms) => ms.toFixed(0));
       console.log(`${epochs} passes, ms a round: ${a}, without cryptography ${b}, plain HTTP ${c}`);
