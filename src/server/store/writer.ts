@@ -55,7 +55,10 @@ export class Writer {
     return await written;
   }
 
-  /** A call of write will come in some milliseconds, or never: whoever says so calls what this returns, once. */
+  /**
+   * A call of write will come in some milliseconds, or never: whoever says so calls what this returns, once. Until then
+   * each transaction waits GATHER_MS for it, so it is said where no more is to be done that takes long.
+   */
   expect(): () => void {
     this.#expected += 1;
     return () => {
@@ -83,14 +86,17 @@ export class Writer {
   }
 
   async #flushAll(): Promise<void> {
-    while (this.#queue.length > 0) {
-      await new Promise((resolve) => setImmediate(resolve));
-      await this.#gather();
-      const batch = this.#queue;
-      this.#queue = [];
-      await this.#flush(batch);
+    try {
+      while (this.#queue.length > 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+        await this.#gather();
+        const batch = this.#queue;
+        this.#queue = [];
+        await this.#flush(batch);
+      }
+    } finally {
+      this.#flushing = undefined;
     }
-    this.#flushing = undefined;
   }
 
   async #gather(): Promise<void> {
@@ -107,17 +113,20 @@ export class Writer {
 
   /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */
   async #flush(batch: readonly Pending[]): Promise<void> {
+    let onDisk: { values: unknown[]; committed: () => void };
     try {
-      const { values, committed } = await this.#db.transaction().execute(async (tx) => {
-        const out: unknown[] = [];
-        for (const { write } of batch) out.push(await write(tx));
-        return { values: out, committed: await this.#hook.beforeCommit(tx) };
+      onDisk = await this.#db.transaction().execute(async (tx) => {
+        const values: unknown[] = [];
+        for (const { write } of batch) values.push(await write(tx));
+        return { values, committed: await this.#hook.beforeCommit(tx) };
       });
-      committed();
-      for (const [i, pending] of batch.entries()) pending.resolve(values[i]);
     } catch (error) {
       if (batch.length === 1) batch[0]!.reject(storeError(error));
       else for (const pending of batch) await this.#flush([pending]);
+      return;
     }
+    // What is on disk is done, whatever the hook throws. It has run before anyone who waits goes on.
+    for (const [i, pending] of batch.entries()) pending.resolve(onDisk.values[i]);
+    onDisk.committed();
   }
 }

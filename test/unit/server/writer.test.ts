@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { openDatabase } from "../../../src/server/store/database.ts";
 import type { Tables } from "../../../src/server/store/schema.ts";
@@ -32,6 +32,11 @@ class Desk {
       return name;
     };
   }
+}
+
+/** More than a transaction takes that waits for nothing. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn();
 }
 
 describe("the writer of the ledger", () => {
@@ -68,18 +73,49 @@ describe("the writer of the ledger", () => {
     assert.deepEqual(desk.commits, [["idle"]]);
   });
 
-  it("waits for writes that are about to come, but not for long", async (context) => {
+  it("waits for a write that is about to come, and no longer than until it has come", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
     const desk = await Desk.open(context);
     const come = desk.writer.expect();
     const first = desk.writer.write(desk.named("first", true));
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns();
+    assert.deepEqual(desk.commits, []);
     const second = desk.writer.write(desk.named("second"));
     come();
-    await Promise.all([first, second]);
-    const never = desk.writer.expect();
-    await desk.writer.write(desk.named("alone", true));
-    never();
-    assert.deepEqual(desk.commits, [["first", "second"], ["alone"]]);
+    await turns();
+    assert.deepEqual(desk.commits, [["first", "second"]]);
+    assert.deepEqual(await Promise.all([first, second]), ["first", "second"]);
+  });
+
+  it("waits 3 ms for one that does not come", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const desk = await Desk.open(context);
+    desk.writer.expect();
+    void desk.writer.write(desk.named("alone", true));
+    await turns();
+    context.mock.timers.tick(2);
+    await turns();
+    assert.deepEqual(desk.commits, []);
+    context.mock.timers.tick(1);
+    await turns();
+    assert.deepEqual(desk.commits, [["alone"]]);
+  });
+
+  it("neither repeats nor rejects what is on disk where the hook fails after that, and goes on", async (context) => {
+    const db = await openDatabase(":memory:");
+    context.after(async () => await db.destroy());
+    const faults = [new Error("the hook's own")];
+    const committed = (): void => {
+      for (const fault of faults.splice(0)) throw fault;
+    };
+    const writer = new Writer(db, { beforeCommit: async () => committed });
+    const runs: number[] = [];
+    const write = (i: number): Promise<number> => writer.write(async () => runs.push(i));
+    const written = Promise.all([write(1), write(2)]);
+    await assert.rejects(writer.drained(), /the hook's own/);
+    assert.deepEqual(await written, [1, 2]);
+    assert.equal(await write(3), 3);
+    assert.deepEqual(runs, [1, 2, 3]);
   });
 
   it("lets a write that fails fail alone", async (context) => {
