@@ -1,6 +1,6 @@
 // Where devices ask for work and wait for it.
 
-import { toHex } from "../core/bytes.ts";
+import { toHex, wipe } from "../core/bytes.ts";
 import type { Clock } from "../core/ports.ts";
 import type { EvidencePackage, WorkAnswer, WorkRequest } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
@@ -53,7 +53,10 @@ export class WorkDesk {
     return state.hasWork(id, after_round) && evidence.isFor(state.open!.row.round);
   }
 
-  /** Throws log.witness where witnesses have yet to cosign what the device is to see: it asks again. */
+  /**
+   * Throws log.witness where witnesses have yet to cosign what the device is to see: it asks again. The content key in
+   * the task is the caller's to wipe.
+   */
   async #answer(id: string, request: WorkRequest): Promise<WorkAnswer> {
     const { state, audit, clock, plan, policyHash } = this.#ports;
     const outcome = state.outcomes.get(id) ?? null;
@@ -66,9 +69,14 @@ export class WorkDesk {
     const open = state.open!;
     const remainingMs = Math.max(0, Math.floor(open.row.deadline_at! - clock.nowMs()));
     const work = { ...open.task(plan, policyHash), remaining_ms: remainingMs };
-    const { size, ...log } = await audit.view(request.log_size);
-    const evidence = shown === null ? null : await this.#proved(shown, size);
-    return { state: "train", task: { ...work, log }, evidence, outcome };
+    try {
+      const { size, ...log } = await audit.view(request.log_size);
+      const evidence = shown === null ? null : await this.#proved(shown, size);
+      return { state: "train", task: { ...work, log }, evidence, outcome };
+    } catch (error) {
+      wipe(work.content_key);
+      throw error;
+    }
   }
 
   async #proved(shown: LoggedEvidence, size: number): Promise<EvidencePackage> {

@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from "fastify";
 import { wipe } from "../../core/bytes.ts";
-import { workAnswer, workRequest } from "../../wire/work.ts";
+import { type WorkAnswer, workAnswer, workRequest } from "../../wire/work.ts";
 import { type GatewayPorts, limited } from "../gateway-ports.ts";
 import { headerRecord, openProtected, sendProtected } from "../protected.ts";
 
@@ -15,13 +15,20 @@ export function globalModelRoute(app: FastifyInstance, ports: GatewayPorts): voi
     request.raw.once("close", () => gone.abort("gone"));
     const over = AbortSignal.any([gone.signal, opened.session.ended]);
     const answer = await ports.desk.ask(opened.session.device, wanted, over);
-    const encoded = workAnswer.encode(answer);
-    // Both hold the model's content key.
-    if (answer.task !== null) wipe(answer.task.content_key);
+    const encoded = encodeOnce(answer);
     try {
       return sendProtected(reply, opened, encoded);
     } finally {
       wipe(encoded);
     }
   });
+}
+
+/** The content key goes on in what this returns, which is the caller's to wipe, and nowhere else. */
+function encodeOnce(answer: WorkAnswer): Uint8Array<ArrayBuffer> {
+  try {
+    return workAnswer.encode(answer);
+  } finally {
+    if (answer.task !== null) wipe(answer.task.content_key);
+  }
 }
