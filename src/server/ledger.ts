@@ -60,6 +60,11 @@ export class Ledger {
     return await this.#db.selectFrom("models").selectAll().where("round", "=", round).executeTakeFirst();
   }
 
+  async signatureOf(round: number): Promise<Pick<ModelRow, "statement" | "signature">> {
+    const query = this.#db.selectFrom("models").select(["statement", "signature"]).where("round", "=", round);
+    return await query.executeTakeFirstOrThrow();
+  }
+
   async hasModelBlob(blobDigest: Bytes): Promise<boolean> {
     const query = this.#db.selectFrom("models").select("round").where("blob_digest", "=", blobDigest);
     return (await query.executeTakeFirst()) !== undefined;
@@ -77,15 +82,13 @@ export class Ledger {
     return [...models, ...updates].map((row) => row.blob_digest);
   }
 
-  /** Digests of the blobs that a round which is closed leaves behind: nothing else names them. */
-  async blobsLeftBy(round: number): Promise<Bytes[]> {
+  /** Digests of the blobs that a round's updates name; others may name them too. */
+  async blobsOf(round: number): Promise<Bytes[]> {
     const updates = await this.#db.selectFrom("updates").select("blob_digest").where("round", "=", round).execute();
-    const left: Bytes[] = [];
-    for (const { blob_digest } of updates) if (!(await this.isBlobInUse(blob_digest))) left.push(blob_digest);
-    return left;
+    return updates.map((row) => row.blob_digest);
   }
 
-  /** For one digest what blobsInUse says of all. */
+  /** For one digest what blobsInUse says of all. It holds for as long as no row is on its way: Uploads.removeUnused. */
   async isBlobInUse(blobDigest: Bytes): Promise<boolean> {
     if (await this.hasModelBlob(blobDigest)) return true;
     const query = this.#db.selectFrom("updates").innerJoin("rounds", "rounds.round", "updates.round");

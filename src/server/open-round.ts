@@ -5,6 +5,7 @@ import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { sha256 } from "../crypto/hash.ts";
 import type { Task } from "../wire/work.ts";
+import { allEnded } from "./all-ended.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import { cohortOf, type Ledger, type ModelRow, type RoundRow, type UpdateRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
@@ -26,8 +27,13 @@ export interface OpenRoundPorts {
   readonly clock: Clock;
 }
 
+/** There is no way left to this round's model: it fails, and the run goes on with the next. The message says why. */
+export class RoundLost extends Error {
+  override readonly name = "RoundLost";
+}
+
 export class OpenRound {
-  readonly base: ModelRow;
+  base: ModelRow;
   row: RoundRow;
   readonly #ports: OpenRoundPorts;
   #cohort: ReadonlySet<string>;
@@ -98,21 +104,25 @@ export class OpenRound {
     };
   }
 
+  /** Of the base model: the successor of a lost enclave has signed it anew. */
+  async readSignature(): Promise<void> {
+    this.base = { ...this.base, ...(await this.#ports.ledger.signatureOf(this.base.round)) };
+  }
+
   /**
    * Tells the enclave some of what it does not know yet: the round itself after its start, else accepted updates, a few
-   * at once so that it finds the next when it is done with one.
+   * at once so that it finds the next when it is done with one. Settles when nothing of that is on its way any more.
+   * Throws RoundLost where the enclave's keys or an accepted update are gone.
    */
   async feedSome(): Promise<void> {
     const { enclave } = this.#ports;
     await enclave.ready();
-    if (!enclave.holdsKeyOf(this.row.round)) return;
-    if (this.#generation !== enclave.generation) {
-      await this.#begin();
-      return;
-    }
-    await Promise.all(
+    if (!enclave.holdsKeyOf(this.row.round)) throw new RoundLost("the enclave's keys were lost; it has new ones");
+    const { generation } = enclave;
+    if (this.#generation !== generation) return await this.#begin(generation);
+    await allEnded(
       this.#nextUnfed().map(async ([id, update]) => {
-        if (await this.#feed(update)) this.#fed.add(id);
+        if (await this.#feed(update, generation)) this.#fed.add(id);
       }),
     );
   }
@@ -130,13 +140,15 @@ export class OpenRound {
     return next;
   }
 
-  async #begin(): Promise<void> {
+  /** Leaves it to the next turn where the enclave was replaced while all this was read. */
+  async #begin(generation: number): Promise<void> {
     const { enclave, models, clock, ledger } = this.#ports;
-    const generation = enclave.generation;
-    const { statement, signature } = this.base;
     const file = await models.read(this.base);
     const cohort = await Promise.all(cohortOf(this.row).map((id) => this.#member(id)));
     const report = await ledger.reportOf(this.base.round);
+    await this.readSignature();
+    if (generation !== enclave.generation) return;
+    const { statement, signature } = this.base;
     const request = { round: this.row.round, statement, signature, report, cohort, at: clock.nowMs() };
     await enclave.call("begin", request, file);
     this.#fed.clear();
@@ -151,12 +163,22 @@ export class OpenRound {
   }
 
   /** False where the enclave was replaced while the blob was read: the new one knows nothing of the round yet. */
-  async #feed(update: UpdateRow): Promise<boolean> {
-    const { enclave, blobs, clock } = this.#ports;
-    const blob = await blobs.read(update.blob_digest);
-    if (this.#generation !== enclave.generation) return false;
+  async #feed(update: UpdateRow, generation: number): Promise<boolean> {
+    const { enclave, clock } = this.#ports;
+    const blob = await this.#blobOf(update);
+    if (generation !== enclave.generation) return false;
     const { manifest, signature } = update;
     await enclave.call("update", { manifest, signature, at: clock.nowMs() }, blob);
     return true;
+  }
+
+  /** An update that has a receipt may not be left out: where its blob is gone its round is lost, and the run is not. */
+  async #blobOf({ blob_digest }: UpdateRow): Promise<Bytes> {
+    try {
+      return await this.#ports.blobs.read(blob_digest);
+    } catch (error) {
+      if (!(error instanceof QflareError) || error.code !== "store.corrupt") throw error;
+      throw new RoundLost(error.message, { cause: error });
+    }
   }
 }

@@ -8,16 +8,18 @@ import type { Clock, Log, Random } from "../core/ports.ts";
 import type { Report } from "../wire/report.ts";
 import { reportMessage } from "../wire/report.ts";
 import type { Outcome } from "../wire/work.ts";
+import { allEnded } from "./all-ended.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Events } from "./events.ts";
-import { cohortOf, type Ledger, type ModelRow, type RoundRow } from "./ledger.ts";
+import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
-import { OpenRound } from "./open-round.ts";
+import { OpenRound, RoundLost } from "./open-round.ts";
 import type { Registry } from "./registry.ts";
 import type { RunState } from "./run-state.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Writer } from "./store/writer.ts";
+import type { Uploads } from "./uploads.ts";
 
 export interface RoundSettings {
   /** Published rounds after which the run is over. */
@@ -38,6 +40,7 @@ export interface RoundsPorts {
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly blobs: BlobStore;
+  readonly uploads: Pick<Uploads, "removeUnused">;
   readonly enclave: EnclaveLink;
   readonly epochs: Epochs;
   readonly models: ModelVault;
@@ -48,7 +51,6 @@ export interface RoundsPorts {
   readonly state: RunState;
 }
 
-const KEY_LOST = "the enclave's keys were lost; it has new ones";
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 5000;
 const PAUSE_MS_MAX = 30_000;
@@ -126,10 +128,16 @@ export class Rounds {
     const base = await this.#ports.ledger.newestModel();
     const open = new OpenRound(this.#ports, row, base!);
     this.#state.show(open);
-    if (row.state === "selecting") await this.#select(open);
-    else await this.#resume(open);
-    if (open.row.state === "collecting" && !this.#state.isStopped) await this.#collect(open);
-    if (open.row.state === "aggregating" && !this.#state.isStopped) await this.#aggregate(open);
+    try {
+      if (row.state === "selecting") await this.#select(open);
+      else await this.#resume(open);
+      if (open.row.state === "collecting" && !this.#state.isStopped) await this.#collect(open);
+      if (open.row.state === "aggregating" && !this.#state.isStopped) await this.#aggregate(open);
+    } catch (error) {
+      if (!(error instanceof RoundLost)) throw error;
+      this.#ports.log.error({ round: row.round, reason: error.message }, "the round is lost");
+      await this.#fail(open, error.message);
+    }
   }
 
   async #select(open: OpenRound): Promise<void> {
@@ -141,6 +149,7 @@ export class Rounds {
     }
     await this.#untilEnclave(() => this.#ports.epochs.beforeRound(open.row.round));
     if (this.#state.isStopped) return;
+    await open.readSignature();
     const ids = this.#sample([...this.#state.ready.keys()], this.#selectMax());
     const cohort = ids.map((id) => fromHex(id)!);
     open.collects(await ledger.startCollecting(open.row, cohort, clock.nowMs() + this.#settings.deadlineMs));
@@ -194,11 +203,13 @@ export class Rounds {
       if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
       else if (!(await this.#tryEnclave(() => open.feedSome())))
         await this.#state.forLoop.wait(Math.min(leftMs, RETRY_MS));
-      if (!this.#ports.enclave.holdsKeyOf(open.row.round)) return await this.#fail(open, KEY_LOST);
     }
     if (this.#state.isStopped) return;
+    const starting = ledger.startAggregating(open.row).then((row) => {
+      open.row = row;
+    });
     const feeding = open.hasUnfed ? this.#tryEnclave(() => open.feedSome()) : undefined;
-    [open.row] = await Promise.all([ledger.startAggregating(open.row), feeding]);
+    await allEnded<unknown>([starting, feeding]);
     this.#state.forDevices.notify();
     for (const update of await ledger.updatesOf(open.row.round)) open.add(update);
   }
@@ -207,30 +218,28 @@ export class Rounds {
     if (open.acceptedCount < this.#settings.quorum) {
       return await this.#fail(open, `expected at least ${this.#settings.quorum} updates, got ${open.acceptedCount}`);
     }
-    await this.#untilEnclave(async () => {
-      await this.#ports.enclave.ready();
-      if (this.#ports.enclave.holdsKeyOf(open.row.round)) await this.#finishRound(open);
-      else await this.#fail(open, KEY_LOST);
-    });
+    await this.#untilEnclave(() => this.#finishRound(open));
   }
 
   async #finishRound(open: OpenRound): Promise<void> {
     const { enclave, clock, ledger, models } = this.#ports;
-    while (open.hasUnfed) await open.feedSome();
+    await enclave.ready();
+    while (open.hasUnfed) {
+      if (this.#state.isStopped) return;
+      await open.feedSome();
+    }
     const request = { round: open.row.round, at: clock.nowMs() };
     const isLast = this.#publishedCount + 1 >= this.#settings.rounds;
     let published = open.row;
-    let stored: ModelRow | undefined;
-    const { answer } = await enclave.call("aggregate", request, undefined, async ({ answer, blob }) => {
-      const { result } = answer;
-      if (result === null) return async () => undefined;
-      const model = await models.store(result, open.row.round, blob);
-      stored = model;
-      return async (tx) => {
-        published = await ledger.publish(tx, open.row, { model, report: result.report, isLast });
-      };
-    });
-    if (stored !== undefined) wipe(stored.content_key);
+    const { answer } = await models.storing((store) =>
+      enclave.call("aggregate", request, undefined, async ({ answer: { result }, blob }) => {
+        if (result === null) return async () => undefined;
+        const model = await store(result, open.row.round, blob);
+        return async (tx) => {
+          published = await ledger.publish(tx, open.row, { model, report: result.report, isLast });
+        };
+      }),
+    );
     if (answer.result === null) await this.#fail(open, answer.failure ?? "the enclave gave no reason");
     else {
       open.row = published;
@@ -279,15 +288,15 @@ export class Rounds {
     }
   }
 
-  /** Sealed updates are of no use once the round is closed. The next round does not wait for that. */
+  /** Sealed updates are of no use once the round is closed. The next round does not wait for their removal. */
   #removeBlobs(round: number): void {
     this.#removing = this.#removing.then(() => this.#tryRemovingBlobs(round));
   }
 
   async #tryRemovingBlobs(round: number): Promise<void> {
-    const { blobs, ledger, log } = this.#ports;
+    const { uploads, ledger, log } = this.#ports;
     try {
-      for (const digest of await ledger.blobsLeftBy(round)) await blobs.remove(digest);
+      for (const digest of await ledger.blobsOf(round)) await uploads.removeUnused(digest);
     } catch (error) {
       // The sweep at the next start takes what this one left.
       log.warn({ error: String(error) }, "blobs that are of no use any more cannot be removed");

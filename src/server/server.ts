@@ -208,7 +208,9 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const state = new RunState();
   const epochs = new Epochs({ enclave, state, clock }, epochRounds, graceMs);
   const evidence = new EvidenceDesk({ ...base, enclave, epochs, policy: policyBytes, own });
-  const rounds = new Rounds({ ...base, ledger, registry, enclave, epochs, models, events, state }, options.rounds);
+  const uploads = new Uploads({ ...base, ledger });
+  const coordinated = { ledger, registry, uploads, enclave, epochs, models, events, state };
+  const rounds = new Rounds({ ...base, ...coordinated }, options.rounds);
   const desk = new WorkDesk({ state, evidence, audit, clock, plan, policyHash: hash });
   const enclaveKeyHash = (): Bytes => enclave.facts.kemKeyHash;
   const sessions = new Sessions({
@@ -220,7 +222,6 @@ async function assemble(options: ServerOptions, isolation: HostIsolation) {
   const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
   const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, models, enclave, evidence };
-  const uploads = new Uploads(shared);
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
   const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
   return { ...shared, register, rotation, keys, rounds, events, policyHash: hash, witnesses, gateway, leaves };

@@ -1,5 +1,5 @@
 // Updates on their way in: each blob is received beside the others, then placed and accepted. One whose row is refused
-// does not stay, however often its device tries.
+// does not stay, however often its device tries. What removes a blob and what places it take turns.
 
 import { toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -9,33 +9,13 @@ import type { Ledger, SignedManifest, UpdateRow } from "./ledger.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Writer } from "./store/writer.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 export interface UploadPorts {
   readonly blobs: BlobStore;
   readonly ledger: Pick<Ledger, "accept" | "isBlobInUse">;
   readonly writer: Pick<Writer, "expect">;
   readonly log: Log;
-}
-
-/** From the last piece of a blob until its row is handed over, the row is expected. */
-class Arrival {
-  readonly #writer: UploadPorts["writer"];
-  readonly #given: AsyncIterable<Uint8Array>;
-  #arrived: (() => void) | undefined;
-
-  constructor(writer: UploadPorts["writer"], pieces: AsyncIterable<Uint8Array>) {
-    this.#writer = writer;
-    this.#given = pieces;
-  }
-
-  async *pieces(): AsyncGenerator<Uint8Array> {
-    yield* this.#given;
-    this.#arrived = this.#writer.expect();
-  }
-
-  end(): void {
-    this.#arrived?.();
-    this.#arrived = undefined;
-  }
 }
 
 export class Uploads {
@@ -63,17 +43,18 @@ export class Uploads {
     }
   }
 
-  /** Updates whose blobs have come whole at about the same time share a transaction. */
+  /**
+   * Removes a blob that nothing names any more. Its digest is no secret: the next round may have taken the same bytes
+   * under another manifest since the caller has looked.
+   */
+  async removeUnused(digest: Bytes): Promise<void> {
+    await this.#inTurn(toHex(digest), () => this.#remove(digest));
+  }
+
   async #receive(signed: SignedManifest, pieces: AsyncIterable<Uint8Array>): Promise<UpdateRow> {
-    const { blobs, writer } = this.#ports;
     const { blob_digest, blob_length } = signed.manifest;
-    const arrival = new Arrival(writer, pieces);
-    try {
-      const temporary = await blobs.receive(blob_digest, blob_length, arrival.pieces());
-      return await this.#inTurn(toHex(blob_digest), () => this.#place(temporary, signed, arrival));
-    } finally {
-      arrival.end();
-    }
+    const temporary = await this.#ports.blobs.receive(blob_digest, blob_length, pieces);
+    return await this.#inTurn(toHex(blob_digest), () => this.#place(temporary, signed));
   }
 
   #leave(device: string): void {
@@ -82,12 +63,9 @@ export class Uploads {
     else this.#counts.set(device, others);
   }
 
-  async #place(temporary: string, signed: SignedManifest, arrival: Arrival): Promise<UpdateRow> {
-    const { blobs, ledger } = this.#ports;
+  async #place(temporary: string, signed: SignedManifest): Promise<UpdateRow> {
     try {
-      await blobs.place(temporary, signed.manifest.blob_digest);
-      const accepted = ledger.accept(signed);
-      arrival.end();
+      const { accepted } = await this.#handOver(temporary, signed);
       return await accepted;
     } catch (error) {
       await this.#discard(signed.manifest.blob_digest);
@@ -95,14 +73,30 @@ export class Uploads {
     }
   }
 
-  /** Where this fails, the sweep at the next start takes what is left. */
-  async #discard(digest: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { blobs, ledger, log } = this.#ports;
+  /** Updates that are placed at about the same time share a transaction. */
+  async #handOver(temporary: string, signed: SignedManifest): Promise<{ accepted: Promise<UpdateRow> }> {
+    const { blobs, ledger, writer } = this.#ports;
+    const arrived = writer.expect();
     try {
-      if (!(await ledger.isBlobInUse(digest))) await blobs.remove(digest);
-    } catch (error) {
-      log.warn({ error: String(error) }, "the blob of a refused update cannot be removed yet");
+      await blobs.place(temporary, signed.manifest.blob_digest);
+      return { accepted: ledger.accept(signed) };
+    } finally {
+      arrived();
     }
+  }
+
+  /** Where this fails, the sweep at the next start takes what is left. */
+  async #discard(digest: Bytes): Promise<void> {
+    try {
+      await this.#remove(digest);
+    } catch (error) {
+      this.#ports.log.warn({ error: String(error) }, "the blob of a refused update cannot be removed yet");
+    }
+  }
+
+  async #remove(digest: Bytes): Promise<void> {
+    const { blobs, ledger } = this.#ports;
+    if (!(await ledger.isBlobInUse(digest))) await blobs.remove(digest);
   }
 
   /** Nobody removes a blob between another's placing it and the row that names it. */

@@ -37,16 +37,18 @@ async function finishedRun(context: TestContext): Promise<TestServer> {
   await record(run.opened);
   const first = run.enclave.genesis({ at: AT }, FIRST_MODEL);
   await record(first);
-  let base = await vault.store(first, 0, FIRST_MODEL);
-  await server.writer.write(async (tx) => {
-    await server.audit.append(tx, { type: "run.opened", subject: "run", digest: policyHash(policy) });
-    await server.ledger.addModel(tx, base);
+  await vault.storing(async (store) => {
+    const model = await store(first, 0, FIRST_MODEL);
+    await server.writer.write(async (tx) => {
+      await server.audit.append(tx, { type: "run.opened", subject: "run", digest: policyHash(policy) });
+      await server.ledger.addModel(tx, model);
+    });
   });
   const members = run.devices(2);
   for (const [i, { member }] of members.entries()) await addDevice(server, `d${i}`, member);
   let [signed, file]: [EnclaveAnswer<"genesis">, Uint8Array] = [first, FIRST_MODEL];
   for (const round of [1, 2]) {
-    const opened = await server.ledger.openRound(base, round);
+    const opened = await server.ledger.openRound((await server.ledger.newestModel())!, round);
     const row = await server.ledger.startCollecting(
       opened,
       members.map(({ member }) => member.device_id),
@@ -63,10 +65,11 @@ async function finishedRun(context: TestContext): Promise<TestServer> {
     }
     const { answer, model } = run.enclave.aggregate({ round, at: AT });
     await record(answer);
-    base = await vault.store(answer.result!, round, model);
-    await server.writer.write((tx) =>
-      server.ledger.publish(tx, row, { model: base, report: answer.result!.report, isLast: true }),
-    );
+    const { report } = answer.result!;
+    await vault.storing(async (store) => {
+      const stored = await store(answer.result!, round, model);
+      await server.writer.write((tx) => server.ledger.publish(tx, row, { model: stored, report, isLast: true }));
+    });
     [signed, file] = [{ ...answer, ...answer.result! }, model];
   }
   return server;

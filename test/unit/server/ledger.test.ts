@@ -104,10 +104,11 @@ describe("a round in the ledger", () => {
     const { ledger, devices, server, row } = await collecting(context);
     await ledger.accept(manifestOf(server, devices[0], 1, 1));
     assert.deepEqual((await ledger.blobsInUse()).map(hex).sort(), [hex(bytes(1)), hex(bytes(101))].sort());
-    assert.deepEqual(await ledger.blobsLeftBy(1), []);
+    assert.deepEqual(await Promise.all([1, 101].map((name) => ledger.isBlobInUse(bytes(name)))), [true, true]);
     await ledger.fail(row, "nobody came");
     assert.deepEqual((await ledger.blobsInUse()).map(hex), [hex(bytes(101))]);
-    assert.deepEqual((await ledger.blobsLeftBy(1)).map(hex), [hex(bytes(1))]);
+    assert.deepEqual((await ledger.blobsOf(1)).map(hex), [hex(bytes(1))]);
+    assert.deepEqual(await Promise.all([1, 101].map((name) => ledger.isBlobInUse(bytes(name)))), [false, true]);
   });
 });
 

@@ -1,0 +1,135 @@
+// Rounds that lose what they need, or nearly: a blob, the enclave's keys, a step that another passes. The methods that
+// are held up here are those of every server in the process, so one test runs at a time.
+
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readLedger } from "../../src/cli/ledger.ts";
+import { toHex } from "../../src/core/bytes.ts";
+import { QflareError } from "../../src/core/error.ts";
+import { blobDigest } from "../../src/crypto/merkle.ts";
+import { EnclaveLink } from "../../src/server/enclave-link.ts";
+import { Ledger } from "../../src/server/ledger.ts";
+import { BlobStore } from "../../src/server/store/blobs.ts";
+import { eventually } from "../support/cli.ts";
+import { assertRoundEnds, enrollClients, joinRound } from "../support/client.ts";
+import { LongRun, type Member } from "../support/long-run.ts";
+import { ROUNDS, TestServer } from "../support/server.ts";
+
+const DELTA = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
+
+after(() => TestServer.closeAll());
+
+/** Each submits once more, which ends the run; fails at once where the coordinator does. */
+async function finish(run: LongRun, members: readonly Member[]): Promise<void> {
+  const work = members.map(async ({ held }) => await held.submit(await held.next()));
+  await Promise.race([run.server.finished, Promise.all(work).then(() => run.server.finished)]);
+  await run.stop();
+}
+
+describe("a run goes on", () => {
+  test("where a blob comes again in the round after its own, which is just removing it", async (t) => {
+    const server = await TestServer.start({ rounds: { rounds: 2, target: 2, quorum: 2 } });
+    const clients = await enrollClients(server, ["honest", "evil"]);
+    const [honest, evil] = clients;
+    await joinRound(clients);
+    const old = await evil!.draft(DELTA);
+    const isOld = (digest: Uint8Array): boolean => toHex(digest) === toHex(blobDigest(old.blob));
+    const [removing, gate, removed] = [0, 1, 2].map(() => Promise.withResolvers<void>());
+    const { remove, read } = BlobStore.prototype;
+    t.mock.method(BlobStore.prototype, "remove", async function (this: BlobStore, digest: Uint8Array) {
+      if (!isOld(digest)) return await remove.call(this, digest);
+      removing!.resolve();
+      await gate!.promise;
+      await remove.call(this, digest);
+      removed!.resolve();
+    });
+    await Promise.all([honest!.contribute(DELTA), evil!.deliver(old)]);
+    await removing!.promise;
+    // The coordinator looks for it when the removal is over.
+    t.mock.method(BlobStore.prototype, "read", async function (this: BlobStore, digest: Uint8Array) {
+      if (isOld(digest)) await removed!.promise;
+      return await read.call(this, digest);
+    });
+    await joinRound(clients, 1);
+    const again = evil!.contribute(DELTA, { blob: old.blob });
+    await sleep(200);
+    gate!.resolve();
+    await Promise.all([again, honest!.contribute(DELTA)]);
+    await server.finished();
+    const { updates } = await server.report(2);
+    assert.deepEqual(updates.map(({ reason }) => reason).sort(), ["update.unreadable", null].sort());
+    await server.close();
+  });
+
+  test("where an accepted update is gone from the disk: its round fails and says why", async (t) => {
+    const run = await LongRun.open(t, { rounds: { ...ROUNDS, target: 2, quorum: 2 } });
+    const [a, b] = await run.devices("a", "b");
+    const [round] = await Promise.all([a!, b!].map(({ held }) => held.next()));
+    const { blob_digest } = await a!.held.submit(round!);
+    await run.stop();
+    const name = toHex(blob_digest);
+    rmSync(join(run.dataDir, "blobs", name.slice(0, 2), name));
+    await run.start();
+    await finish(run, [a!, b!]);
+    assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
+    const { failure } = await readLedger(run.dataDir, (db) =>
+      db.selectFrom("rounds").select("failure").where("round", "=", 1).executeTakeFirstOrThrow(),
+    );
+    assert.equal(failure, `Cannot use stored data: it is damaged: blob ${name} is missing`);
+    assert.ok(run.warnings.some((line) => line.startsWith("the round is lost")));
+    await run.audit();
+  });
+
+  test("where a blob cannot be read while the end of collecting is on its way to disk", async (t) => {
+    const server = await TestServer.start();
+    const { startAggregating } = Ledger.prototype;
+    const { read } = BlobStore.prototype;
+    let starts = 0;
+    let refused = 0;
+    t.mock.method(Ledger.prototype, "startAggregating", async function (this: Ledger, row: never) {
+      starts += 1;
+      await sleep(400);
+      return await startAggregating.call(this, row);
+    });
+    t.mock.method(BlobStore.prototype, "read", async function (this: BlobStore, digest: Uint8Array) {
+      if (starts > 0 && refused++ === 0) throw new QflareError("store.unavailable", "EMFILE");
+      return await read.call(this, digest);
+    });
+    await assertRoundEnds(server);
+    assert.equal(starts, 1);
+    assert.ok(refused > 0);
+    await server.close();
+  });
+
+  test("where the enclave loses its keys between two things that it is told of an aggregating round", async (t) => {
+    const run = await LongRun.open(t, { lostEnclave: "replace" });
+    const members = await run.devices("a", "b", "c");
+    const works = await Promise.all(members.map(({ held }) => held.next()));
+    let fate: "not yet" | "lost" | "replaced" = "not yet";
+    const original = EnclaveLink.prototype.call;
+    t.mock.method(EnclaveLink.prototype, "call", async function (this: EnclaveLink, ...args: [never, never]) {
+      const operation: string = args[0];
+      if (operation === "aggregate" && fate === "not yet") throw new QflareError("enclave.unavailable");
+      const reply = await original.apply(this, args);
+      if (operation !== "begin" || fate !== "lost") return reply;
+      fate = "replaced";
+      rmSync(join(run.dataDir, "enclave", "sealing.key"));
+      process.kill(this.pid!, "SIGKILL");
+      while (this.isAlive) await sleep(5);
+      return reply;
+    });
+    await Promise.all(members.map(({ held }, i) => held.submit(works[i]!)));
+    await eventually(async () => (await run.rounds())[0] === "1 aggregating" || undefined, "round 1 to aggregate");
+    await run.stop();
+    fate = "lost";
+    await run.start();
+    await finish(run, members);
+    assert.equal(fate, "replaced");
+    assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
+    assert.ok(run.warnings.some((line) => line.startsWith("the enclave's keys are lost")));
+    await run.audit();
+  });
+});
