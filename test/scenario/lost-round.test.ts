@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
@@ -27,6 +27,32 @@ async function finish(run: LongRun, members: readonly Member[]): Promise<void> {
   const work = members.map(async ({ held }) => await held.submit(await held.next()));
   await Promise.race([run.server.finished, Promise.all(work).then(() => run.server.finished)]);
   await run.stop();
+}
+
+interface Calls {
+  /** What happens between the enclave's answer and whoever has asked. */
+  behind(operation: string, enclave: EnclaveLink): Promise<void>;
+}
+
+/** A run whose server was stopped between the acceptance of all three updates and the call to aggregate them. */
+async function stoppedBeforeAggregating(t: TestContext): Promise<{ run: LongRun; members: Member[]; calls: Calls }> {
+  const run = await LongRun.open(t, { lostEnclave: "replace" });
+  const members = await run.devices("a", "b", "c");
+  const works = await Promise.all(members.map(({ held }) => held.next()));
+  const calls: Calls = { behind: async () => undefined };
+  const { call } = EnclaveLink.prototype;
+  let isStopped = false;
+  t.mock.method(EnclaveLink.prototype, "call", async function (this: EnclaveLink, ...args: [never, never]) {
+    if (args[0] === "aggregate" && !isStopped) throw new QflareError("enclave.unavailable");
+    const reply = await call.apply(this, args);
+    await calls.behind(args[0], this);
+    return reply;
+  });
+  await Promise.all(members.map(({ held }, i) => held.submit(works[i]!)));
+  await eventually(async () => (await run.rounds())[0] === "1 aggregating" || undefined, "round 1 to aggregate");
+  await run.stop();
+  isStopped = true;
+  return { run, members, calls };
 }
 
 describe("a run goes on", () => {
@@ -105,31 +131,39 @@ describe("a run goes on", () => {
   });
 
   test("where the enclave loses its keys between two things that it is told of an aggregating round", async (t) => {
-    const run = await LongRun.open(t, { lostEnclave: "replace" });
-    const members = await run.devices("a", "b", "c");
-    const works = await Promise.all(members.map(({ held }) => held.next()));
-    let fate: "not yet" | "lost" | "replaced" = "not yet";
-    const original = EnclaveLink.prototype.call;
-    t.mock.method(EnclaveLink.prototype, "call", async function (this: EnclaveLink, ...args: [never, never]) {
-      const operation: string = args[0];
-      if (operation === "aggregate" && fate === "not yet") throw new QflareError("enclave.unavailable");
-      const reply = await original.apply(this, args);
-      if (operation !== "begin" || fate !== "lost") return reply;
-      fate = "replaced";
+    const { run, members, calls } = await stoppedBeforeAggregating(t);
+    let isLost = false;
+    calls.behind = async (operation, enclave) => {
+      if (operation !== "begin" || isLost) return;
+      isLost = true;
       rmSync(join(run.dataDir, "enclave", "sealing.key"));
-      process.kill(this.pid!, "SIGKILL");
-      while (this.isAlive) await sleep(5);
-      return reply;
-    });
-    await Promise.all(members.map(({ held }, i) => held.submit(works[i]!)));
-    await eventually(async () => (await run.rounds())[0] === "1 aggregating" || undefined, "round 1 to aggregate");
-    await run.stop();
-    fate = "lost";
+      process.kill(enclave.pid!, "SIGKILL");
+      while (enclave.isAlive) await sleep(5);
+    };
     await run.start();
     await finish(run, members);
-    assert.equal(fate, "replaced");
+    assert.ok(isLost);
     assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
     assert.ok(run.warnings.some((line) => line.startsWith("the enclave's keys are lost")));
     await run.audit();
   });
+});
+
+test("a server that is stopped tells the enclave nothing more of the round that aggregates", async (t) => {
+  const { run, calls } = await stoppedBeforeAggregating(t);
+  const told: string[] = [];
+  calls.behind = async (operation) => {
+    told.push(operation);
+    if (operation === "begin") void run.server.close();
+  };
+  await run.start();
+  await run.server.finished;
+  await run.stop();
+  assert.deepEqual(told, ["attest", "begin"]);
+  assert.deepEqual(await run.rounds(), ["1 aggregating"]);
+  calls.behind = async () => undefined;
+  await run.start();
+  await run.server.finished;
+  await run.stop();
+  assert.deepEqual(await run.rounds(), ["1 published"]);
 });
