@@ -73,24 +73,6 @@ describe("a lost sealing key", { concurrency: 2 }, () => {
     await assertReplaced(run);
   });
 
-  test("costs no round that nobody was told of yet: it starts from the model as it is signed anew", async (t) => {
-    const run = await LongRun.open(t, { lostEnclave: "replace" });
-    const [early, ...others] = await run.devices("a", "b", "c");
-    // It waits for the others, and the round with it.
-    const waiting = early!.held.next();
-    const { enclave_pid: pid } = (await run.status()) as { enclave_pid: number };
-    rmSync(keyOf(run));
-    process.kill(pid, "SIGKILL");
-    await eventually(() => !isRunning(pid), "the enclave to be gone");
-    const works = [waiting, ...others.map(({ held }) => held.next())];
-    await Promise.all([early!, ...others].map(async ({ held }, i) => await held.submit(await works[i]!)));
-    await run.server.finished;
-    await run.stop();
-    assert.deepEqual(await run.rounds(), ["1 published"]);
-    assert.deepEqual(await run.epochs(), ["enclave epoch 1", "enclave epoch 2"]);
-    await run.audit();
-  });
-
   test("is none where the state is only older: that is refused, whatever is allowed", async (t) => {
     const rounds = { ...ROUNDS, rounds: 2, target: 1, quorum: 1 };
     const run = await LongRun.open(t, { rounds, lostEnclave: "replace" });

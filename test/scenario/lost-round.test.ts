@@ -12,8 +12,9 @@ import { QflareError } from "../../src/core/error.ts";
 import { blobDigest } from "../../src/crypto/merkle.ts";
 import { EnclaveLink } from "../../src/server/enclave-link.ts";
 import { Ledger } from "../../src/server/ledger.ts";
+import { OpenRound } from "../../src/server/open-round.ts";
 import { BlobStore } from "../../src/server/store/blobs.ts";
-import { eventually } from "../support/cli.ts";
+import { eventually, isRunning } from "../support/cli.ts";
 import { assertRoundEnds, enrollClients, joinRound } from "../support/client.ts";
 import { LongRun, type Member } from "../support/long-run.ts";
 import { ROUNDS, TestServer } from "../support/server.ts";
@@ -22,9 +23,10 @@ const DELTA = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
 
 after(() => TestServer.closeAll());
 
-/** Each submits once more, which ends the run; fails at once where the coordinator does. */
-async function finish(run: LongRun, members: readonly Member[]): Promise<void> {
-  const work = members.map(async ({ held }) => await held.submit(await held.next()));
+const submitNext = async ({ held }: Member): Promise<unknown> => held.submit(await held.next());
+
+/** Once the work is done and the run over; at once where the coordinator fails. */
+async function finish(run: LongRun, work: readonly Promise<unknown>[]): Promise<void> {
   await Promise.race([run.server.finished, Promise.all(work).then(() => run.server.finished)]);
   await run.stop();
 }
@@ -99,7 +101,7 @@ describe("a run goes on", () => {
     const name = toHex(blob_digest);
     rmSync(join(run.dataDir, "blobs", name.slice(0, 2), name));
     await run.start();
-    await finish(run, [a!, b!]);
+    await finish(run, [a!, b!].map(submitNext));
     assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
     const { failure } = await readLedger(run.dataDir, (db) =>
       db.selectFrom("rounds").select("failure").where("round", "=", 1).executeTakeFirstOrThrow(),
@@ -141,10 +143,33 @@ describe("a run goes on", () => {
       while (enclave.isAlive) await sleep(5);
     };
     await run.start();
-    await finish(run, members);
+    await finish(run, members.map(submitNext));
     assert.ok(isLost);
     assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
     assert.ok(run.warnings.some((line) => line.startsWith("the enclave's keys are lost")));
+    await run.audit();
+  });
+
+  test("where the enclave loses its keys before anybody is told of a round: its model is signed anew", async (t) => {
+    const { feedSome } = OpenRound.prototype;
+    // Devices see the round before the enclave does.
+    t.mock.method(OpenRound.prototype, "feedSome", async function (this: OpenRound) {
+      await sleep(300);
+      await feedSome.call(this);
+    });
+    const run = await LongRun.open(t, { lostEnclave: "replace" });
+    const [early, ...others] = await run.devices("a", "b", "c");
+    // It waits for the others, and the round with it.
+    const waiting = early!.held.next();
+    const { enclave_pid: pid } = (await run.status()) as { enclave_pid: number };
+    rmSync(join(run.dataDir, "enclave", "sealing.key"));
+    process.kill(pid, "SIGKILL");
+    await eventually(() => !isRunning(pid), "the enclave to be gone");
+    const works = [waiting, ...others.map(({ held }) => held.next())];
+    const sent = [early!, ...others].map(async ({ held }, i) => await held.submit(await works[i]!));
+    await finish(run, sent);
+    assert.deepEqual(await run.rounds(), ["1 published"]);
+    assert.deepEqual(await run.epochs(), ["enclave epoch 1", "enclave epoch 2"]);
     await run.audit();
   });
 });
