@@ -1,14 +1,16 @@
 // The enclave's message loop over a byte stream: reads a call and its blob, runs the operation, writes the reply. One
 // call at a time. A stream that breaks the frame format is closed; a call that fails gets its code.
 
-import { concat } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
+import type { Of } from "../core/shape.ts";
 import { ENCLAVE_OPERATIONS, type EnclaveOperation, enclaveCall, enclaveReply } from "../wire/enclave.ts";
-import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../wire/frame.ts";
+import { FrameReader, framesOf } from "../wire/frame.ts";
 import type { Enclave } from "./enclave.ts";
 
 const DETAIL_LENGTH_MAX = 512;
 const EMPTY = new Uint8Array(0);
+
+type Call = Of<typeof enclaveCall.shape>;
 
 interface Reply {
   readonly body: Uint8Array;
@@ -33,35 +35,26 @@ export async function serve(
   }
 }
 
-interface Call {
-  readonly operation: EnclaveOperation;
-  readonly body: Uint8Array;
-  readonly blob: Uint8Array;
-}
-
-async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call> {
-  const reader = new FrameReader();
-  let open:
-    | { operation: EnclaveOperation; body: Uint8Array; length: number; pieces: Uint8Array[]; got: number }
-    | undefined;
+async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call & { readonly blob: Uint8Array }> {
+  const updates = new Place();
+  const reader = new FrameReader(enclaveCall.decode, ({ operation, blob_length }) =>
+    operation === "update" ? updates.of(blob_length) : new Uint8Array(blob_length),
+  );
   for await (const chunk of input) {
     reader.push(chunk);
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      if (open === undefined) {
-        if (frame.kind !== FRAME_MESSAGE) throw new QflareError("message.malformed", "expected a message frame");
-        const call = enclaveCall.decode(frame.payload);
-        open = { operation: call.operation, body: call.body, length: call.blob_length, pieces: [], got: 0 };
-      } else {
-        if (frame.kind !== FRAME_PIECE) throw new QflareError("message.malformed", "expected a piece of the blob");
-        open.pieces.push(frame.payload);
-        open.got += frame.payload.length;
-      }
-      if (open.got > open.length) throw new QflareError("message.length_mismatch");
-      if (open.got < open.length) continue;
-      const { operation, body, pieces } = open;
-      open = undefined;
-      yield { operation, body, blob: pieces.length === 1 ? pieces[0]! : concat(...pieces) };
+    for (let call = reader.next(); call !== undefined; call = reader.next()) {
+      yield { ...call.message, blob: call.blob };
     }
+  }
+}
+
+/** Where one sealed update after the other is read to: nothing of them is kept. */
+class Place {
+  #bytes = new Uint8Array(0);
+
+  of(length: number): Uint8Array<ArrayBuffer> {
+    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
+    return this.#bytes.subarray(0, length);
   }
 }
 
