@@ -17,7 +17,10 @@ interface Reply {
   readonly blob: Uint8Array;
 }
 
-/** Resolves when the input ends. Rejects on a broken frame or an error that is not coded: the process then ends. */
+/**
+ * input: may use the bytes that it gave again when it is asked for more. Resolves when the input ends. Rejects on a
+ * broken frame or an error that is not coded: the process then ends.
+ */
 export async function serve(
   enclave: Enclave,
   input: AsyncIterable<Uint8Array>,
@@ -31,7 +34,7 @@ export async function serve(
       body: new Uint8Array("error" in reply ? EMPTY : reply.body),
       blob_length: blobOut.length,
     });
-    for (const frame of framesOf(encoded, blobOut)) await write(frame);
+    for (const part of framesOf(encoded, blobOut)) await write(part);
   }
 }
 
@@ -41,10 +44,7 @@ async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call &
     operation === "update" ? updates.of(blob_length) : new Uint8Array(blob_length),
   );
   for await (const chunk of input) {
-    reader.push(chunk);
-    for (let call = reader.next(); call !== undefined; call = reader.next()) {
-      yield { ...call.message, blob: call.blob };
-    }
+    for (const { message, blob } of reader.read(chunk)) yield { ...message, blob };
   }
 }
 

@@ -103,11 +103,11 @@ export class EnclaveProcess {
     this.#timer = first === undefined ? undefined : setTimeout(() => this.kill(), first.patienceMs);
   }
 
-  /** One frame after the other: what the pipe does not take yet is not copied into memory beside the blob. */
+  /** One part after the other: what the pipe does not take yet is not copied into memory beside the blob. */
   async #send(message: Uint8Array, blob: Uint8Array): Promise<void> {
-    for (const frame of framesOf(message, blob)) {
+    for (const part of framesOf(message, blob)) {
       if (!this.#isAlive) return;
-      await new Promise<void>((resolve) => this.#child.stdin.write(frame, () => resolve()));
+      await new Promise<void>((resolve) => this.#child.stdin.write(part, () => resolve()));
     }
   }
 
@@ -135,10 +135,7 @@ export class EnclaveProcess {
   #receive(chunk: Uint8Array): void {
     if (!this.#isAlive) return;
     try {
-      this.#reader.push(chunk);
-      for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
-        this.#take(reply.message, reply.blob);
-      }
+      for (const { message, blob } of this.#reader.read(chunk)) this.#take(message, blob);
     } catch (error) {
       this.#log.error({ error: String(error) }, "the enclave's output cannot be read");
       this.kill();

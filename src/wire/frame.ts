@@ -12,16 +12,18 @@ export const FRAME_PIECE = 1;
 const HEADER_BYTES = 5;
 const PIECE_BYTES = 2 ** 20;
 
-/** The frames of one message and its blob, in order. */
-export function* framesOf(message: Uint8Array, blob: Uint8Array): Generator<Bytes> {
-  yield frame(FRAME_MESSAGE, message);
+/** The frames of one message and its blob, in order, as parts of a stream: those of the blob are views of it. */
+export function* framesOf(message: Uint8Array, blob: Uint8Array): Generator<Uint8Array> {
+  yield concat(header(FRAME_MESSAGE, message.length), message);
   for (let offset = 0; offset < blob.length; offset += PIECE_BYTES) {
-    yield frame(FRAME_PIECE, blob.subarray(offset, offset + PIECE_BYTES));
+    const piece = blob.subarray(offset, offset + PIECE_BYTES);
+    yield header(FRAME_PIECE, piece.length);
+    yield piece;
   }
 }
 
-function frame(kind: number, payload: Uint8Array): Bytes {
-  return concat(u32be(payload.length + 1), Uint8Array.of(kind), payload);
+function header(kind: number, payloadLength: number): Bytes {
+  return concat(u32be(payloadLength + 1), Uint8Array.of(kind));
 }
 
 /** What announces a blob, of no bytes where there is none. */
@@ -38,13 +40,13 @@ interface Framed<T> {
 export class FrameReader<T extends Announcing> {
   readonly #decode: (payload: Bytes) => T;
   readonly #room: (message: T) => Bytes;
-  #chunks: Uint8Array[] = [];
-  /** Bytes in the chunks. */
-  #length = 0;
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  /** Where the next bytes of the stream go: to the header, or to the payload that it announced. */
+  #place: Bytes = this.#header;
+  #filled = 0;
   /** A message whose blob is not whole. */
-  #open: (Framed<T> & { filled: number }) | undefined;
-  /** Bytes to come of the piece that has begun. */
-  #pieceLength = 0;
+  #open: Framed<T> | undefined;
+  #blobFilled = 0;
 
   /** room: blob_length bytes for a message's blob; new ones where absent. */
   constructor(
@@ -55,81 +57,61 @@ export class FrameReader<T extends Announcing> {
     this.#room = room;
   }
 
-  push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
-  }
-
   /**
-   * undefined until the next message and its blob are whole. Throws message.too_large for a frame over the limit,
-   * message.malformed for one out of order, message.length_mismatch for a piece that its blob does not hold.
+   * The messages that the chunk makes whole; nothing of the chunk itself is kept. Throws message.too_large for a frame
+   * over the limit, message.malformed for one out of order, message.length_mismatch for a piece that its blob does not
+   * hold.
    */
-  next(): Framed<T> | undefined {
-    this.#open ??= this.#takeMessage();
-    if (this.#open === undefined || !this.#fill(this.#open)) return undefined;
-    const { message, blob } = this.#open;
-    this.#open = undefined;
-    return { message, blob };
-  }
-
-  #takeMessage(): (Framed<T> & { filled: number }) | undefined {
-    const length = this.#payloadLength(FRAME_MESSAGE);
-    if (length === undefined || this.#length < HEADER_BYTES + length) return undefined;
-    this.#take(new Uint8Array(HEADER_BYTES));
-    const payload = new Uint8Array(length);
-    this.#take(payload);
-    const message = this.#decode(payload);
-    return { message, blob: this.#room(message), filled: 0 };
-  }
-
-  /** Pieces go to their place as they come: a blob is never beside its own pieces in memory. */
-  #fill(open: { readonly blob: Bytes; filled: number }): boolean {
-    while (open.filled < open.blob.length) {
-      if (this.#pieceLength === 0) {
-        const length = this.#payloadLength(FRAME_PIECE);
-        if (length === undefined) return false;
-        if (length > open.blob.length - open.filled) throw new QflareError("message.length_mismatch");
-        this.#take(new Uint8Array(HEADER_BYTES));
-        this.#pieceLength = length;
-      }
-      const here = Math.min(this.#pieceLength, this.#length);
-      if (here === 0 && this.#pieceLength > 0) return false;
-      this.#take(open.blob.subarray(open.filled, open.filled + here));
-      open.filled += here;
-      this.#pieceLength -= here;
+  *read(chunk: Uint8Array): Generator<Framed<T>> {
+    for (let offset = 0; offset < chunk.length; ) {
+      const part = chunk.subarray(offset, offset + this.#place.length - this.#filled);
+      this.#place.set(part, this.#filled);
+      this.#filled += part.length;
+      offset += part.length;
+      if (this.#filled < this.#place.length) return;
+      if (this.#place === this.#header) this.#startPayload();
+      if (this.#filled < this.#place.length) continue;
+      const whole = this.#endPayload();
+      if (whole !== undefined) yield whole;
     }
-    return true;
   }
 
-  /** Of the frame that begins here. undefined until its header is whole. */
-  #payloadLength(kind: number): number | undefined {
-    if (this.#length < HEADER_BYTES) return undefined;
-    if (this.#chunks[0]!.length < HEADER_BYTES) this.#chunks = [concat(...this.#chunks)];
-    const header = this.#chunks[0]!;
-    const length = readU32be(header);
+  #startPayload(): void {
+    const [length, kind] = [readU32be(this.#header), this.#header[HEADER_BYTES - 1]];
     if (length < 1 || length > LIMITS.frameBytesMax) {
       throw new QflareError(
         "message.too_large",
         `expected a frame of at most ${LIMITS.frameBytesMax} bytes, got ${length}`,
       );
     }
-    if (header[HEADER_BYTES - 1] !== kind) {
-      throw new QflareError("message.malformed", `expected a frame of kind ${kind}, got ${header[HEADER_BYTES - 1]}`);
+    const expected = this.#open === undefined ? FRAME_MESSAGE : FRAME_PIECE;
+    if (kind !== expected) {
+      throw new QflareError("message.malformed", `expected a frame of kind ${expected}, got ${kind}`);
     }
-    return length - 1;
+    this.#place = this.#open === undefined ? new Uint8Array(length - 1) : this.#placeIn(this.#open.blob, length - 1);
+    this.#filled = 0;
   }
 
-  /** As many bytes of the stream as the place holds: there are as many. */
-  #take(place: Uint8Array): void {
-    let filled = 0;
-    while (filled < place.length) {
-      const first = this.#chunks[0]!;
-      const part = first.subarray(0, place.length - filled);
-      place.set(part, filled);
-      filled += part.length;
-      if (part.length === first.length) this.#chunks.shift();
-      else this.#chunks[0] = first.subarray(part.length);
+  /** Pieces go to their place as they come: a blob is never beside its own pieces in memory. */
+  #placeIn(blob: Bytes, length: number): Bytes {
+    if (length > blob.length - this.#blobFilled) throw new QflareError("message.length_mismatch");
+    return blob.subarray(this.#blobFilled, this.#blobFilled + length);
+  }
+
+  /** undefined while more of the blob is to come. */
+  #endPayload(): Framed<T> | undefined {
+    if (this.#open === undefined) {
+      const message = this.#decode(this.#place);
+      this.#open = { message, blob: this.#room(message) };
+      this.#blobFilled = 0;
+    } else {
+      this.#blobFilled += this.#place.length;
     }
-    this.#length -= place.length;
+    this.#place = this.#header;
+    this.#filled = 0;
+    const open = this.#open;
+    if (this.#blobFilled < open.blob.length) return undefined;
+    this.#open = undefined;
+    return open;
   }
 }

@@ -35,12 +35,12 @@ async function* streamOf(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
 /** What a host wrote, as replies with their blobs. */
 async function replies(chunks: readonly Uint8Array[], enclave: Enclave = enclaveOf(random)) {
   const reader = new FrameReader(enclaveReply.decode);
-  await serve(enclave, streamOf(...chunks), async (bytes) => reader.push(bytes));
   const out: { error: string | null; body: Uint8Array; blob: Uint8Array }[] = [];
-  for (let reply = reader.next(); reply !== undefined; reply = reader.next()) {
-    const { error, body } = reply.message;
-    out.push({ error: error?.code ?? null, body, blob: reply.blob });
-  }
+  await serve(enclave, streamOf(...chunks), async (bytes) => {
+    for (const { message, blob } of reader.read(bytes)) {
+      out.push({ error: message.error?.code ?? null, body: message.body, blob });
+    }
+  });
   return out;
 }
 

@@ -28,11 +28,9 @@ function frame(kind: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   return concat(u32be(payload.length + 1), Uint8Array.of(kind), payload);
 }
 
-function readAll(reader: FrameReader<Sent>): string[] {
-  const read: string[] = [];
-  for (let one = reader.next(); one !== undefined; one = reader.next())
-    read.push(`${one.message.text} ${hex(one.blob)}`);
-  return read;
+function read(reader: FrameReader<Sent>, ...chunks: Uint8Array[]): string[] {
+  const framed = chunks.flatMap((chunk) => [...reader.read(chunk)]);
+  return framed.map(({ message, blob }) => `${message.text} ${hex(blob)}`);
 }
 
 describe("frames", () => {
@@ -42,10 +40,9 @@ describe("frames", () => {
     const pieces = [MIB, MIB, 3].map((length) => frame(FRAME_PIECE, Buffer.alloc(length, 5)));
     assert.ok(Buffer.from(concat(frame(FRAME_MESSAGE, Buffer.from("message")), ...pieces)).equals(stream));
     const reader = new FrameReader((payload) => ({ payload, blob_length: blob.length }));
-    reader.push(stream);
-    const read = reader.next();
-    assert.equal(Buffer.from(read!.message.payload).toString(), "message");
-    assert.ok(blob.equals(read!.blob));
+    const [framed, ...more] = [...reader.read(stream)];
+    assert.deepEqual([Buffer.from(framed!.message.payload).toString(), more.length], ["message", 0]);
+    assert.ok(blob.equals(framed!.blob));
   });
 
   it("come out the same, however the blobs and the stream are cut", () => {
@@ -63,14 +60,10 @@ describe("frames", () => {
           ]),
         );
         const reader = new FrameReader(decode);
-        const read: string[] = [];
         const edges = [0, ...cuts.map((cut) => cut % (stream.length + 1)).sort((a, b) => a - b), stream.length];
-        for (let i = 1; i < edges.length; i++) {
-          reader.push(stream.subarray(edges[i - 1], edges[i]));
-          read.push(...readAll(reader));
-        }
+        const chunks = edges.slice(1).map((edge, i) => stream.subarray(edges[i], edge));
         assert.deepEqual(
-          read,
+          read(reader, ...chunks),
           whole.map(([text, pieces]) => `${Buffer.from(text).toString()} ${hex(concat(...pieces))}`),
         );
       }),
@@ -81,29 +74,24 @@ describe("frames", () => {
   it("are waited for until they are whole, also byte by byte", () => {
     const reader = new FrameReader(decode);
     const stream = concat(...framesOf(encode("abc", 2), Uint8Array.of(7, 8)));
-    for (const [i, byte] of stream.entries()) {
-      assert.equal(reader.next(), undefined, `before byte ${i}`);
-      reader.push(Uint8Array.of(byte));
-    }
-    assert.deepEqual(readAll(reader), ["abc 0708"]);
+    const last = stream.length - 1;
+    for (let i = 0; i < last; i++) assert.deepEqual(read(reader, stream.subarray(i, i + 1)), [], `byte ${i}`);
+    assert.deepEqual(read(reader, stream.subarray(last)), ["abc 0708"]);
   });
 
   it("may be empty pieces, which add nothing", () => {
     const reader = new FrameReader(decode);
-    reader.push(frame(FRAME_MESSAGE, encode("a", 2)));
-    for (const piece of [NOTHING, Uint8Array.of(1), NOTHING, Uint8Array.of(2)]) reader.push(frame(FRAME_PIECE, piece));
-    assert.deepEqual(readAll(reader), ["a 0102"]);
+    const pieces = [NOTHING, Uint8Array.of(1), NOTHING, Uint8Array.of(2)].map((piece) => frame(FRAME_PIECE, piece));
+    assert.deepEqual(read(reader, frame(FRAME_MESSAGE, encode("a", 2)), ...pieces), ["a 0102"]);
   });
 
   it("of no length or over the limit are refused by their head alone", () => {
     for (const length of [0, LIMITS.frameBytesMax + 1, 2 ** 31, 2 ** 32 - 1]) {
-      const reader = new FrameReader(decode);
-      reader.push(concat(u32be(length), Uint8Array.of(FRAME_MESSAGE)));
-      assert.throws(() => reader.next(), coded("message.too_large"), `${length}`);
+      const head = concat(u32be(length), Uint8Array.of(FRAME_MESSAGE));
+      assert.throws(() => read(new FrameReader(decode), head), coded("message.too_large"), `${length}`);
     }
-    const reader = new FrameReader(decode);
-    reader.push(concat(u32be(LIMITS.frameBytesMax), Uint8Array.of(FRAME_MESSAGE)));
-    assert.equal(reader.next(), undefined);
+    const head = concat(u32be(LIMITS.frameBytesMax), Uint8Array.of(FRAME_MESSAGE));
+    assert.deepEqual(read(new FrameReader(decode), head), []);
   });
 
   it("are refused out of order, and where the blob does not hold them", () => {
@@ -115,9 +103,7 @@ describe("frames", () => {
       [concat(announced, frame(FRAME_PIECE, new Uint8Array(3))), "message.length_mismatch"],
     ];
     for (const [stream, code] of refused) {
-      const reader = new FrameReader(decode);
-      reader.push(stream);
-      assert.throws(() => reader.next(), coded(code), hex(stream));
+      assert.throws(() => read(new FrameReader(decode), stream), coded(code), hex(stream));
     }
   });
 
@@ -125,10 +111,9 @@ describe("frames", () => {
     const place = new Uint8Array(4);
     const reader = new FrameReader(decode, ({ blob_length }) => place.subarray(0, blob_length));
     const stream = concat(...framesOf(encode("a", 2), Uint8Array.of(1, 2)));
-    reader.push(stream);
-    const first = reader.next()!;
+    const [framed] = [...reader.read(stream)];
     stream.fill(0);
-    assert.deepEqual([first.message.text, hex(first.blob), hex(place)], ["a", "0102", "01020000"]);
-    assert.equal(first.blob.buffer, place.buffer);
+    assert.deepEqual([framed!.message.text, hex(framed!.blob), hex(place)], ["a", "0102", "01020000"]);
+    assert.equal(framed!.blob.buffer, place.buffer);
   });
 });
