@@ -12,7 +12,7 @@ import type { Verdict } from "../wire/report.ts";
 import type { EnclaveRound, KeptUpdate } from "./round.ts";
 
 export interface Outcome {
-  readonly parameters: Float32Array<ArrayBuffer>;
+  readonly parameters: Float32Array;
   /** In the order of device ids. */
   readonly verdicts: Verdict[];
   /** What was run, in JSON. */
@@ -55,10 +55,12 @@ export function streamingDefence(
 
 /** Throws aggregation.precondition where fewer updates stand than the policy promises. */
 export function aggregateRound(round: EnclaveRound, defence: Defence): Outcome {
-  const { delta, specification, verdicts } =
-    round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
-  const parameters = new Float32Array(round.base.length);
-  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + delta[i]!;
+  const {
+    delta: parameters,
+    specification,
+    verdicts,
+  } = round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
+  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + parameters[i]!;
   if (!parameters.every(Number.isFinite)) {
     throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
   }

@@ -9,6 +9,7 @@ import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
 import { bytesFromFloats } from "../core/floats.ts";
+import { Place } from "../core/place.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
@@ -28,7 +29,7 @@ import type { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, forgetFormer, rotateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { epochOf, formerOf, resumeRun, startRun } from "./opening.ts";
 import { updatedReputations } from "./reputation.ts";
-import { EnclaveRound } from "./round.ts";
+import { EnclaveRound, membersOf } from "./round.ts";
 
 /** What one run of the enclave holds. */
 interface Run {
@@ -42,6 +43,9 @@ interface Run {
   /** Begun and not aggregated, if not by this process. */
   openRound: EnclaveProgress["open_round"];
   round: EnclaveRound | undefined;
+  /** Where the rounds' updates lie, and where their base model does. */
+  readonly rows: RowArena;
+  readonly base: Place;
 }
 
 /** progress and record of an answer. */
@@ -60,7 +64,6 @@ export class Enclave {
   readonly #attester: Attester;
   readonly #isolation: IsolationLevel;
   readonly #codeDigest: Uint8Array<ArrayBuffer>;
-  readonly #rows = new RowArena();
   #run: Run | undefined;
 
   constructor(vault: Vault, { attester, isolation, codeDigest }: Surroundings) {
@@ -91,6 +94,8 @@ export class Enclave {
       latest: opened.latest,
       openRound: opened.openRound,
       round: undefined,
+      rows: new RowArena(),
+      base: new Place(),
     };
     this.#forgetRun();
     this.#run = run;
@@ -230,11 +235,14 @@ export class Enclave {
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
     const run = this.#openRun();
     const { digest, last } = this.#checkBase(run, request, file);
+    const members = membersOf(request.cohort);
     run.round?.forget();
-    const { head, parameters } = splitModel(file);
+    const kept = run.base.of(file.length);
+    kept.set(file);
+    const { head, parameters } = splitModel(kept);
     const base = { digest, head, parameters, reputations: last?.reputations ?? [] };
     const streaming = streamingDefence(run.defence, parameters.length, last?.updates ?? []);
-    run.round = new EnclaveRound(request.round, base, request.cohort, this.#rows, streaming);
+    run.round = new EnclaveRound(request.round, base, members, run.rows, streaming);
     const keys = this.#needOnly(run, request.round);
     const happening = { at: request.at, operation: "begin", round: request.round } as const;
     return { keys, ...this.#trace(run, { ...happening, subject: digest, outcome: "done" }) };

@@ -2,6 +2,7 @@
 // call at a time. A stream that breaks the frame format is closed; a call that fails gets its code.
 
 import { type ErrorCode, QflareError } from "../core/error.ts";
+import { Place } from "../core/place.ts";
 import type { Of } from "../core/shape.ts";
 import { ENCLAVE_OPERATIONS, type EnclaveOperation, enclaveCall, enclaveReply } from "../wire/enclave.ts";
 import { FrameReader, framesOf } from "../wire/frame.ts";
@@ -38,23 +39,12 @@ export async function serve(
   }
 }
 
+/** A blob lies where the one before lay, and where the next will. */
 async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call & { readonly blob: Uint8Array }> {
-  const updates = new Place();
-  const reader = new FrameReader(enclaveCall.decode, ({ operation, blob_length }) =>
-    operation === "update" ? updates.of(blob_length) : new Uint8Array(blob_length),
-  );
+  const place = new Place();
+  const reader = new FrameReader(enclaveCall.decode, ({ blob_length }) => place.of(blob_length));
   for await (const chunk of input) {
     for (const { message, blob } of reader.read(chunk)) yield { ...message, blob };
-  }
-}
-
-/** Where one sealed update after the other is read to: nothing of them is kept. */
-class Place {
-  #bytes = new Uint8Array(0);
-
-  of(length: number): Uint8Array<ArrayBuffer> {
-    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
-    return this.#bytes.subarray(0, length);
   }
 }
 

@@ -16,7 +16,8 @@ import type { Reputation } from "../wire/report.ts";
 import { epochKeyHash, type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
-type Cohort = EnclaveRequest<"begin">["cohort"];
+/** Signature keys of the devices that may take part, by device id in hexadecimal. */
+type Members = ReadonlyMap<string, Uint8Array>;
 
 export interface KeptUpdate {
   readonly deviceId: Uint8Array;
@@ -35,6 +36,16 @@ interface OpeningKey {
   readonly secretKey: Uint8Array;
 }
 
+/** Throws message.malformed where a device id is not the hash of the keys beside it: identities cannot be lent. */
+export function membersOf(cohort: EnclaveRequest<"begin">["cohort"]): Members {
+  for (const { device_id, kem_key_hash, signature_public_key } of cohort) {
+    if (!equal(deviceId(kem_key_hash, signature_public_key), device_id)) {
+      throw new QflareError("message.malformed", "a device id is not the hash of its keys");
+    }
+  }
+  return new Map(cohort.map(({ device_id, signature_public_key }) => [toHex(device_id), signature_public_key]));
+}
+
 const UNREADABLE: Opened = { delta: undefined, reason: "update.unreadable" };
 
 export class EnclaveRound {
@@ -49,13 +60,10 @@ export class EnclaveRound {
   readonly streaming: StreamingDefence | undefined;
   /** Where the others are opened to. */
   readonly rows: RowArena;
-  readonly #cohort: ReadonlyMap<string, Uint8Array>;
+  readonly #members: Members;
   readonly #updates = new Map<string, KeptUpdate>();
 
-  /**
-   * rows: this round's alone until it is forgotten. Throws message.malformed where a device id is not the hash of the
-   * keys beside it: identities cannot be lent.
-   */
+  /** rows: this round's alone until it is forgotten. */
   constructor(
     number: number,
     base: {
@@ -64,7 +72,7 @@ export class EnclaveRound {
       parameters: Float32Array<ArrayBuffer>;
       reputations: readonly Reputation[];
     },
-    cohort: Cohort,
+    members: Members,
     rows: RowArena,
     streaming?: StreamingDefence,
   ) {
@@ -75,14 +83,7 @@ export class EnclaveRound {
     this.reputations = base.reputations;
     this.streaming = streaming;
     this.rows = rows;
-    const members = new Map<string, Uint8Array>();
-    for (const member of cohort) {
-      if (!equal(deviceId(member.kem_key_hash, member.signature_public_key), member.device_id)) {
-        throw new QflareError("message.malformed", "a device id is not the hash of its keys");
-      }
-      members.set(toHex(member.device_id), member.signature_public_key);
-    }
-    this.#cohort = members;
+    this.#members = members;
     if (streaming === undefined) rows.open(members.size, base.parameters.length);
   }
 
@@ -92,7 +93,7 @@ export class EnclaveRound {
   }
 
   get missing(): Uint8Array[] {
-    const ids = [...this.#cohort.keys()].filter((id) => !this.#updates.has(id)).sort();
+    const ids = [...this.#members.keys()].filter((id) => !this.#updates.has(id)).sort();
     return ids.map((id) => Uint8Array.from(Buffer.from(id, "hex")));
   }
 
@@ -102,7 +103,7 @@ export class EnclaveRound {
    */
   admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys): Manifest {
     const manifest = manifestMessage.decode(request.manifest);
-    const publicKey = this.#cohort.get(toHex(manifest.device_id));
+    const publicKey = this.#members.get(toHex(manifest.device_id));
     if (publicKey === undefined) throw new QflareError("round.not_selected");
     if (!verifyUnderKey(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
       throw new QflareError("update.signature");

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 import { RowArena } from "../../../src/aggregation/row-arena.ts";
 import { concat, lengthPrefixed, u64be, utf8 } from "../../../src/core/bytes.ts";
 import { exchangeKem } from "../../../src/crypto/suite.ts";
-import { EnclaveRound, type KeptUpdate } from "../../../src/enclave/round.ts";
+import { EnclaveRound, type KeptUpdate, membersOf } from "../../../src/enclave/round.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
 import { epochKeyHash, type Manifest, sealUpdate } from "../../../src/wire/update.ts";
@@ -141,7 +141,7 @@ describe("a round that is over", () => {
       parameters: new Float32Array(6),
       reputations: [],
     };
-    const round = new EnclaveRound(1, base, [device.member], new RowArena());
+    const round = new EnclaveRound(1, base, membersOf([device.member]), new RowArena());
     const manifest = {
       ...run.manifest(device, 1, FIRST_MODEL),
       blob_digest: new Uint8Array(32),
