@@ -43,9 +43,10 @@ interface Run {
   /** Begun and not aggregated, if not by this process. */
   openRound: EnclaveProgress["open_round"];
   round: EnclaveRound | undefined;
-  /** Where the rounds' updates lie, and where their base model does. */
+  /** Where the rounds' updates lie, their base model, and the model that they end with. */
   readonly rows: RowArena;
   readonly base: Place;
+  readonly model: Place;
 }
 
 /** progress and record of an answer. */
@@ -96,6 +97,7 @@ export class Enclave {
       round: undefined,
       rows: new RowArena(),
       base: new Place(),
+      model: new Place(),
     };
     this.#forgetRun();
     this.#run = run;
@@ -290,7 +292,10 @@ export class Enclave {
     };
   }
 
-  /** Ends the round. Where too few updates stand there is no model; the updates are forgotten all the same. */
+  /**
+   * Ends the round. Where too few updates stand there is no model; the updates are forgotten all the same. The model
+   * lies where the next one will.
+   */
   aggregate(request: EnclaveRequest<"aggregate">): {
     answer: EnclaveAnswer<"aggregate">;
     model: Uint8Array<ArrayBuffer>;
@@ -325,7 +330,7 @@ export class Enclave {
     digest: Uint8Array<ArrayBuffer>;
   } {
     const { parameters, verdicts, aggregation } = aggregateRound(round, run.defence);
-    const model = joinModel(round.head, bytesFromFloats(parameters));
+    const model = joinModel(round.head, bytesFromFloats(parameters), run.model);
     const report = reportMessage.encode({
       v: 1,
       run_id: run.keys.run_id,

@@ -1,10 +1,11 @@
 // Models: the file (safetensors, 32-bit floats without gaps), the enclave's signed statement about it, and the sealed
 // form in which it is stored and distributed.
 
-import { concat, fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
+import { fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Place } from "../core/place.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, list, message, type Of, uint } from "../core/shape.ts";
 import { open, seal } from "../crypto/chunked-seal.ts";
@@ -61,8 +62,11 @@ export function layersOfModel(head: Uint8Array): number[] {
   }
 }
 
-export function joinModel(head: Uint8Array, parameters: Uint8Array): Uint8Array<ArrayBuffer> {
-  return concat(head, parameters);
+export function joinModel(head: Uint8Array, parameters: Uint8Array, place: Place): Uint8Array<ArrayBuffer> {
+  const file = place.of(head.length + parameters.length);
+  file.set(head);
+  file.set(parameters, head.length);
+  return file;
 }
 
 function modelContext(modelDigest: Uint8Array): Uint8Array {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { concat, utf8 } from "../../../src/core/bytes.ts";
 import { bytesFromFloats } from "../../../src/core/floats.ts";
+import { Place } from "../../../src/core/place.ts";
 import { blobDigest } from "../../../src/crypto/merkle.ts";
 import { joinModel, layersOfModel, openModel, sealModel, splitModel } from "../../../src/wire/model.ts";
 import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
@@ -42,7 +43,7 @@ describe("a model file", () => {
         const file = fileOf(header, bytesFromFloats(parameters));
         const split = splitModel(concat(new Uint8Array(shift), file).subarray(shift));
         assert.deepEqual(split.parameters, parameters);
-        assert.equal(hex(joinModel(split.head, bytesFromFloats(split.parameters))), hex(file));
+        assert.equal(hex(joinModel(split.head, bytesFromFloats(split.parameters), new Place())), hex(file));
       }),
     );
   });
