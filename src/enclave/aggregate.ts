@@ -1,4 +1,4 @@
-// From the opened updates of a round to new parameters and verdicts.
+// From the opened updates of a round to a new model and verdicts.
 
 import { defend, type Report } from "../aggregation/defence.ts";
 import { type Policy as Defence, readPolicy } from "../aggregation/policy.ts";
@@ -12,7 +12,7 @@ import type { Verdict } from "../wire/report.ts";
 import type { EnclaveRound, KeptUpdate } from "./round.ts";
 
 export interface Outcome {
-  readonly parameters: Float32Array;
+  readonly model: Uint8Array<ArrayBuffer>;
   /** In the order of device ids. */
   readonly verdicts: Verdict[];
   /** What was run, in JSON. */
@@ -55,16 +55,9 @@ export function streamingDefence(
 
 /** Throws aggregation.precondition where fewer updates stand than the policy promises. */
 export function aggregateRound(round: EnclaveRound, defence: Defence): Outcome {
-  const {
-    delta: parameters,
-    specification,
-    verdicts,
-  } = round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
-  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + parameters[i]!;
-  if (!parameters.every(Number.isFinite)) {
-    throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
-  }
-  return { parameters, verdicts, aggregation: choiceText(specification) };
+  const { delta, specification, verdicts } =
+    round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
+  return { model: round.end(delta), verdicts, aggregation: choiceText(specification) };
 }
 
 interface Judged extends Pick<Outcome, "verdicts"> {

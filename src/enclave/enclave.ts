@@ -8,7 +8,6 @@ import { type Binding, bindingMessage, reportData } from "../attestation/binding
 import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
-import { bytesFromFloats } from "../core/floats.ts";
 import { Place } from "../core/place.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
@@ -18,7 +17,7 @@ import type { IsolationLevel } from "../isolation/level.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
-import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
+import { type ModelStatement, modelStatement } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Report, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
@@ -43,9 +42,8 @@ interface Run {
   /** Begun and not aggregated, if not by this process. */
   openRound: EnclaveProgress["open_round"];
   round: EnclaveRound | undefined;
-  /** Where the rounds' updates lie, their base model, and the model that they end with. */
+  /** Where the rounds' updates lie, and the model that they start from, which becomes the one that they end with. */
   readonly rows: RowArena;
-  readonly base: Place;
   readonly model: Place;
 }
 
@@ -96,7 +94,6 @@ export class Enclave {
       openRound: opened.openRound,
       round: undefined,
       rows: new RowArena(),
-      base: new Place(),
       model: new Place(),
     };
     this.#forgetRun();
@@ -239,11 +236,10 @@ export class Enclave {
     const { digest, last } = this.#checkBase(run, request, file);
     const members = membersOf(request.cohort);
     run.round?.forget();
-    const kept = run.base.of(file.length);
+    const kept = run.model.of(file.length);
     kept.set(file);
-    const { head, parameters } = splitModel(kept);
-    const base = { digest, head, parameters, reputations: last?.reputations ?? [] };
-    const streaming = streamingDefence(run.defence, parameters.length, last?.updates ?? []);
+    const base = { digest, file: kept, reputations: last?.reputations ?? [] };
+    const streaming = streamingDefence(run.defence, run.policy.parameters, last?.updates ?? []);
     run.round = new EnclaveRound(request.round, base, members, run.rows, streaming);
     const keys = this.#needOnly(run, request.round);
     const happening = { at: request.at, operation: "begin", round: request.round } as const;
@@ -329,8 +325,7 @@ export class Enclave {
     model: Uint8Array<ArrayBuffer>;
     digest: Uint8Array<ArrayBuffer>;
   } {
-    const { parameters, verdicts, aggregation } = aggregateRound(round, run.defence);
-    const model = joinModel(round.head, bytesFromFloats(parameters), run.model);
+    const { model, verdicts, aggregation } = aggregateRound(round, run.defence);
     const report = reportMessage.encode({
       v: 1,
       run_id: run.keys.run_id,

@@ -12,6 +12,7 @@ import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
+import { splitModel } from "../wire/model.ts";
 import type { Reputation } from "../wire/report.ts";
 import { epochKeyHash, type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
@@ -51,9 +52,10 @@ const UNREADABLE: Opened = { delta: undefined, reason: "update.unreadable" };
 export class EnclaveRound {
   readonly number: number;
   readonly baseDigest: Uint8Array;
-  readonly base: Float32Array<ArrayBuffer>;
-  /** Everything of the model file before its parameters. */
+  /** The model file that the round starts from: everything before its parameters, and those. */
   readonly head: Uint8Array;
+  readonly base: Float32Array<ArrayBuffer>;
+  readonly #file: Uint8Array<ArrayBuffer>;
   /** As the round before left them. */
   readonly reputations: readonly Reputation[];
   /** Where there is one, it takes the updates as they come, and none is kept. */
@@ -63,13 +65,12 @@ export class EnclaveRound {
   readonly #members: Members;
   readonly #updates = new Map<string, KeptUpdate>();
 
-  /** rows: this round's alone until it is forgotten. */
+  /** rows and the memory of the file: this round's alone until it is forgotten. */
   constructor(
     number: number,
     base: {
       digest: Uint8Array;
-      head: Uint8Array;
-      parameters: Float32Array<ArrayBuffer>;
+      file: Uint8Array<ArrayBuffer>;
       reputations: readonly Reputation[];
     },
     members: Members,
@@ -78,13 +79,15 @@ export class EnclaveRound {
   ) {
     this.number = number;
     this.baseDigest = base.digest;
-    this.base = base.parameters;
-    this.head = base.head;
+    const { head, parameters } = splitModel(base.file);
+    this.head = head;
+    this.base = parameters;
+    this.#file = base.file;
     this.reputations = base.reputations;
     this.streaming = streaming;
     this.rows = rows;
     this.#members = members;
-    if (streaming === undefined) rows.open(members.size, base.parameters.length);
+    if (streaming === undefined) rows.open(members.size, parameters.length);
   }
 
   /** In the order of device ids, so that the result does not depend on who was first. */
@@ -165,6 +168,20 @@ export class EnclaveRound {
       streaming.add(pieces, manifest.examples),
     );
     return report === undefined ? UNREADABLE : { delta: undefined, reason: report.reason ?? undefined, report };
+  }
+
+  /**
+   * The model file that the round ends with, written over the one that it started from. Throws aggregation.precondition
+   * where a parameter is not finite.
+   */
+  end(delta: Float32Array): Uint8Array<ArrayBuffer> {
+    const { base } = this;
+    for (let i = 0; i < base.length; i++) base[i] = base[i]! + delta[i]!;
+    if (!base.every(Number.isFinite)) {
+      throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
+    }
+    this.#file.set(bytesFromFloats(base), this.head.length);
+    return this.#file;
   }
 
   /** Overwrites every opened update, and their sum. */

@@ -5,7 +5,6 @@ import { fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Place } from "../core/place.ts";
 import type { Random } from "../core/ports.ts";
 import { bytes, list, message, type Of, uint } from "../core/shape.ts";
 import { open, seal } from "../crypto/chunked-seal.ts";
@@ -60,13 +59,6 @@ export function layersOfModel(head: Uint8Array): number[] {
   } catch (cause) {
     throw new QflareError("model.malformed", "its header does not name its layers", { cause });
   }
-}
-
-export function joinModel(head: Uint8Array, parameters: Uint8Array, place: Place): Uint8Array<ArrayBuffer> {
-  const file = place.of(head.length + parameters.length);
-  file.set(head);
-  file.set(parameters, head.length);
-  return file;
 }
 
 function modelContext(modelDigest: Uint8Array): Uint8Array {

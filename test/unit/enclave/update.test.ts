@@ -137,8 +137,7 @@ describe("a round that is over", () => {
     const secretKeys = await exchangeKem("X25519+FrodoKEM-640-AES").generateKeyPair();
     const base = {
       digest: new Uint8Array(32),
-      head: new Uint8Array(0),
-      parameters: new Float32Array(6),
+      file: new Uint8Array(FIRST_MODEL),
       reputations: [],
     };
     const round = new EnclaveRound(1, base, membersOf([device.member]), new RowArena());
