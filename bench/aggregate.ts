@@ -16,7 +16,6 @@ const RUNS = 5;
 const share = Number(process.argv[2] ?? 1);
 const only = process.argv[3];
 const arena = new RowArena();
-const { reducer } = arena;
 
 interface Case {
   readonly name: string;
@@ -53,18 +52,19 @@ const CASES: Case[] = [
 
 function ruleOf(chain: string): Case["run"] {
   const choice = readChoice(parseChain(chain));
-  return (rows) => aggregate(choice, rows, { reducer });
+  return (rows) => aggregate(choice, rows, { reducer: arena.reducer });
 }
 
 /** As they come off the wire: little-endian bytes, of which the floats are a view. */
 function meanOfBytes(rows: Float32Array[], length: number): Float32Array {
   const views = rows.map((row) => floatsFromBytes(bytesFromFloats(row)));
-  return weightedSum(reducer, views, new Float32Array(rows.length).fill(1 / rows.length), length);
+  return weightedSum(arena.reducer, views, new Float32Array(rows.length).fill(1 / rows.length), length);
 }
 
 /** What every rule pays at least once: rows into the kernel's memory, block by block over the same 128 KiB. */
 function copyAll(rows: Float32Array[], length: number): void {
   const block = 4096;
+  const { reducer } = arena;
   const [at] = reducer.reserve(4 * 8 * block) as [number];
   for (let start = 0; start < length; start += block) {
     for (const [r, row] of rows.entries()) {

@@ -12,7 +12,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "../src/cli/children.ts";
 import { BenchServer, ended, ROOT } from "./support/bench-server.ts";
-import { treeWithoutCrypto } from "./support/no-crypto/tree.ts";
+import { SIGN, treeWithoutCrypto } from "./support/no-crypto/tree.ts";
 import { Program } from "./support/program.ts";
 
 const DEVICES = 10;
@@ -34,6 +34,7 @@ async function product(root: string, rounds: number, epochs: number): Promise<nu
   const devices: Child[] = [];
   try {
     const finished = server.rounds(total);
+    finished.catch(() => undefined); // until it is awaited, below
     for (let i = 1; i <= DEVICES; i++) {
       const token = await server.token(`device-${i}`);
       const keys = join(server.folder, `device-${i}.key`);
@@ -69,6 +70,7 @@ function median(values: readonly number[]): number {
 
 const rounds = Number(process.argv[2] ?? 10);
 const tree = treeWithoutCrypto();
+process.env[SIGN] = "1";
 try {
   for (const epochs of (process.argv[3] ?? "2,50").split(",").map(Number)) {
     const ratios: { crypto: number; all: number }[] = [];

@@ -1,6 +1,5 @@
-// Coordinator without any security, for bench/security-cost.ts: plain HTTP, everything in memory, the same
-// rule. Prints "port <n>", then "ms <from the last round that
-// warms up to the last>".
+// Coordinator without any security, for bench/security-cost.ts: plain HTTP, everything in memory, the same rule. Prints
+// "port <n>", then "ms <from the last round that warms up to the last>".
 //
 //   node plain-server.ts <devices> <rounds> <local passes> <rounds that warm up>
 

@@ -1,7 +1,7 @@
 // Worked examples of docs/wire.md: small inputs, fixed randomness, the bytes that the sources make of them.
 
 import { reportData } from "../../src/attestation/binding.ts";
-import { fromHex, lengthPrefixed, toHex, utf8 } from "../../src/core/bytes.ts";
+import { concat, fromHex, lengthPrefixed, toHex, utf8 } from "../../src/core/bytes.ts";
 import { encodeCbor } from "../../src/core/codec.ts";
 import { seal } from "../../src/crypto/chunked-seal.ts";
 import { sha256 } from "../../src/crypto/hash.ts";
@@ -158,6 +158,9 @@ function chunkedSeal(): Example {
 }
 
 function frame(): Example {
-  const frames = [...framesOf(fromHex("a0")!, fromHex("0102")!)];
-  return frames.map((bytes, i) => [i === 0 ? "message" : "piece", toHex(bytes)]);
+  const [message, ...piece] = framesOf(fromHex("a0")!, fromHex("0102")!);
+  return [
+    ["message", toHex(message!)],
+    ["piece", toHex(concat(...piece))],
+  ];
 }

@@ -54,9 +54,11 @@ export function seal(
 export function open(secret: Uint8Array, context: Uint8Array, sealed: Uint8Array, room?: Room): Bytes | undefined {
   const keys = startOpen(secret, context, sealed);
   if (keys === undefined) return undefined;
-  const out = openChunks(keys, sealed.subarray(SEAL_HEADER_BYTES), room);
-  wipe(keys.material);
-  return out;
+  try {
+    return openChunks(keys, sealed.subarray(SEAL_HEADER_BYTES), room);
+  } finally {
+    wipe(keys.material);
+  }
 }
 
 /**

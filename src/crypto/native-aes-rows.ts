@@ -4,7 +4,7 @@
 // encrypts a block x to AES(x ^ t) ^ t, where t is the tweak, encrypted under a second key, times a power of 2 in
 // GF(2^128). With a tweak that encrypts to zero every t is zero, and XTS is ECB.
 
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, getCiphers, randomBytes } from "node:crypto";
 import { concat } from "../core/bytes.ts";
 import { SEED_A_BYTES } from "./frodo-parameters.ts";
 import type { RowSource } from "./frodo-primitives.ts";
@@ -23,7 +23,7 @@ export function nativeAesRows(n: number): RowSource {
   let cipher: BlockCipher | undefined;
   return (seedA) => {
     blocks ??= indexBlocks(n);
-    cipher ??= fasterOf(ecb, xtsAsEcb());
+    cipher ??= getCiphers().includes("aes-128-xts") ? fasterOf(ecb, xtsAsEcb()) : ecb;
     const [input, encrypt] = [blocks, cipher(seedA)];
     return (out, rowFirst) => {
       const start = rowFirst * 2 * n;

@@ -1,4 +1,4 @@
-// From the opened updates of a round to new parameters and verdicts.
+// From the opened updates of a round to a new model and verdicts.
 
 import { defend, type Report } from "../aggregation/defence.ts";
 import { type Policy as Defence, readPolicy } from "../aggregation/policy.ts";
@@ -12,7 +12,7 @@ import type { Verdict } from "../wire/report.ts";
 import type { EnclaveRound, KeptUpdate } from "./round.ts";
 
 export interface Outcome {
-  readonly parameters: Float32Array<ArrayBuffer>;
+  readonly model: Uint8Array<ArrayBuffer>;
   /** In the order of device ids. */
   readonly verdicts: Verdict[];
   /** What was run, in JSON. */
@@ -57,12 +57,7 @@ export function streamingDefence(
 export function aggregateRound(round: EnclaveRound, defence: Defence): Outcome {
   const { delta, specification, verdicts } =
     round.streaming === undefined ? defended(round, defence) : streamed(round, round.streaming);
-  const parameters = new Float32Array(round.base.length);
-  for (let i = 0; i < parameters.length; i++) parameters[i] = round.base[i]! + delta[i]!;
-  if (!parameters.every(Number.isFinite)) {
-    throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
-  }
-  return { parameters, verdicts, aggregation: choiceText(specification) };
+  return { model: round.end(delta), verdicts, aggregation: choiceText(specification) };
 }
 
 interface Judged extends Pick<Outcome, "verdicts"> {

@@ -8,7 +8,7 @@ import { type Binding, bindingMessage, reportData } from "../attestation/binding
 import { encodeEvidence } from "../attestation/evidence-message.ts";
 import { equal } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
-import { bytesFromFloats } from "../core/floats.ts";
+import { Place } from "../core/place.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { blobDigest, leafHash, treeRoot } from "../crypto/merkle.ts";
 import { signature } from "../crypto/signature.ts";
@@ -17,7 +17,7 @@ import type { IsolationLevel } from "../isolation/level.ts";
 import type { EnclaveRecord } from "../wire/audit.ts";
 import type { EnclaveAnswer, EnclaveRequest } from "../wire/enclave.ts";
 import { CONTEXTS } from "../wire/labels.ts";
-import { joinModel, type ModelStatement, modelStatement, splitModel } from "../wire/model.ts";
+import { type ModelStatement, modelStatement } from "../wire/model.ts";
 import { type Policy, policyHash, policyMessage } from "../wire/policy.ts";
 import { type Report, reportMessage } from "../wire/report.ts";
 import { epochKeyHash } from "../wire/update.ts";
@@ -28,7 +28,7 @@ import type { AuditChain } from "./chain.ts";
 import { type EnclaveKeys, type EnclaveProgress, forgetFormer, rotateKeys, type Vault, wipeKeys } from "./keys.ts";
 import { epochOf, formerOf, resumeRun, startRun } from "./opening.ts";
 import { updatedReputations } from "./reputation.ts";
-import { EnclaveRound } from "./round.ts";
+import { EnclaveRound, membersOf } from "./round.ts";
 
 /** What one run of the enclave holds. */
 interface Run {
@@ -42,6 +42,9 @@ interface Run {
   /** Begun and not aggregated, if not by this process. */
   openRound: EnclaveProgress["open_round"];
   round: EnclaveRound | undefined;
+  /** Where the rounds' updates lie, and the model that they start from, which becomes the one that they end with. */
+  readonly rows: RowArena;
+  readonly model: Place;
 }
 
 /** progress and record of an answer. */
@@ -60,7 +63,6 @@ export class Enclave {
   readonly #attester: Attester;
   readonly #isolation: IsolationLevel;
   readonly #codeDigest: Uint8Array<ArrayBuffer>;
-  readonly #rows = new RowArena();
   #run: Run | undefined;
 
   constructor(vault: Vault, { attester, isolation, codeDigest }: Surroundings) {
@@ -91,6 +93,8 @@ export class Enclave {
       latest: opened.latest,
       openRound: opened.openRound,
       round: undefined,
+      rows: new RowArena(),
+      model: new Place(),
     };
     this.#forgetRun();
     this.#run = run;
@@ -230,11 +234,13 @@ export class Enclave {
   begin(request: EnclaveRequest<"begin">, file: Uint8Array): EnclaveAnswer<"begin"> {
     const run = this.#openRun();
     const { digest, last } = this.#checkBase(run, request, file);
+    const members = membersOf(request.cohort);
     run.round?.forget();
-    const { head, parameters } = splitModel(file);
-    const base = { digest, head, parameters, reputations: last?.reputations ?? [] };
-    const streaming = streamingDefence(run.defence, parameters.length, last?.updates ?? []);
-    run.round = new EnclaveRound(request.round, base, request.cohort, this.#rows, streaming);
+    const kept = run.model.of(file.length);
+    kept.set(file);
+    const base = { digest, file: kept, reputations: last?.reputations ?? [] };
+    const streaming = streamingDefence(run.defence, run.policy.parameters, last?.updates ?? []);
+    run.round = new EnclaveRound(request.round, base, members, run.rows, streaming);
     const keys = this.#needOnly(run, request.round);
     const happening = { at: request.at, operation: "begin", round: request.round } as const;
     return { keys, ...this.#trace(run, { ...happening, subject: digest, outcome: "done" }) };
@@ -282,7 +288,10 @@ export class Enclave {
     };
   }
 
-  /** Ends the round. Where too few updates stand there is no model; the updates are forgotten all the same. */
+  /**
+   * Ends the round. Where too few updates stand there is no model; the updates are forgotten all the same. The model
+   * lies where the next one will.
+   */
   aggregate(request: EnclaveRequest<"aggregate">): {
     answer: EnclaveAnswer<"aggregate">;
     model: Uint8Array<ArrayBuffer>;
@@ -316,8 +325,7 @@ export class Enclave {
     model: Uint8Array<ArrayBuffer>;
     digest: Uint8Array<ArrayBuffer>;
   } {
-    const { parameters, verdicts, aggregation } = aggregateRound(round, run.defence);
-    const model = joinModel(round.head, bytesFromFloats(parameters));
+    const { model, verdicts, aggregation } = aggregateRound(round, run.defence);
     const report = reportMessage.encode({
       v: 1,
       run_id: run.keys.run_id,

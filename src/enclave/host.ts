@@ -1,21 +1,27 @@
 // The enclave's message loop over a byte stream: reads a call and its blob, runs the operation, writes the reply. One
 // call at a time. A stream that breaks the frame format is closed; a call that fails gets its code.
 
-import { concat } from "../core/bytes.ts";
 import { type ErrorCode, QflareError } from "../core/error.ts";
+import { Place } from "../core/place.ts";
+import type { Of } from "../core/shape.ts";
 import { ENCLAVE_OPERATIONS, type EnclaveOperation, enclaveCall, enclaveReply } from "../wire/enclave.ts";
-import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../wire/frame.ts";
+import { FrameReader, framesOf } from "../wire/frame.ts";
 import type { Enclave } from "./enclave.ts";
 
 const DETAIL_LENGTH_MAX = 512;
 const EMPTY = new Uint8Array(0);
+
+type Call = Of<typeof enclaveCall.shape>;
 
 interface Reply {
   readonly body: Uint8Array;
   readonly blob: Uint8Array;
 }
 
-/** Resolves when the input ends. Rejects on a broken frame or an error that is not coded: the process then ends. */
+/**
+ * input: may use the bytes that it gave again when it is asked for more. Resolves when the input ends. Rejects on a
+ * broken frame or an error that is not coded: the process then ends.
+ */
 export async function serve(
   enclave: Enclave,
   input: AsyncIterable<Uint8Array>,
@@ -29,39 +35,16 @@ export async function serve(
       body: new Uint8Array("error" in reply ? EMPTY : reply.body),
       blob_length: blobOut.length,
     });
-    for (const frame of framesOf(encoded, blobOut)) await write(frame);
+    for (const part of framesOf(encoded, blobOut)) await write(part);
   }
 }
 
-interface Call {
-  readonly operation: EnclaveOperation;
-  readonly body: Uint8Array;
-  readonly blob: Uint8Array;
-}
-
-async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call> {
-  const reader = new FrameReader();
-  let open:
-    | { operation: EnclaveOperation; body: Uint8Array; length: number; pieces: Uint8Array[]; got: number }
-    | undefined;
+/** A blob lies where the one before lay, and where the next will. */
+async function* callsOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Call & { readonly blob: Uint8Array }> {
+  const place = new Place();
+  const reader = new FrameReader(enclaveCall.decode, ({ blob_length }) => place.of(blob_length));
   for await (const chunk of input) {
-    reader.push(chunk);
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      if (open === undefined) {
-        if (frame.kind !== FRAME_MESSAGE) throw new QflareError("message.malformed", "expected a message frame");
-        const call = enclaveCall.decode(frame.payload);
-        open = { operation: call.operation, body: call.body, length: call.blob_length, pieces: [], got: 0 };
-      } else {
-        if (frame.kind !== FRAME_PIECE) throw new QflareError("message.malformed", "expected a piece of the blob");
-        open.pieces.push(frame.payload);
-        open.got += frame.payload.length;
-      }
-      if (open.got > open.length) throw new QflareError("message.length_mismatch");
-      if (open.got < open.length) continue;
-      const { operation, body, pieces } = open;
-      open = undefined;
-      yield { operation, body, blob: pieces.length === 1 ? pieces[0]! : concat(...pieces) };
-    }
+    for (const { message, blob } of reader.read(chunk)) yield { ...message, blob };
   }
 }
 

@@ -5,7 +5,8 @@
 //   node [--permission ...] main.ts --tee <kind> <code digest, hexadecimal> [platform key file]    3<>sealing.key
 
 import { once } from "node:events";
-import { argv, stderr, stdin, stdout } from "node:process";
+import { Socket } from "node:net";
+import { argv, stderr, stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { TEES, type Tee } from "../attestation/evidence.ts";
 import { fromHex } from "../core/bytes.ts";
@@ -19,7 +20,9 @@ import { serve } from "./host.ts";
 import { Vault } from "./keys.ts";
 import { readPlatformKey, takeSealingKey } from "./sealing-key.ts";
 
+const STDIN_FILE = 0;
 const SEALING_KEY_FILE = 3;
+const INPUT_BYTES = 2 ** 18;
 
 async function main(): Promise<void> {
   const options = { tee: { type: "string" } } as const;
@@ -35,9 +38,26 @@ async function main(): Promise<void> {
   const files = [argv[1]!, ...(platformKey === undefined ? [] : [platformKey])];
   const surroundings = await settle(tee, digest, files);
   const enclave = new Enclave(new Vault(key, systemRandom), surroundings);
-  await serve(enclave, stdin, async (bytes) => {
+  await serve(enclave, input(), async (bytes) => {
     if (!stdout.write(bytes)) await once(stdout, "drain");
   });
+}
+
+/** Always in the same place: a stream's new buffers for each update would lie about by the tens of megabytes. */
+async function* input(): AsyncGenerator<Uint8Array> {
+  const place = new Uint8Array(INPUT_BYTES);
+  let arrived = Promise.withResolvers<number>();
+  const callback = (length: number): boolean => {
+    arrived.resolve(length);
+    return false;
+  };
+  const socket = new Socket({ fd: STDIN_FILE, readable: true, writable: false, onread: { buffer: place, callback } });
+  socket.once("end", () => arrived.resolve(0)).once("error", (error) => arrived.reject(error));
+  for (let length = await arrived.promise; length > 0; length = await arrived.promise) {
+    yield place.subarray(0, length);
+    arrived = Promise.withResolvers();
+    socket.resume();
+  }
 }
 
 /** files: read until now, and no more. Hardware that cannot attest ends the process here. */
@@ -58,5 +78,4 @@ try {
   const text = error instanceof QflareError ? `${error.code}: ${error.message}` : String(error);
   stderr.write(`enclave: ${text}\n`);
   process.exitCode = 1;
-  stdin.destroy();
 }

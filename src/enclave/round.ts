@@ -12,11 +12,13 @@ import { verifyUnderKey } from "../crypto/signature.ts";
 import type { EnclaveRequest } from "../wire/enclave.ts";
 import { deviceId } from "../wire/enroll.ts";
 import { CONTEXTS } from "../wire/labels.ts";
+import { splitModel } from "../wire/model.ts";
 import type { Reputation } from "../wire/report.ts";
 import { epochKeyHash, type Manifest, manifestMessage, openUpdate, openUpdatePieces } from "../wire/update.ts";
 import type { EnclaveKeys } from "./keys.ts";
 
-type Cohort = EnclaveRequest<"begin">["cohort"];
+/** Signature keys of the devices that may take part, by device id in hexadecimal. */
+type Members = ReadonlyMap<string, Uint8Array>;
 
 export interface KeptUpdate {
   readonly deviceId: Uint8Array;
@@ -35,55 +37,57 @@ interface OpeningKey {
   readonly secretKey: Uint8Array;
 }
 
+/** Throws message.malformed where a device id is not the hash of the keys beside it: identities cannot be lent. */
+export function membersOf(cohort: EnclaveRequest<"begin">["cohort"]): Members {
+  for (const { device_id, kem_key_hash, signature_public_key } of cohort) {
+    if (!equal(deviceId(kem_key_hash, signature_public_key), device_id)) {
+      throw new QflareError("message.malformed", "a device id is not the hash of its keys");
+    }
+  }
+  return new Map(cohort.map(({ device_id, signature_public_key }) => [toHex(device_id), signature_public_key]));
+}
+
 const UNREADABLE: Opened = { delta: undefined, reason: "update.unreadable" };
 
 export class EnclaveRound {
   readonly number: number;
   readonly baseDigest: Uint8Array;
-  readonly base: Float32Array<ArrayBuffer>;
-  /** Everything of the model file before its parameters. */
+  /** The model file that the round starts from: everything before its parameters, and those. */
   readonly head: Uint8Array;
+  readonly base: Float32Array<ArrayBuffer>;
+  readonly #file: Uint8Array<ArrayBuffer>;
   /** As the round before left them. */
   readonly reputations: readonly Reputation[];
   /** Where there is one, it takes the updates as they come, and none is kept. */
   readonly streaming: StreamingDefence | undefined;
   /** Where the others are opened to. */
   readonly rows: RowArena;
-  readonly #cohort: ReadonlyMap<string, Uint8Array>;
+  readonly #members: Members;
   readonly #updates = new Map<string, KeptUpdate>();
 
-  /**
-   * rows: this round's alone until it is forgotten. Throws message.malformed where a device id is not the hash of the
-   * keys beside it: identities cannot be lent.
-   */
+  /** rows and the memory of the file: this round's alone until it is forgotten. */
   constructor(
     number: number,
     base: {
       digest: Uint8Array;
-      head: Uint8Array;
-      parameters: Float32Array<ArrayBuffer>;
+      file: Uint8Array<ArrayBuffer>;
       reputations: readonly Reputation[];
     },
-    cohort: Cohort,
+    members: Members,
     rows: RowArena,
     streaming?: StreamingDefence,
   ) {
     this.number = number;
     this.baseDigest = base.digest;
-    this.base = base.parameters;
-    this.head = base.head;
+    const { head, parameters } = splitModel(base.file);
+    this.head = head;
+    this.base = parameters;
+    this.#file = base.file;
     this.reputations = base.reputations;
     this.streaming = streaming;
     this.rows = rows;
-    const members = new Map<string, Uint8Array>();
-    for (const member of cohort) {
-      if (!equal(deviceId(member.kem_key_hash, member.signature_public_key), member.device_id)) {
-        throw new QflareError("message.malformed", "a device id is not the hash of its keys");
-      }
-      members.set(toHex(member.device_id), member.signature_public_key);
-    }
-    this.#cohort = members;
-    if (streaming === undefined) rows.open(members.size, base.parameters.length);
+    this.#members = members;
+    if (streaming === undefined) rows.open(members.size, parameters.length);
   }
 
   /** In the order of device ids, so that the result does not depend on who was first. */
@@ -92,7 +96,7 @@ export class EnclaveRound {
   }
 
   get missing(): Uint8Array[] {
-    const ids = [...this.#cohort.keys()].filter((id) => !this.#updates.has(id)).sort();
+    const ids = [...this.#members.keys()].filter((id) => !this.#updates.has(id)).sort();
     return ids.map((id) => Uint8Array.from(Buffer.from(id, "hex")));
   }
 
@@ -102,7 +106,7 @@ export class EnclaveRound {
    */
   admit(request: EnclaveRequest<"update">, blob: Uint8Array, keys: EnclaveKeys): Manifest {
     const manifest = manifestMessage.decode(request.manifest);
-    const publicKey = this.#cohort.get(toHex(manifest.device_id));
+    const publicKey = this.#members.get(toHex(manifest.device_id));
     if (publicKey === undefined) throw new QflareError("round.not_selected");
     if (!verifyUnderKey(publicKey, request.manifest, request.signature, CONTEXTS.update)) {
       throw new QflareError("update.signature");
@@ -164,6 +168,20 @@ export class EnclaveRound {
       streaming.add(pieces, manifest.examples),
     );
     return report === undefined ? UNREADABLE : { delta: undefined, reason: report.reason ?? undefined, report };
+  }
+
+  /**
+   * The model file that the round ends with, written over the one that it started from. Throws aggregation.precondition
+   * where a parameter is not finite.
+   */
+  end(delta: Float32Array): Uint8Array<ArrayBuffer> {
+    const { base } = this;
+    for (let i = 0; i < base.length; i++) base[i] = base[i]! + delta[i]!;
+    if (!base.every(Number.isFinite)) {
+      throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
+    }
+    this.#file.set(bytesFromFloats(base), this.head.length);
+    return this.#file;
   }
 
   /** Overwrites every opened update, and their sum. */

@@ -79,6 +79,7 @@ export class Reducer {
    * given to rows, scratch is unbounded.
    */
   reserveRows(scratchBytes: number, rowsBytes: number): number {
+    this.wipe(); // what was scratch may be rows now
     this.#rowsStart = Number.POSITIVE_INFINITY;
     const start = SCRATCH_START + Math.ceil(scratchBytes / PAGE_BYTES) * PAGE_BYTES;
     if (rowsBytes > 0) {

@@ -130,11 +130,11 @@ export function checkAdminPath(path: string): void {
 /** path: one that checkAdminPath takes. What a killed server left there is replaced. */
 export async function openAdmin(path: string, ports: AdminPorts): Promise<Admin> {
   rmSync(path, { force: true });
-  const sockets = new Set<Socket>();
+  const ends = new Set<() => void>();
   const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    serve(socket, ports);
+    const end = serve(socket, ports);
+    ends.add(end);
+    socket.once("close", () => ends.delete(end));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -150,12 +150,13 @@ export async function openAdmin(path: string, ports: AdminPorts): Promise<Admin>
     close: () => {
       server.close();
       // Who only watches would keep the process alive; what is being answered still gets out.
-      for (const socket of sockets) socket.destroySoon();
+      for (const end of ends) end();
     },
   };
 }
 
-function serve(socket: Socket, ports: AdminPorts): void {
+/** Returns what ends it: no line is read any more, also of a client that does not take its answers. */
+function serve(socket: Socket, ports: AdminPorts): () => void {
   let received = 0;
   const stopListening: (() => void)[] = [];
   const send = (value: unknown): void => void socket.write(`${JSON.stringify(value)}\n`);
@@ -178,6 +179,10 @@ function serve(socket: Socket, ports: AdminPorts): void {
       send({ id, ...answer });
     }
   });
+  return () => {
+    lines.close();
+    socket.destroySoon();
+  };
 }
 
 async function handle(line: string, ports: AdminPorts): Promise<{ id: unknown; answer: "watch" | object }> {

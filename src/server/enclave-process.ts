@@ -1,9 +1,9 @@
 // Calls to one enclave process over its standard streams.
 
-import { concat } from "../core/bytes.ts";
 import { isErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
+import type { Of } from "../core/shape.ts";
 import {
   ENCLAVE_OPERATIONS,
   type EnclaveAnswer,
@@ -12,7 +12,7 @@ import {
   enclaveCall,
   enclaveReply,
 } from "../wire/enclave.ts";
-import { FRAME_MESSAGE, FRAME_PIECE, FrameReader, framesOf } from "../wire/frame.ts";
+import { FrameReader, framesOf } from "../wire/frame.ts";
 import type { EnclaveChannel } from "./enclave-host.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -47,14 +47,11 @@ interface Waiting {
 export class EnclaveProcess {
   readonly #child: EnclaveChannel;
   readonly #log: Log;
-  readonly #reader = new FrameReader();
+  readonly #reader = new FrameReader(enclaveReply.decode);
   /** Calls without their answer, in order; the enclave works on the first. */
   readonly #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sent: Promise<void> = Promise.resolve();
-  #reply:
-    | { reply: Reply; length: number; pieces: Uint8Array[]; got: number; failure: QflareError | undefined }
-    | undefined;
   readonly #patience: Patience;
   #isAlive = true;
   /** Why the enclave ended, where it said so itself. */
@@ -106,11 +103,11 @@ export class EnclaveProcess {
     this.#timer = first === undefined ? undefined : setTimeout(() => this.kill(), first.patienceMs);
   }
 
-  /** One frame after the other: what the pipe does not take yet is not copied into memory beside the blob. */
+  /** One part after the other: what the pipe does not take yet is not copied into memory beside the blob. */
   async #send(message: Uint8Array, blob: Uint8Array): Promise<void> {
-    for (const frame of framesOf(message, blob)) {
+    for (const part of framesOf(message, blob)) {
       if (!this.#isAlive) return;
-      await new Promise<void>((resolve) => this.#child.stdin.write(frame, () => resolve()));
+      await new Promise<void>((resolve) => this.#child.stdin.write(part, () => resolve()));
     }
   }
 
@@ -138,36 +135,19 @@ export class EnclaveProcess {
   #receive(chunk: Uint8Array): void {
     if (!this.#isAlive) return;
     try {
-      this.#reader.push(chunk);
-      for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
-        this.#take(frame.kind, frame.payload);
-      }
+      for (const { message, blob } of this.#reader.read(chunk)) this.#take(message, blob);
     } catch (error) {
       this.#log.error({ error: String(error) }, "the enclave's output cannot be read");
       this.kill();
     }
   }
 
-  #take(kind: number, payload: Uint8Array): void {
-    if (this.#reply === undefined) {
-      if (kind !== FRAME_MESSAGE) throw new QflareError("message.malformed", "expected a message frame");
-      const { error, body, blob_length } = enclaveReply.decode(payload);
-      const failure = error === null ? undefined : remoteError(error);
-      this.#reply = { reply: { body, blob: EMPTY }, length: blob_length, pieces: [], got: 0, failure };
-    } else {
-      if (kind !== FRAME_PIECE) throw new QflareError("message.malformed", "expected a piece of the blob");
-      this.#reply.pieces.push(payload);
-      this.#reply.got += payload.length;
-    }
-    const { reply, length, pieces, got, failure } = this.#reply;
-    if (got > length) throw new QflareError("message.length_mismatch");
-    if (got < length) return;
-    this.#reply = undefined;
+  #take({ error, body }: Of<typeof enclaveReply.shape>, blob: Uint8Array): void {
     const waiting = this.#waiting.shift();
     if (waiting === undefined) throw new QflareError("message.malformed", "nothing was asked");
     this.#startTimer();
-    if (failure === undefined) waiting.resolve({ body: reply.body, blob: concat(...pieces) });
-    else waiting.reject(failure);
+    if (error === null) waiting.resolve({ body, blob });
+    else waiting.reject(remoteError(error));
   }
 
   #end(reason: string): void {

@@ -93,6 +93,7 @@ export class ServerKeyring implements ServerKeys {
   #stored: Omit<StoredServerKeys, "tls">;
   #current: Holder;
   #next: Holder;
+  #isWiped = false;
 
   /** certificateSha256: of the certificate that tokens pin; null where public authorities vouch for it. */
   constructor({ tls: _, ...stored }: StoredServerKeys, tls: CertifiedKey, certificateSha256: Bytes | null) {
@@ -169,6 +170,7 @@ export class ServerKeyring implements ServerKeys {
    * too many rotations.
    */
   rotated(random: Random, tls: CertifiedKey | null): StoredServerKeys {
+    if (this.#isWiped) throw new TypeError("Cannot rotate: the keys are wiped");
     const { next, former_public_keys } = this.#stored;
     if (former_public_keys.length >= FORMER_KEYS_MAX) {
       throw new QflareError("config.invalid", `expected at most ${FORMER_KEYS_MAX} rotations in a run`);
@@ -193,6 +195,7 @@ export class ServerKeyring implements ServerKeys {
 
   /** The server has stopped. */
   wipe(): void {
+    this.#isWiped = true;
     wipeHolder(this.#current, this.#stored.current);
     wipeHolder(this.#next, this.#stored.next);
     wipe(this.#stored.token_pepper, this.tls.key);

@@ -8,7 +8,7 @@ import { equal, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Random } from "../core/ports.ts";
 import type { AuditLog } from "./audit.ts";
-import { logSignerOf, readOwnCertificate, type ServerKeyring, writeServerKeys } from "./keys.ts";
+import { logSignerOf, readOwnCertificate, type ServerKeyring, type StoredServerKeys, writeServerKeys } from "./keys.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Writer } from "./store/writer.ts";
 
@@ -25,13 +25,18 @@ export interface RotationPorts {
 export class Rotation {
   readonly #ports: RotationPorts;
   #running: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(ports: RotationPorts) {
     this.#ports = ports;
   }
 
-  /** Throws config.invalid while another rotation is on its way, and after too many of them. */
+  /**
+   * Throws config.invalid while another rotation is on its way, and after too many of them; server.unavailable where
+   * the server stops.
+   */
   async rotate(): Promise<void> {
+    if (this.#isClosed) throw new QflareError("server.unavailable");
     if (this.#running !== undefined) throw new QflareError("config.invalid", "a rotation is on its way");
     this.#running = this.#rotate().finally(() => {
       this.#running = undefined;
@@ -39,8 +44,9 @@ export class Rotation {
     await this.#running;
   }
 
-  /** Resolves when none is on its way: keys that are wiped in the middle of one would go to disk as zeros. */
-  async settled(): Promise<void> {
+  /** Takes no more, and resolves when none is on its way: keys that are wiped would go to disk as zeros. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#running?.catch(() => undefined);
   }
 
@@ -52,15 +58,24 @@ export class Rotation {
   async #rotate(): Promise<void> {
     const { dataDir, keys, sessions, random } = this.#ports;
     const tls = readOwnCertificate(dataDir);
-    const stored = keys.rotated(random, tls);
     try {
-      if (!this.#isHandedOver()) await this.#handOver();
-      writeServerKeys(dataDir, stored);
+      const stored = keys.rotated(random, tls);
+      await this.#store(stored);
+      keys.use(stored);
     } finally {
       if (tls !== null) wipe(tls.key);
     }
-    keys.use(stored);
     sessions.close();
+  }
+
+  async #store(stored: StoredServerKeys): Promise<void> {
+    try {
+      if (!this.#isHandedOver()) await this.#handOver();
+      writeServerKeys(this.#ports.dataDir, stored);
+    } catch (error) {
+      wipe(stored.next.signature, stored.next.longterm);
+      throw error;
+    }
   }
 
   async #handOver(): Promise<void> {

@@ -43,7 +43,7 @@ import { EvidenceDesk } from "./evidence.ts";
 import { storeFirstModel } from "./first-model.ts";
 import { createGateway } from "./gateway.ts";
 import { examineHost, type HostIsolation, requireIsolation } from "./isolation.ts";
-import { loadServerKeys, logSignerOf } from "./keys.ts";
+import { loadServerKeys, logSignerOf, type ServerKeyring } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { loadLinkIdentity } from "./link-identity.ts";
@@ -174,9 +174,20 @@ type Parts = Awaited<ReturnType<typeof assemble>>;
 
 /** Makes every part and starts none. */
 async function assemble(options: ServerOptions, isolation: HostIsolation) {
+  const keys = await loadServerKeys(options.dataDir, hostsOf(options), options.random, options.tls);
+  let db: Kysely<Tables> | undefined;
+  try {
+    db = await openDatabase(join(options.dataDir, LEDGER_FILE));
+    return await assembleWith(keys, db, options, isolation);
+  } catch (error) {
+    keys.wipe();
+    await db?.destroy();
+    throw error;
+  }
+}
+
+async function assembleWith(keys: ServerKeyring, db: Kysely<Tables>, options: ServerOptions, isolation: HostIsolation) {
   const { dataDir, clock, random, log, isolationRequired = "none", lostEnclave = "stop" } = options;
-  const keys = await loadServerKeys(dataDir, hostsOf(options), random, options.tls);
-  const db = await openDatabase(join(dataDir, LEDGER_FILE));
   const { policyBytes, plan } = await openRun(db, options);
   const policy = policyMessage.decode(policyBytes);
   const hash = policyHash(policyBytes);
@@ -267,23 +278,35 @@ function teeOf({ tee = "auto" }: ServerOptions): Tee {
 
 /**
  * In reverse: nothing new comes in, what is on its way ends, then the ledger closes. finished: undefined where the
- * server never was open; then its ledger stays as it was found.
+ * server never was open; then its ledger stays as it was found. Goes on where a part cannot be closed, so that keys are
+ * wiped all the same, and throws the first error at the end.
  */
 async function stop(parts: Parts, admin: Admin | undefined, finished: Promise<void> | undefined): Promise<void> {
-  parts.rounds.stop();
-  admin?.close();
-  await parts.gateway.close();
-  await finished?.catch(() => undefined);
-  await parts.enclave.close();
-  await parts.rotation.settled();
-  await parts.writer.drained();
-  if (finished !== undefined) await logStop(parts);
-  await parts.witnesses.close();
-  parts.state.show(undefined);
-  parts.sessions.close();
-  parts.keys.wipe();
-  await parts.leaves.close();
-  await parts.db.destroy();
+  const steps: readonly (() => unknown)[] = [
+    () => parts.rounds.stop(),
+    () => admin?.close(),
+    () => parts.gateway.close(),
+    () => finished?.catch(() => undefined),
+    () => parts.enclave.close(),
+    () => parts.rotation.close(),
+    () => parts.writer.drained(),
+    () => finished && logStop(parts),
+    () => parts.witnesses.close(),
+    () => parts.state.show(undefined),
+    () => parts.sessions.close(),
+    () => parts.keys.wipe(),
+    () => parts.leaves.close(),
+    () => parts.db.destroy(),
+  ];
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** A run whose rounds could never end with a model is refused before there is anything of it. */

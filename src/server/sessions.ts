@@ -1,7 +1,7 @@
 // Sessions: the server's side of the handshake and of its resumption. Every refusal is the same session.refused,
 // whatever its cause; only a suite that is not to be had is told, to a device that has proved itself.
 
-import { equal, wipe } from "../core/bytes.ts";
+import { concat, equal, wipe } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Random, ServerPsk } from "../core/ports.ts";
@@ -186,7 +186,7 @@ export class Sessions {
     const request = resumeRequest.decode(encoded);
     const hello = resumeHello.decode(request.message);
     const ticket = this.#table.ticket(hello.ticket);
-    const resumption = new Uint8Array(ticket?.resumption ?? UNKNOWN_RESUMPTION);
+    const resumption = concat(ticket?.resumption ?? UNKNOWN_RESUMPTION);
     try {
       const isHolder = equal(resumeBinder(resumption, request.message), request.binder);
       if (ticket === undefined || !isHolder) refuse();

@@ -1,7 +1,7 @@
 // Models: the file (safetensors, 32-bit floats without gaps), the enclave's signed statement about it, and the sealed
 // form in which it is stored and distributed.
 
-import { concat, fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
+import { fromUtf8, lengthPrefixed, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { floatsFromBytes } from "../core/floats.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -59,10 +59,6 @@ export function layersOfModel(head: Uint8Array): number[] {
   } catch (cause) {
     throw new QflareError("model.malformed", "its header does not name its layers", { cause });
   }
-}
-
-export function joinModel(head: Uint8Array, parameters: Uint8Array): Uint8Array<ArrayBuffer> {
-  return concat(head, parameters);
 }
 
 function modelContext(modelDigest: Uint8Array): Uint8Array {

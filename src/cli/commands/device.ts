@@ -146,7 +146,7 @@ function deviceOptions(
     allowSimulatedEnclave: flags.allowSimulatedEnclave ?? false,
     ...evidencePolicyOf(flags),
     ...releasesOf(flags),
-    updatesMin: whole(flags.updatesMin, "--updates-min", 1, 10_000),
+    updatesMin: whole(flags.updatesMin, "--updates-min", 1, LIMITS.devicesPerRoundMax),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
     ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),
     onEvent: (event) => {

@@ -5,29 +5,24 @@ import { readReferenceValues, toSignedForm } from "../../attestation/reference-v
 import { toHex } from "../../core/bytes.ts";
 import { readReference, readReleaseKey } from "../evidence.ts";
 import { systemClock } from "../system.ts";
-import { type AdminFlags, withAdmin } from "../with-admin.ts";
+import { type AdminFlags, addAdminCommand, withAdmin } from "../with-admin.ts";
 
 interface Flags extends AdminFlags {
   readonly reference: string;
   readonly releaseKey: string;
 }
 
-const EXAMPLE = `
+const BEFORE = `
 To be said while the version before still runs. Then stop the server, install the version that these values are of, and
-start it: a server starts no other program than was announced, and devices take none but that and the run's first.
-
-Example:
-  qflare enclave announce --reference reference-values.json --release-key HEX`;
+start it: a server starts no other program than was announced, and devices take none but that and the run's first.`;
 
 export function addAnnounceCommand(enclave: Command): void {
-  enclave
-    .command("announce")
-    .description("write the next program of the enclave into the audit log of the running server")
+  const description = "write the next program of the enclave into the audit log of the running server";
+  const example = "qflare enclave announce --reference reference-values.json --release-key HEX";
+  addAdminCommand(enclave, "announce", description, example)
     .requiredOption("--reference <file>", "signed reference values of the next release")
     .requiredOption("--release-key <hex>", "whose signature they must have")
-    .option("--data-dir <folder>", "data folder of the running server", ".qflare")
-    .option("--json", "one JSON object a line")
-    .addHelpText("after", EXAMPLE)
+    .addHelpText("after", BEFORE)
     .action(async (flags: Flags) => await announce(flags));
 }
 

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { toHex } from "../../core/bytes.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { decodeModel } from "../../learning/model-file.ts";
+import { BLOB_FOLDER } from "../../server/data-folder.ts";
 import { ModelVault } from "../../server/models.ts";
 import { BlobStore } from "../../server/store/blobs.ts";
 import { readLedger } from "../ledger.ts";
@@ -46,7 +47,7 @@ async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> 
   });
   if (row === undefined)
     throw new UsageError(round === undefined ? "the run has no model yet" : `--round: no model of round ${round}`);
-  const blobs = new BlobStore(join(dataDir, "blobs"), systemRandom);
+  const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), systemRandom);
   const file = await new ModelVault(blobs, systemRandom, systemClock).read(row);
   const { description, parameters } = decodeModel(file);
   try {

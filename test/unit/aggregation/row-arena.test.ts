@@ -56,7 +56,6 @@ function blendsOf(rows: Rows, count: number): Rows {
 describe("rows in the memory of the kernel", () => {
   it("give the bits of rows that lie elsewhere, alone and among such, as they are and in blends", () => {
     const arena = new RowArena();
-    const engine = new LocalEngine(arena.reducer);
     const sizes = [
       ...[1, 15, 16, 17, 512, 1025, 4096, 4097, 9001].map((length) => [9, length] as const),
       ...[1, 2, 8, 16, 21].map((count) => [count, 4112] as const),
@@ -70,6 +69,7 @@ describe("rows in the memory of the kernel", () => {
       const measured = other.measuredSum(plain, expected[2]);
       for (const isInside of [() => true, (r: number) => r % 3 === 1]) {
         const inside = plainRows(placed(arena, outside, isInside), length);
+        const engine = new LocalEngine(arena.reducer);
         assert.deepEqual(everything(engine, inside, count), expected);
         assert.deepEqual(everything(engine, blendsOf(inside, count), count), blended);
         assert.deepEqual(engine.measuredSum(inside, expected[2]), measured);
@@ -79,9 +79,9 @@ describe("rows in the memory of the kernel", () => {
   });
 
   it("are read where they lie: nothing of a whole block is copied", () => {
-    const reducer = new Reducer();
-    const arena = new RowArena(reducer);
+    const arena = new RowArena();
     const rows = placed(arena, gaussianRows(1, 12, 4096), () => true);
+    const { reducer } = arena;
     assert.ok(rows.every((row) => reducer.holds(row)));
     const first = rows[0][5];
     const copies = (): boolean => reducer.f32.subarray(0, rows[0].byteOffset / 4).includes(first);
@@ -174,11 +174,53 @@ describe("an arena", () => {
     assert.equal(products.length, 1e6);
   });
 
-  it("leaves the scratch that reductions of all its rows need, and one row more", () => {
+  it("gives fewer rows inside where the machine has not memory for all, and all when it has again", (context) => {
+    const arena = new RowArena();
+    const { reserveRows } = Reducer.prototype;
+    const reserve = context.mock.method(Reducer.prototype, "reserveRows", (scratchBytes: number, rowsBytes: number) => {
+      if (rowsBytes > 2 ** 20) throw new RangeError("no memory");
+      return reserveRows.call(arena.reducer, scratchBytes, rowsBytes);
+    });
+    const insideOf = (count: number): number => {
+      arena.open(count, 50_000);
+      return Array.from({ length: count }, () => arena.take()).filter((row) => arena.reducer.holds(row)).length;
+    };
+    assert.deepEqual([insideOf(12), insideOf(3)], [3, 3]);
+    reserve.mock.restore();
+    assert.equal(insideOf(12), 12);
+  });
+
+  it("gives a large memory up for a round that needs less than half of it", () => {
+    const arena = new RowArena();
+    arena.open(40, 500_000);
+    const { reducer } = arena;
+    arena.open(30, 500_000);
+    assert.equal(arena.reducer, reducer);
+    arena.open(5, 500_000);
+    const row = arena.take();
+    assert.ok(arena.reducer !== reducer && arena.reducer.holds(row));
+    assert.ok(arena.reducer.f32.byteLength < 20e6, `${arena.reducer.f32.byteLength}`);
+    assert.ok(row.every((value) => value === 0));
+  });
+
+  it("shows nothing in its rows of what was scratch before", () => {
     const arena = new RowArena();
     const engine = new LocalEngine(arena.reducer);
+    engine.sum("products", plainRows(gaussianRows(5, 2000, 3), 3), { reference: 0 });
+    arena.open(2, 1_000_000);
+    const rows = [arena.take(), arena.take()];
+    for (const row of rows) assert.ok(row.every((value) => value === 0));
+    rows[0].fill(5);
+    arena.reducer.wipe();
+    assert.ok(rows[0].every((value) => value === 5));
+  });
+
+  it("leaves the scratch that reductions of all its rows need, and one row more", () => {
+    const arena = new RowArena();
+    let engine = new LocalEngine(arena.reducer);
     for (const count of [1, 9, 400]) {
       const inside = placed(arena, gaussianRows(count, count, 16), () => true);
+      engine = new LocalEngine(arena.reducer);
       const more = withRow(plainRows(inside, 16), new Float32Array(16));
       everything(engine, more, count + 1);
       everything(engine, blendsOf(more, count + 1), count + 1);

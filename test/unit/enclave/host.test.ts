@@ -34,15 +34,13 @@ async function* streamOf(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
 
 /** What a host wrote, as replies with their blobs. */
 async function replies(chunks: readonly Uint8Array[], enclave: Enclave = enclaveOf(random)) {
-  const reader = new FrameReader();
-  await serve(enclave, streamOf(...chunks), async (bytes) => reader.push(bytes));
+  const reader = new FrameReader(enclaveReply.decode);
   const out: { error: string | null; body: Uint8Array; blob: Uint8Array }[] = [];
-  for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-    const reply = enclaveReply.decode(frame.payload);
-    let blob: Uint8Array = NOTHING;
-    while (blob.length < reply.blob_length) blob = concat(blob, reader.next()!.payload);
-    out.push({ error: reply.error?.code ?? null, body: reply.body, blob });
-  }
+  await serve(enclave, streamOf(...chunks), async (bytes) => {
+    for (const { message, blob } of reader.read(bytes)) {
+      out.push({ error: message.error?.code ?? null, body: message.body, blob });
+    }
+  });
   return out;
 }
 

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 import { RowArena } from "../../../src/aggregation/row-arena.ts";
 import { concat, lengthPrefixed, u64be, utf8 } from "../../../src/core/bytes.ts";
 import { exchangeKem } from "../../../src/crypto/suite.ts";
-import { EnclaveRound, type KeptUpdate } from "../../../src/enclave/round.ts";
+import { EnclaveRound, type KeptUpdate, membersOf } from "../../../src/enclave/round.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
 import { epochKeyHash, type Manifest, sealUpdate } from "../../../src/wire/update.ts";
@@ -137,11 +137,10 @@ describe("a round that is over", () => {
     const secretKeys = await exchangeKem("X25519+FrodoKEM-640-AES").generateKeyPair();
     const base = {
       digest: new Uint8Array(32),
-      head: new Uint8Array(0),
-      parameters: new Float32Array(6),
+      file: new Uint8Array(FIRST_MODEL),
       reputations: [],
     };
-    const round = new EnclaveRound(1, base, [device.member], new RowArena());
+    const round = new EnclaveRound(1, base, membersOf([device.member]), new RowArena());
     const manifest = {
       ...run.manifest(device, 1, FIRST_MODEL),
       blob_digest: new Uint8Array(32),

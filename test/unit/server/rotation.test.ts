@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { QflareError } from "../../../src/core/error.ts";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { type AuditSummary, verifyAudit } from "../../../src/server/audit-verify.ts";
 import {
@@ -159,12 +160,24 @@ describe("the audit log of a server that rotates", () => {
     const rotation = rotationOf(server);
     const rotating = rotation.rotate();
     await assert.rejects(rotation.rotate(), coded("config.invalid", /on its way/));
-    await rotation.settled();
+    await rotation.close();
     server.keys.wipe();
     await rotating;
     const { identity } = await loadServerKeys(server.folder, [], server.random, NO_TLS);
     assert.deepEqual(identityFingerprint(identity), announced);
-    await rotation.settled();
+    await rotation.close();
+    await assert.rejects(rotation.rotate(), coded("server.unavailable"));
+    assert.throws(() => server.keys.rotated(server.random, null), /wiped/);
+  });
+
+  it("that cannot be stored leaves no fresh seed behind, and can be made again", async (context) => {
+    const server = await started(context);
+    const rotated = context.mock.method(server.keys, "rotated");
+    const rotation = rotationOf(server);
+    context.mock.method(server.audit, "handOver", () => Promise.reject(new QflareError("store.unavailable")));
+    await assert.rejects(rotation.rotate(), coded("store.unavailable"));
+    const { next } = rotated.mock.calls[0]!.result!;
+    assert.ok([...next.signature, ...next.longterm].every((byte) => byte === 0));
   });
 
   it("does not start on a checkpoint of keys that are neither in force nor announced", async (context) => {
