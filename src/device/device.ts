@@ -38,7 +38,7 @@ import type { Session } from "./session.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface DeviceOptions {
-  /** Path of the key file. */
+  /** Path of the key file; what the device has seen of the run lies beside it (.log, .enclave). */
   readonly keystore: string;
   /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
   readonly allowSimulatedEnclave?: boolean;

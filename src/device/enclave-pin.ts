@@ -37,6 +37,8 @@ export interface PinPorts {
 export class EnclavePin {
   readonly #path: string;
   readonly #runId: Bytes;
+  /** What stands in the file. */
+  #kept: Uint8Array = new Uint8Array(0);
   #pinned: Pinned | null;
 
   /**
@@ -48,7 +50,8 @@ export class EnclavePin {
     this.#runId = runId;
     const kept = readKept(path);
     if (kept !== undefined) {
-      this.#pinned = readPin(path, new Uint8Array(kept), runId);
+      this.#kept = new Uint8Array(kept);
+      this.#pinned = readPin(path, this.#kept, runId);
       return;
     }
     if (!isNew) throw new QflareError("keystore.malformed", `${path} is gone, which names the enclave trusted last`);
@@ -66,12 +69,14 @@ export class EnclavePin {
   }
 
   #keep(enclave: Pinned | null): void {
-    keep(this.#path, pinMessage.encode({ v: 2, run_id: this.#runId, enclave }));
+    const encoded = pinMessage.encode({ v: 2, run_id: this.#runId, enclave });
+    if (!equal(encoded, this.#kept)) keep(this.#path, encoded);
+    this.#kept = encoded;
     this.#pinned = enclave;
   }
 }
 
-function readPin(path: string, kept: Bytes, runId: Bytes): Pinned | null {
+function readPin(path: string, kept: Uint8Array, runId: Bytes): Pinned | null {
   let pin: Of<typeof pinMessage.shape>;
   try {
     pin = pinMessage.decode(kept);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { EnclavePin, type PinPorts } from "../../../src/device/enclave-pin.ts";
@@ -61,9 +61,13 @@ describe("the pin of an enclave", () => {
     const ports = portsOf(context);
     const pin = new EnclavePin(ports);
     pin.take(offered());
-    mkdirSync(`${ports.path}.new`);
+    rmSync(ports.path);
+    mkdirSync(ports.path);
     assert.throws(() => pin.take(offered({ epoch: 2 })), coded("store.unavailable", /EISDIR/));
-    rmdirSync(`${ports.path}.new`);
+    rmdirSync(ports.path);
     assert.equal(pin.take(offered()), false);
+    pin.take(offered({ epoch: 2 }));
+    const again = new EnclavePin({ ...ports, isNew: false });
+    assert.throws(() => again.take(offered()), coded("evidence.refused", /expected epoch 2/));
   });
 });

@@ -219,14 +219,14 @@ describe("a device that watches the log", () => {
     await grow(server, 5);
     const device = new Watcher(pathOf(context), server);
     const refused = coded("store.unavailable", /device\.key\.log \(EISDIR\)$/);
-    mkdirSync(`${device.path}.new`);
+    mkdirSync(device.path);
     // What was answered counts: a receipt must not be lost for it.
     assert.deepEqual(await device.look(), [0]);
     await assert.rejects(device.watch.close(), refused);
     await grow(server, 5);
     const unasked = device.watch.ask(() => assert.fail("it asks for what it could not keep"));
     await assert.rejects(unasked, refused);
-    rmdirSync(`${device.path}.new`);
+    rmdirSync(device.path);
     assert.deepEqual(await device.look(), [5]);
     await device.watch.close();
     assert.equal(readFileSync(device.path, "utf8"), server.audit.newest!.note);
