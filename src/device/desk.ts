@@ -4,15 +4,16 @@
 
 import { equal } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { sha256 } from "../crypto/hash.ts";
 import { schemeOfKey } from "../crypto/signature.ts";
 import type { Checkpoint } from "../wire/checkpoint.ts";
 import { serverKeyOf } from "../wire/identity.ts";
-import { receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
+import { type Receipt, receiptAnswer, verifyReceipt } from "../wire/receipt.ts";
 import { submitMessage } from "../wire/update.ts";
 import { NO_WITNESSES, type WitnessPolicy } from "../wire/witness-policy.ts";
 import { type EvidencePackage, type WorkAnswer, workAnswer, workRequest } from "../wire/work.ts";
 import type { Connection } from "./connection.ts";
-import type { OpenKeystore } from "./keystore.ts";
+import type { Keystore, OpenKeystore } from "./keystore.ts";
 import { LogWatch, type ShownLog } from "./log-watch.ts";
 import { identitiesEver, identitiesNow, logTrustOf } from "./pins.ts";
 import type { ProvenReceipt } from "./round.ts";
@@ -30,8 +31,9 @@ export interface Assignment extends Pick<WorkAnswer, "state" | "task" | "outcome
   readonly offer: Offer | undefined;
 }
 
-/** A signed manifest and its blob. */
+/** A signed manifest and its blob, for the round that the manifest names. */
 export interface SignedUpdate {
+  readonly round: number;
   readonly manifest: Bytes;
   readonly signature: Bytes;
   readonly blob: Bytes;
@@ -85,25 +87,31 @@ export class Desk {
     return { answer, shown: answer.task === null ? undefined : this.#log.opened(answer.task.log) };
   }
 
-  /** Throws server.identity or log.* unless the pinned server signed for this blob and its log holds it. */
+  /** Throws server.identity or log.* unless the pinned server signed for this update and its log holds it. */
   async submit(update: SignedUpdate): Promise<ProvenReceipt> {
     return (await this.#log.ask((size) => this.#submitOnce(update, size))).answer;
   }
 
-  async #submitOnce(
-    { manifest, signature, blob, digest }: SignedUpdate,
-    log_size: number,
-  ): Promise<Shown<ProvenReceipt>> {
+  async #submitOnce(update: SignedUpdate, log_size: number): Promise<Shown<ProvenReceipt>> {
+    const { manifest, signature, blob } = update;
     const submit = submitMessage.encode({ manifest, signature, log_size });
     const encoded = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
     const keystore = this.#keystore.current;
     const { name } = schemeOfKey(keystore.signature_public_key)!;
     const identities = identitiesNow(keystore);
-    // Not yet cosigned: the update was accepted this moment. The next checkpoint must be a continuation of this one.
+    // Not yet cosigned: the update was accepted this moment. The next task's checkpoint must reach this one.
     const trust = logTrustOf(keystore, identities, NO_WITNESSES);
     const serverKeys = identities.map((identity) => serverKeyOf(identity, name));
     const { receipt, ...shown } = verifyReceipt(encoded, serverKeys, trust);
-    if (!equal(receipt.blob_digest, digest)) throw new QflareError("server.identity", "its receipt does not hold");
-    return { answer: { ...receipt, encoded }, shown };
+    if (!isFor(receipt, update, keystore)) {
+      throw new QflareError("server.identity", "its receipt is for another update");
+    }
+    return { answer: { ...receipt, encoded }, shown: { ...shown, isCosigned: false } };
   }
+}
+
+/** The log's entry names device, manifest and blob as the receipt does: so it holds this update, and no other. */
+function isFor(receipt: Receipt, { round, manifest, digest }: SignedUpdate, { device_id }: Keystore): boolean {
+  const isOfDevice = receipt.round === round && equal(receipt.device_id, device_id);
+  return isOfDevice && equal(receipt.manifest_digest, sha256(manifest)) && equal(receipt.blob_digest, digest);
 }

@@ -6,6 +6,7 @@
 //     await round.submit(delta, examples);
 //   }
 
+import { existsSync } from "node:fs";
 import { type AppraisalPolicy, readPolicy } from "../attestation/policy.ts";
 import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { equal, toHex } from "../core/bytes.ts";
@@ -29,7 +30,7 @@ import { type Releases, type TrustedEnclave, trustEnclave } from "./enclave-trus
 import { enrollDevice } from "./enroll.ts";
 import type { DeviceEvent } from "./event.ts";
 import { usableSuites } from "./handshake.ts";
-import { checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
+import { BESIDE, checkKeystorePlace, type Keystore, loadKeystore, OpenKeystore, saveKeystore } from "./keystore.ts";
 import { hasPendingRekey, rekeyDevice } from "./rekey.ts";
 import type { ProvenReceipt, Round } from "./round.ts";
 import type { Session } from "./session.ts";
@@ -37,7 +38,7 @@ import type { Session } from "./session.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface DeviceOptions {
-  /** Path of the key file. */
+  /** Path of the key file; what the device has seen of the run lies beside it (.log, .enclave). */
   readonly keystore: string;
   /** Take evidence without hardware behind it. Without this, a simulated enclave is refused. */
   readonly allowSimulatedEnclave?: boolean;
@@ -106,11 +107,16 @@ export class Device {
       ...(options.psk === undefined ? {} : { psk: options.psk }),
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
-    this.#desk = new Desk(this.#connection, this.#open, `${options.keystore}.log`, policyOf(options));
-    this.#pin = new EnclavePin(`${options.keystore}.enclave`);
+    const logPath = options.keystore + BESIDE.log;
+    this.#desk = new Desk(this.#connection, this.#open, logPath, policyOf(options));
+    const place = { path: options.keystore + BESIDE.enclave, runId: keystore.run_id };
+    this.#pin = new EnclavePin({ ...place, isNew: !existsSync(logPath) });
   }
 
-  /** link: the printed enrolment token. Throws config.invalid where the key file exists or has no place. */
+  /**
+   * link: the printed enrolment token. Throws config.invalid where the key file has no place, or where it, or what a
+   * device before has left beside it, exists.
+   */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
     checkKeystorePlace(options.keystore);
     const keystore = await enrollDevice(options.link, options.suites);
@@ -329,16 +335,16 @@ export class Device {
     const manifest = manifestMessage.encode(fields);
     const { signature_public_key, signature_secret_key } = this.#keystore;
     const signed = schemeOfKey(signature_public_key)!.sign(signature_secret_key, manifest, CONTEXTS.update);
-    return await this.#send(task.round, { manifest, signature: signed, blob, digest });
+    return await this.#send({ round: task.round, manifest, signature: signed, blob, digest });
   }
 
-  async #send(round: number, update: SignedUpdate): Promise<ProvenReceipt | undefined | "update.recipient"> {
+  async #send(update: SignedUpdate): Promise<ProvenReceipt | undefined | "update.recipient"> {
     try {
       return await this.#desk.submit(update);
     } catch (error) {
       if (error instanceof QflareError && error.code === "update.recipient") return error.code;
       if (!(error instanceof QflareError) || !TOO_LATE.includes(error.code)) throw error;
-      this.#emit({ event: "late", round, reason: error.code });
+      this.#emit({ event: "late", round: update.round, reason: error.code });
       return undefined;
     }
   }

@@ -2,7 +2,7 @@
 // wants, bound to the keys, policy and dates that come with it and to the device's own nonce, and the audit log names
 // that enclave and that program. The log is the one whose checkpoint the device keeps, so that a server cannot show one
 // enclave to this device and another to the rest without both being there for all to see. An enclave that comes after
-// another must be its successor, and another program must have been announced.
+// another must be its successor, and a program that is not the run's first must have been announced.
 
 import { appraise } from "../attestation/appraisal.ts";
 import type { Binding } from "../attestation/binding.ts";
@@ -15,7 +15,7 @@ import {
   referenceDigest,
 } from "../attestation/reference-values.ts";
 import type { Roots } from "../attestation/roots.ts";
-import { equal } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
 import { auditEntry } from "../wire/audit.ts";
@@ -98,19 +98,39 @@ function isMeasured({ tee }: Verdict, { evidencePolicy, releases }: TrustPorts):
   return releases !== undefined && tee !== "tdx";
 }
 
-/** By the values that the device was given; where they are of other programs, by those that the log announces. */
+/** By any of the values that the device was given, or by those that the log announces. */
 function requireReleased(
-  { announcement }: EvidencePackage,
-  { enclave, verdict }: { enclave: Binding; verdict: Verdict },
+  offered: EvidencePackage,
+  judged: Judged,
   { keyHash, references }: Releases,
   nowMs: number,
 ): void {
-  const read = (file: string): ReferenceValues => readReferenceValues(file, keyHash, nowMs);
-  const given = references.map(read).find(({ program }) => equal(program, enclave.code_log_entry));
-  const values = given ?? (announcement === null ? undefined : read(announcement.reference));
-  const refusal =
-    values === undefined ? "no reference values are known of its program" : notOfRelease(values, enclave, verdict);
-  if (refusal !== undefined) throw new QflareError("evidence.refused", refusal);
+  const { announcement } = offered;
+  const files = announcement === null ? references : [...references, announcement.reference];
+  const refusals = files.map((file) => refusalBy(() => readReferenceValues(file, keyHash, nowMs), judged));
+  if (refusals.includes("none")) return;
+  // What speaks of other programs says nothing about this one.
+  const reason = refusals.find((refusal) => refusal instanceof QflareError);
+  throw reason ?? new QflareError("evidence.refused", "no reference values are known of its program");
+}
+
+interface Judged {
+  readonly enclave: Binding;
+  readonly verdict: Verdict;
+}
+
+/** Of one file. One that has expired, or is damaged, vouches for nothing and is in no other's way. */
+function refusalBy(read: () => ReferenceValues, { enclave, verdict }: Judged): "none" | "other program" | QflareError {
+  let values: ReferenceValues;
+  try {
+    values = read();
+  } catch (error) {
+    if (error instanceof QflareError) return error;
+    throw error;
+  }
+  if (!equal(values.program, enclave.code_log_entry)) return "other program";
+  const refusal = notOfRelease(values, enclave, verdict);
+  return refusal === undefined ? "none" : new QflareError("evidence.refused", refusal);
 }
 
 /** The entry is about this enclave and program, and stands in the log that this device follows. */
@@ -121,7 +141,22 @@ function requireLogged(offered: EvidencePackage, binding: Binding, checkpoint: C
     type === "enclave.started" && equal(digest, binding.code_log_entry) && equal(data, enclaveIdentity(binding));
   if (!isAboutIt) throw new QflareError("evidence.refused", "the audit log's entry is about another enclave");
   requireProved(offered, checkpoint);
-  if (announcement !== null) requireAnnounced(announcement, log_index, binding, checkpoint);
+  if (announcement === null) requireFirst(offered, binding, checkpoint);
+  else requireAnnounced(announcement, log_index, binding, checkpoint);
+}
+
+/** Where a run's log begins: with its first enclave. */
+const FIRST_INDEX = 0;
+
+/** What was not announced is the run's first program. */
+function requireFirst({ first }: EvidencePackage, { code_log_entry }: Binding, checkpoint: Checkpoint): void {
+  if (first === null) throw new QflareError("evidence.refused", "nothing shows that its program is the run's first");
+  const { type, digest } = auditEntry.decode(first.log_entry);
+  if (type !== "enclave.started" || !equal(digest, code_log_entry)) {
+    const expected = `expected program ${toHex(digest)} or one that the audit log announces`;
+    throw new QflareError("evidence.refused", `${expected}, got ${toHex(code_log_entry)}`);
+  }
+  requireProved({ ...first, log_index: FIRST_INDEX }, checkpoint);
 }
 
 /** The entry is about this program and these reference values, and stands in the log before the program's start. */

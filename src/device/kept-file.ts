@@ -1,19 +1,28 @@
 // A small file beside the key file.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { QflareError } from "../core/error.ts";
+import { writeSecretFile } from "../crypto/secret-file.ts";
 
-/** undefined where there is none. */
+/** undefined where there is none. Throws store.unavailable where it cannot be read. */
 export function readKept(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw keptError(error, path);
   }
 }
 
-/** Whole or not at all. After a loss of power an earlier one may stand there. */
+/** On disk on return. Throws store.full or store.unavailable; what stood there before then still does. */
 export function keep(path: string, contents: Uint8Array): void {
-  writeFileSync(`${path}.new`, contents, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  try {
+    writeSecretFile(path, contents);
+  } catch (error) {
+    throw error instanceof QflareError ? error : keptError(error, path);
+  }
+}
+
+function keptError(cause: unknown, path: string): QflareError {
+  return new QflareError("store.unavailable", `${path} (${(cause as NodeJS.ErrnoException).code})`, { cause });
 }

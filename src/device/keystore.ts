@@ -40,9 +40,13 @@ export function saveKeystore(path: string, keystore: Keystore): void {
   wipe(encoded);
 }
 
-/** Throws config.invalid where no key file can be made. */
+/** What a device keeps beside its key file, by what its name ends with: of the audit log, the enclave, a re-key. */
+export const BESIDE = { log: ".log", enclave: ".enclave", rekey: ".rekey" } as const;
+
+/** Throws config.invalid where no key file can be made, or something of a device before stands beside its place. */
 export function checkKeystorePlace(path: string): void {
-  if (existsSync(path)) throw new QflareError("config.invalid", `keystore: ${path} exists already`);
+  const taken = ["", ...Object.values(BESIDE)].map((end) => path + end).find((one) => existsSync(one));
+  if (taken !== undefined) throw new QflareError("config.invalid", `keystore: ${taken} exists already`);
   try {
     checkSecretPlace(path);
   } catch (cause) {

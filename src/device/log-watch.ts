@@ -3,13 +3,14 @@
 // it one history and others another without keeping the two apart for ever.
 
 import { rename, writeFile } from "node:fs/promises";
-import { setTimeout as pause } from "node:timers/promises";
+import timers from "node:timers/promises";
+import { utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { verifyConsistency } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
 import type { LogView } from "../wire/log-view.ts";
 import { NO_WITNESSES } from "../wire/witness-policy.ts";
-import { readKept } from "./kept-file.ts";
+import { keep, readKept } from "./kept-file.ts";
 
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
@@ -27,6 +28,8 @@ export interface ShownLog {
   readonly note: string;
   /** Between it and the tree of the size that the request named. */
   readonly consistency: readonly Uint8Array[];
+  /** Whether witnesses were wanted, and have cosigned it. */
+  readonly isCosigned: boolean;
 }
 
 /** Where rounds are shorter than this, not each of them waits for the file system. */
@@ -35,10 +38,9 @@ const KEEP_MS = 1000;
 export class LogWatch {
   readonly #ports: LogWatchPorts;
   #held: Checkpoint | undefined;
-  /** Of what is held, but not on disk yet. */
+  /** Of what is held, but not on disk yet; where nothing writes, because writing has failed. */
   #unkept: string | undefined;
   #keeping: Promise<void> | undefined;
-  #failure: unknown;
   /** Aborted where what is held is to be on disk at once. */
   readonly #haste = new AbortController();
 
@@ -57,21 +59,25 @@ export class LogWatch {
 
   /** Throws log.malformed, log.signature or log.witness. */
   opened({ checkpoint: note, consistency }: LogView): ShownLog {
-    return { checkpoint: openCheckpoint(this.#ports.trust(), note), note, consistency };
+    const trust = this.#ports.trust();
+    const isCosigned = trust.policy.quorum !== undefined;
+    return { checkpoint: openCheckpoint(trust, note), note, consistency, isCosigned };
   }
 
   /**
    * A request that names what was seen, and what its answer shows of the log, where it shows any; made again where
    * something newer was seen meanwhile, since the answer does not bind itself to that. Throws log.fork for another
-   * history.
+   * history, log.witness where witnesses have cosigned less than was seen, and store.* before anything is sent where
+   * what was seen before still cannot be written.
    */
   async ask<T extends { shown: ShownLog | undefined }>(request: (size: number) => Promise<T>): Promise<T> {
     for (;;) {
+      this.#keepLeftOver();
       const seen = this.#held;
       const answer = await request(seen?.size ?? 0);
       const { shown } = answer;
       if (shown === undefined) return answer;
-      if (seen !== undefined) requireOneHistory(seen, shown);
+      if (seen !== undefined) requireContinuation(seen, shown);
       if (this.#held !== seen) continue;
       if (seen === undefined || shown.checkpoint.size > seen.size) this.#hold(shown);
       return answer;
@@ -80,10 +86,10 @@ export class LogWatch {
 
   /**
    * On disk at once or, where another was written within a second, at the end of that: a crash may leave an earlier
-   * checkpoint there, which is checked against as well. Throws what the last try to write threw.
+   * checkpoint there, which is checked against as well. Throws nothing: the answer that showed it counts, and the next
+   * request comes after another try.
    */
   #hold({ checkpoint, note }: ShownLog): void {
-    if (this.#failure !== undefined) throw this.#failure;
     this.#held = checkpoint;
     this.#unkept = note;
     this.#keeping ??= this.#keep();
@@ -91,39 +97,55 @@ export class LogWatch {
 
   async #keep(): Promise<void> {
     const { path } = this.#ports;
-    try {
-      while (this.#unkept !== undefined) {
-        const note = this.#unkept;
-        this.#unkept = undefined;
+    while (this.#unkept !== undefined) {
+      const note = this.#unkept;
+      this.#unkept = undefined;
+      try {
         await writeFile(`${path}.new`, note, { mode: 0o600 });
         await rename(`${path}.new`, path);
-        await this.#pause();
+      } catch {
+        // Left over: the next try says what is wrong, where a request can still be held back.
+        this.#unkept ??= note;
+        break;
       }
-    } catch (error) {
-      this.#failure = error;
-    } finally {
-      this.#keeping = undefined;
+      await this.#pause();
     }
+    this.#keeping = undefined;
+  }
+
+  /** What could not be written when it came. */
+  #keepLeftOver(): void {
+    if (this.#keeping !== undefined || this.#unkept === undefined) return;
+    keep(this.#ports.path, utf8(this.#unkept));
+    this.#unkept = undefined;
   }
 
   /** Keeps no process alive: what is left by then is what a crash would leave. */
   async #pause(): Promise<void> {
     const { signal } = this.#haste;
-    await pause(KEEP_MS, undefined, { signal, ref: false }).catch((error) => {
+    await timers.setTimeout(KEEP_MS, undefined, { signal, ref: false }).catch((error) => {
       if (!signal.aborted) throw error;
     });
   }
 
-  /** Resolves when the newest checkpoint is on disk. Throws what writing threw. */
+  /** Resolves when the newest checkpoint is on disk. Throws store.* where it cannot be written. */
   async close(): Promise<void> {
     this.#haste.abort();
     await this.#keeping;
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#keepLeftOver();
   }
 }
 
-function requireOneHistory(seen: Checkpoint, { checkpoint, consistency }: ShownLog): void {
+/**
+ * A receipt's checkpoint is of that moment: no witness has cosigned it yet. So the next one that they have cosigned
+ * must reach it, else a server could hang all receipts of a device on a history of its own, behind an early checkpoint.
+ */
+function requireContinuation(seen: Checkpoint, { checkpoint, consistency, isCosigned }: ShownLog): void {
   const [older, newer] = seen.size <= checkpoint.size ? [seen, checkpoint] : [checkpoint, seen];
-  if (verifyConsistency(older, newer, consistency)) return;
-  throw new QflareError("log.fork", `trees of ${older.size} and ${newer.size} entries are not of one history`);
+  if (!verifyConsistency(older, newer, consistency)) {
+    throw new QflareError("log.fork", `trees of ${older.size} and ${newer.size} entries are not of one history`);
+  }
+  if (isCosigned && checkpoint.size < seen.size) {
+    throw new QflareError("log.witness", `expected a checkpoint over ${seen.size} entries, got ${checkpoint.size}`);
+  }
 }

@@ -16,7 +16,7 @@ import { CONTEXTS } from "../wire/labels.ts";
 import { rekeyAnswer, rekeyedMessage, rekeyMessage, rekeyRequest } from "../wire/rekey.ts";
 import type { Connection } from "./connection.ts";
 import { freshKeys, namedKeys } from "./enroll.ts";
-import type { Keystore, OpenKeystore } from "./keystore.ts";
+import { BESIDE, type Keystore, type OpenKeystore } from "./keystore.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -32,7 +32,7 @@ const pendingMessage = message("pending keys", 131_072, {
 type Pending = Of<typeof pendingMessage.shape>;
 
 function pendingPath({ path }: OpenKeystore): string {
-  return `${path}.rekey`;
+  return path + BESIDE.rekey;
 }
 
 /** Whether a re-key has begun whose end is not known. */

@@ -239,11 +239,18 @@ export class AuditLog implements CommitHook {
     return { proof, consistency: await this.proveConsistency(seenSize, size) };
   }
 
-  /** What is served, for somebody who has seen a checkpoint of this size. Throws log.witness where nothing is. */
+  /**
+   * Whether what is served reaches what somebody has seen: a receipt's checkpoint, which no witness has cosigned. Who
+   * has seen more than there is waits for nothing: it is to find that out.
+   */
+  isServedTo(seenSize: number): boolean {
+    return this.served !== undefined && (seenSize <= this.served.size || seenSize > this.#edge.size);
+  }
+
+  /** What is served, for somebody who has seen a checkpoint of this size. Throws log.witness where it is not yet. */
   async view(seenSize: number): Promise<LogView & { size: number }> {
-    const { served } = this;
-    if (served === undefined) throw new QflareError("log.witness");
-    const { size, note } = served;
+    if (!this.isServedTo(seenSize)) throw new QflareError("log.witness");
+    const { size, note } = this.served!;
     return { size, checkpoint: note, consistency: await this.proveConsistency(seenSize, size) };
   }
 

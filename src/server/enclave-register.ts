@@ -16,6 +16,7 @@ import { enclaveIdentity, type IdentityFields } from "../wire/enclave-identity.t
 import { policyHash } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditFact, AuditLog } from "./audit.ts";
+import { countEntries, readEntries } from "./log-store.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Writer } from "./store/writer.ts";
 
@@ -42,6 +43,8 @@ export interface Logged {
 export interface Started extends Logged {
   /** The entry that announced its program; none for a run's first. */
   readonly announcement: (Logged & { readonly reference: string }) | undefined;
+  /** The log's first entry, which names the run's first program. */
+  readonly first: Bytes;
   /** Whether its program has made a key; devices check it where they get a new one. */
   readonly hasOwnKey: boolean;
 }
@@ -84,15 +87,23 @@ export class EnclaveRegister {
 
   /**
    * Throws evidence.refused where the run has another program and the log does not announce this one: no device would
-   * take it, and the log could not be verified any more.
+   * take it, and the log could not be verified any more. store.corrupt where the log has begun and the ledger does not
+   * say with which program.
    */
   async requireAnnounced(): Promise<void> {
     const { db, programDigest } = this.#ports;
     const known = await db.selectFrom("programs").select(["digest", "is_started"]).execute();
     const before = known.find(({ is_started }) => is_started === 1);
-    if (before === undefined || known.some(({ digest }) => equal(digest, programDigest))) return;
+    if (before === undefined) return await this.#requireEmptyLog();
+    if (known.some(({ digest }) => equal(digest, programDigest))) return;
     const expected = `this server's own: expected program ${toHex(before.digest)} or one that the audit log announces`;
     throw new QflareError("evidence.refused", `${expected}, got ${toHex(programDigest)}`);
+  }
+
+  /** A log begins with its first enclave, in the transaction that tells the ledger. */
+  async #requireEmptyLog(): Promise<void> {
+    if ((await countEntries(this.#ports.db)) === 0) return;
+    throw new QflareError("store.corrupt", "the audit log has begun, but the ledger knows no program of its enclave");
   }
 
   /** Nothing is shown of an enclave in an epoch before the log names it. */
@@ -105,7 +116,8 @@ export class EnclaveRegister {
     const row = await tx.selectFrom("programs").selectAll().where("digest", "=", digest).executeTakeFirstOrThrow();
     const { announced_at: index, announcement: entry, reference } = row;
     const announcement = index === null ? undefined : { index, entry: entry!, reference: reference! };
-    return { ...logged, announcement, hasOwnKey: row.has_key === 1 };
+    const first = logged.index === 0 ? logged.entry : (await readEntries(tx, 0, 1))[0]!;
+    return { ...logged, announcement, first, hasOwnKey: row.has_key === 1 };
   }
 
   /** The program takes the place of the one before, and what else was announced is no longer. */

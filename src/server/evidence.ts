@@ -20,11 +20,12 @@ const GATHER_MS = 5;
 const NONCE_BYTES = 32;
 
 /** Evidence, and where the log names the enclave; the proofs of that come with the log's checkpoint. */
-export type LoggedEvidence = Omit<EvidencePackage, "log_path" | "announcement"> & {
+export type LoggedEvidence = Omit<EvidencePackage, "log_path" | "announcement" | "first"> & {
   readonly announcement: Omit<Announcement, "log_path"> | null;
+  readonly first: { readonly log_entry: Bytes } | null;
 };
 
-type Quote = Omit<LoggedEvidence, "log_entry" | "log_index" | "announcement">;
+type Quote = Omit<LoggedEvidence, "log_entry" | "log_index" | "announcement" | "first">;
 
 interface Asking {
   readonly nonce: Bytes;
@@ -108,18 +109,14 @@ export class EvidenceDesk {
   }
 
   #logEntry(epoch: number): Omit<LoggedEvidence, keyof Quote> {
-    const { epoch: named, started } = this.#ports.enclave.facts;
+    const { epoch: current, started } = this.#ports.enclave.facts;
     // A lost enclave may have been replaced meanwhile: a device would take the two for a lie and stop.
-    if (named !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
-    const { index, entry, announcement } = started;
-    return {
-      log_entry: entry,
-      log_index: index,
-      announcement:
-        announcement === undefined
-          ? null
-          : { reference: announcement.reference, log_entry: announcement.entry, log_index: announcement.index },
-    };
+    if (current !== epoch) throw new QflareError("enclave.unavailable", "its evidence is of an epoch that has ended");
+    const { index, entry, announcement, first } = started;
+    const named = { log_entry: entry, log_index: index };
+    if (announcement === undefined) return { ...named, announcement: null, first: { log_entry: first } };
+    const { reference, entry: log_entry, index: log_index } = announcement;
+    return { ...named, announcement: { reference, log_entry, log_index }, first: null };
   }
 
   #judge(offer: Quote, nonce: Bytes): void {

@@ -234,7 +234,8 @@ async function assembleWith(keys: ServerKeyring, db: Kysely<Tables>, options: Se
   const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, models, enclave, evidence };
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);
-  const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES });
+  const onCosigned = (): void => state.forDevices.notify();
+  const witnesses = new Witnesses({ audit, writer, log, policy: options.witnesses ?? NO_WITNESSES, onCosigned });
   return { ...shared, register, rotation, keys, rounds, events, policyHash: hash, witnesses, gateway, leaves };
 }
 

@@ -16,6 +16,8 @@ export interface WitnessesPorts {
   readonly writer: Writer;
   readonly log: Log;
   readonly policy: WitnessPolicy;
+  /** A checkpoint is served that was not before: who has seen as much may go on. */
+  onCosigned(): void;
 }
 
 const ANSWER_MS = 5000;
@@ -69,6 +71,7 @@ export class Witnesses {
       return false;
     }
     audit.cosigned(cosigned);
+    this.#ports.onCosigned();
     return true;
   }
 

@@ -44,8 +44,9 @@ export class WorkDesk {
   }
 
   #isSettled(id: string, request: WorkRequest, signal: AbortSignal): boolean {
-    const { state } = this.#ports;
-    return state.isStopped || state.isFinished || signal.aborted || this.#hasWork(id, request);
+    const { state, audit } = this.#ports;
+    const isOver = state.isStopped || state.isFinished || signal.aborted;
+    return isOver || (this.#hasWork(id, request) && audit.isServedTo(request.log_size));
   }
 
   #hasWork(id: string, { after_round }: WorkRequest): boolean {
@@ -81,9 +82,10 @@ export class WorkDesk {
 
   async #proved(shown: LoggedEvidence, size: number): Promise<EvidencePackage> {
     const { audit } = this.#ports;
-    const { announcement: before } = shown;
+    const { announcement: before, first: start } = shown;
     const announcement = before === null ? null : { ...before, log_path: await audit.path(before.log_index, size) };
-    return { ...shown, log_path: await audit.path(shown.log_index, size), announcement };
+    const first = start === null ? null : { ...start, log_path: await audit.path(0, size) };
+    return { ...shown, log_path: await audit.path(shown.log_index, size), announcement, first };
   }
 
   /** Of the key that the task will name: one that was renewed meanwhile is asked for again. */

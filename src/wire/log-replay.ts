@@ -76,8 +76,7 @@ class Replay {
     };
     switch (entry.type) {
       case "run.opened":
-        check(this.#policyHash === undefined, "the run was opened before");
-        this.#policyHash = entry.digest;
+        this.#runOpened(entry, check);
         return;
       case "enclave.announced":
         this.#announced.add(toHex(entry.digest));
@@ -115,6 +114,19 @@ class Replay {
     }
   }
 
+  /** The run's first enclave is named before it has signed the model that the run is opened with. */
+  #runOpened({ digest }: AuditEntry, check: Check): void {
+    check(this.#policyHash === undefined, "the run was opened before");
+    this.#policyHash = digest;
+    for (const identity of this.#enclaves.values()) this.#checkPolicy(identity, check);
+  }
+
+  #checkPolicy(identity: Uint8Array, check: Check): void {
+    if (this.#policyHash === undefined) return;
+    const { epoch, policy_hash } = enclaveIdentityMessage.decode(identity);
+    check(equal(policy_hash, this.#policyHash), `the enclave of epoch ${epoch} has another policy than the run's`);
+  }
+
   /** Who watches the log learns of another program before the first update is sealed for it. */
   #programStarted(program: string, check: Check): void {
     if (program === this.#program) return;
@@ -132,6 +144,7 @@ class Replay {
     const before = this.#enclaves.get(identity.epoch);
     check(before === undefined || equal(before, entry.data), `a second enclave of epoch ${identity.epoch} was started`);
     this.#enclaves.set(identity.epoch, before ?? entry.data);
+    this.#checkPolicy(entry.data, check);
   }
 
   #roundOpened(entry: AuditEntry, check: Check): void {

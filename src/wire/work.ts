@@ -32,11 +32,14 @@ const ANNOUNCEMENT = object({
   log_path: logHashes,
 });
 
+/** Where the log names the run's first enclave: at index 0. */
+const FIRST = object({ log_entry: bytes(1, auditEntry.bytesMax), log_path: logHashes });
+
 /**
  * The enclave's evidence, what it is bound to, what the vendor says about the platform (JSON), the proof that it covers
  * the device's nonce, the proof that the audit log names this enclave: its entry, where it stands, and the path from it
- * to the root of the task's checkpoint (RFC 6962 section 2.1.1); and the same for the announcement of its program, null
- * for the first that had none.
+ * to the root of the task's checkpoint (RFC 6962 section 2.1.1); and the same for the announcement of its program or,
+ * where it is the run's first and was never announced, for the log's first entry, which names that.
  */
 const EVIDENCE = object({
   evidence: bytes(1, LIMITS.evidenceMessageBytesMax),
@@ -50,6 +53,7 @@ const EVIDENCE = object({
   log_index: uint(),
   log_path: logHashes,
   announcement: nullable(ANNOUNCEMENT),
+  first: nullable(FIRST),
 });
 
 const TASK = object({

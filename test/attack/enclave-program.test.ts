@@ -2,7 +2,7 @@
 // device takes another than it has trusted only where the log that it follows has announced it before.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { referenceDigest } from "../../src/attestation/reference-values.ts";
@@ -92,15 +92,51 @@ describe("a device that has trusted one program of the enclave", () => {
     await assert.rejects(takePart({}, lie), coded(code, reason));
   }
 
-  const NOT_ANNOUNCED = /expected program 0101\w+ or one that the audit log has announced since, got 0202/;
+  const NOT_ANNOUNCED = /expected program 0101\w+ or one that the audit log announces, got 0202/;
 
   it("takes the next one that the log has announced before its start, also after a restart", async () => {
-    await assertTrains({}, showing(second, announced(second)));
-    await assertTrains({}, showing(second, null));
+    const announcement = announced(second);
+    await assertTrains({}, showing(second, announcement));
+    await assertTrains({}, showing(second, announcement));
+    await assertRefused(showing(second, null), NOT_ANNOUNCED);
   });
 
   it("refuses one that was not announced", async () => {
     await assertRefused(showing(second, null), NOT_ANNOUNCED);
+  });
+
+  it("and one that has trusted none takes the run's first program, and others where they were announced", async () => {
+    keystore = `${keystore}.other`;
+    await assertRefused(showing(second, null), NOT_ANNOUNCED);
+    for (const first of [null, { ...gateway.first(), log_entry: gateway.log.prove(1).log_entry }]) {
+      const lie: Lie = async (answer, request) => {
+        const told = await showing(second, null)(answer, request);
+        return { ...told, evidence: { ...told.evidence!, first } };
+      };
+      if (first === null) await assertRefused(lie, /nothing shows that its program is the run's first/);
+      else await assertRefused(lie, /entry 0 is not proved/, "log.fork");
+    }
+    const other = await enclaveOf(3, 2);
+    await assertTrains({}, showing(other, announced(other)));
+  });
+
+  it("ends where its pin is gone, and begins anew where all is gone that it had seen of the run", async () => {
+    rmSync(`${keystore}.enclave`);
+    await assert.rejects(takePart({}, showing(first, null)), coded("keystore.malformed", /\.enclave is gone/));
+    rmSync(`${keystore}.log`);
+    await assertTrains({}, showing(first, null));
+  });
+
+  it("enrols nowhere beside what a device before has left, and spends no token on it", async () => {
+    rmSync(keystore);
+    const before = gateway.heard.length;
+    for (const left of ["log", "enclave"]) {
+      const refused = coded("config.invalid", new RegExp(`${left} exists already`));
+      await assert.rejects(gateway.enroll({ keystore, clock }), refused);
+      rmSync(`${keystore}.${left}`);
+    }
+    assert.equal(gateway.heard.length, before);
+    await assertTrains({}, showing(first, null));
   });
 
   it("refuses one in whose place another program or other reference values were announced", async () => {
@@ -159,6 +195,15 @@ describe("a device that has trusted one program of the enclave", () => {
     await refused([reference(first)], showing(second, foreign), /signature is not by the release key/);
     await refused([reference(first)], showing(second, expired), /they have expired/);
     await assertTrains(options([reference(first), reference(second)]), showing(second, expired));
+  });
+
+  it("with a release key takes what one of its files vouches for, whatever became of the others", async () => {
+    const expired = owner.sign(first.codeDigest, { not_after: clock.nowMs() - 1 });
+    const options = (...references: string[]) => ({ releases: { keyHash: owner.hash, references } });
+    await assertTrains(options(expired, "{}", reference(first)), showing(first, null));
+    const refused = coded("evidence.refused", /they have expired/);
+    await assert.rejects(takePart(options(expired), showing(first, null)), refused);
+    await assertTrains(options(expired), showing(second, announced(second)));
   });
 
   it("and whoever reads the log sees a program that was started without an announcement", () => {

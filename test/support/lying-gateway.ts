@@ -252,6 +252,7 @@ export class LyingGateway {
   async evidenceFor(nonces: readonly Bytes[], run: Run = this.run): Promise<TrainAnswer["evidence"]> {
     const { evidence, binding } = await run.enclave.attest({ nonces: [...nonces], at: this.#clock.nowMs() });
     const leaves = nonces.map((nonce) => leafHash(nonce));
+    const named = this.logged(run);
     return {
       evidence,
       binding,
@@ -260,9 +261,16 @@ export class LyingGateway {
       nonce_index: 0,
       nonce_count: nonces.length,
       nonce_path: inclusionPath(leaves, 0),
-      ...this.logged(run),
+      ...named,
       announcement: null,
+      first: this.first(),
     };
+  }
+
+  /** How the log begins. */
+  first(): NonNullable<TrainAnswer["evidence"]["first"]> {
+    const { log_entry, log_path } = this.log.prove(0);
+    return { log_entry, log_path };
   }
 
   /** A new device of the product, enrolled here. */
@@ -286,7 +294,7 @@ export class LyingGateway {
       for await (const _ of device.rounds()) rounds += 1;
       return rounds;
     } finally {
-      device.close();
+      await device.close();
     }
   }
 

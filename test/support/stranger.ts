@@ -298,6 +298,7 @@ function appraise(offered: Members, task: Members, nonce: Bytes, runId: Bytes): 
   check(isIncluded(leafOf(nonce), nonce_index, nonce_count, nonce_path, body.nonce_root), "fresh evidence");
   check(equal(sha256(body.kem_public_key), task.enclave_key_hash as Bytes), "the task's enclave");
   checkLogged(offered, body, task.log as Members);
+  checkFirst(offered.first as Members, body, task.log as Members);
   const names = "v run_id suite aggregation updates_min parameters encoding norm_max weight_cap";
   const { kem_public_key: kemPublicKey, policy_hash: policyHash } = body;
   return { kemPublicKey, signaturePublicKey: key, policy: read(policy, names), policyHash };
@@ -311,10 +312,19 @@ function checkLogged({ log_entry, log_index, log_path }: Members, body: Record<s
   const { tee, epoch, kem_public_key, signature_public_key, policy_hash } = body;
   const hashes = { kem_key_hash: sha256(kem_public_key), signature_key_hash: sha256(signature_public_key) };
   check(equal(entry.data, write({ v: 1, tee, epoch, ...hashes, policy_hash })), "an entry about this enclave");
+  check(isLogged(log_entry as Bytes, Number(log_index), log_path, log), "a logged start");
+}
+
+/** The log begins with this program: runs of the tests announce none. */
+function checkFirst({ log_entry, log_path }: Members, body: Record<string, Bytes>, log: Members): void {
+  const entry = read(log_entry as Bytes, "v at type subject digest data") as Fields;
+  check((entry.type as unknown) === "enclave.started" && equal(entry.digest, body.code_log_entry), "the first program");
+  check(isLogged(log_entry as Bytes, 0, log_path, log), "a logged beginning");
+}
+
+function isLogged(entry: Bytes, index: number, path: unknown, log: Members): boolean {
   const [, size, root] = String(log.checkpoint).split("\n");
-  const leaf = leafOf(log_entry as Bytes);
-  const isLogged = isIncluded(leaf, Number(log_index), Number(size), log_path as never, Buffer.from(root, "base64"));
-  check(isLogged, "a logged start");
+  return isIncluded(leafOf(entry), index, Number(size), path as never, Buffer.from(root, "base64"));
 }
 
 // HTTPS

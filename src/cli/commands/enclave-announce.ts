@@ -14,7 +14,7 @@ interface Flags extends AdminFlags {
 
 const BEFORE = `
 To be said while the version before still runs. Then stop the server, install the version that these values are of, and
-start it: a server does not start another program than was announced, and no device takes one.`;
+start it: a server starts no other program than was announced, and devices take none but that and the run's first.`;
 
 export function addAnnounceCommand(enclave: Command): void {
   const description = "write the next program of the enclave into the audit log of the running server";

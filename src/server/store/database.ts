@@ -90,11 +90,16 @@ export async function openDatabase(path: string, options: DatabaseOptions = {}):
   }
 }
 
-/** 0 for a ledger that is new, or older than its numbering, which began with the same tables. */
+/** 0 for a ledger that is new: its tables are empty, where the first start ended before they were all there. */
 function readVersion(database: DatabaseSync, path: string): number {
   const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version === 0 || version === SCHEMA_VERSION) return version;
+  if (version === SCHEMA_VERSION || (version === 0 && !hasRun(database))) return version;
   throw new QflareError("store.version", `${path}: expected ${SCHEMA_VERSION}, got ${version}`);
+}
+
+function hasRun(database: DatabaseSync): boolean {
+  const table = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'run'").get();
+  return table !== undefined && database.prepare("SELECT 1 FROM run").get() !== undefined;
 }
 
 function oneLine(text: string): string {

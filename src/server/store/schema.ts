@@ -107,7 +107,7 @@ export interface Tables {
 }
 
 /** Grows with every change of the tables; a ledger of another one is refused. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const ROUND_STATES = ["selecting", "collecting", "aggregating", "published", "failed"] as const;
 export type RoundState = (typeof ROUND_STATES)[number];

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { LogWatch } from "../../../src/device/log-watch.ts";
 import { AuditLog } from "../../../src/server/audit.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
+import { openCheckpoint } from "../../../src/wire/checkpoint.ts";
 import type { LogView } from "../../../src/wire/log-view.ts";
-import { formatVkey } from "../../../src/wire/note.ts";
+import { formatSignature, formatVkey } from "../../../src/wire/note.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../../src/wire/witness-policy.ts";
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
 import { seededRandom } from "../../support/clock.ts";
@@ -61,6 +62,10 @@ class Watcher {
   }
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 function pathOf(context: TestContext): string {
   return join(folderOf(context), "device.key.log");
 }
@@ -84,16 +89,26 @@ describe("a device that watches the log", () => {
     assert.deepEqual(await again.check(), [902]);
   });
 
-  it("writes what comes quickly behind the work, and the newest of it when it ends", async (context) => {
-    const server = await TestServer.start(context);
-    const device = new Watcher(pathOf(context), server);
-    for (let i = 0; i < 20; i++) {
+  it("writes what comes quickly a second after the one before, and the newest at its end", async (t) => {
+    const server = await TestServer.start(t);
+    const views: LogView[] = [];
+    for (let size = 0; size < 20; size++) {
       await grow(server, 1);
-      await device.look();
+      views.push(await honest(server.audit)(size));
     }
-    assert.notEqual(existsSync(device.path) && readFileSync(device.path, "utf8"), server.audit.newest!.note);
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const device = new Watcher(pathOf(t), server, async (size) => views[size]!);
+    const kept = (): number => Number(readFileSync(device.path, "utf8").split("\n")[1]);
+    await device.look();
+    while (!existsSync(device.path)) await nextTurn();
+    for (let i = 0; i < 9; i++) await device.look();
+    assert.equal(kept(), 1);
+    for (; kept() !== 10; await nextTurn()) t.mock.timers.tick(1000);
+    for (let i = 0; i < 10; i++) await device.look();
+    t.mock.timers.tick(999);
+    assert.equal(kept(), 10);
     await device.watch.close();
-    assert.equal(readFileSync(device.path, "utf8"), server.audit.newest!.note);
+    assert.equal(kept(), 20);
   });
 
   it("takes an earlier checkpoint of the same history, and keeps the later one", async (context) => {
@@ -199,22 +214,94 @@ describe("a device that watches the log", () => {
     assert.throws(() => new Watcher(path, server), coded("log.signature"));
   });
 
-  it("says so where what it has seen cannot be kept", async (context) => {
+  it("says so, before it asks again, where what it has seen cannot be kept, until it can", async (context) => {
     const server = await TestServer.start(context);
     await grow(server, 5);
     const device = new Watcher(pathOf(context), server);
-    mkdirSync(`${device.path}.new`);
-    await assert.rejects(device.check(), { code: "EISDIR" });
+    const refused = coded("store.unavailable", /device\.key\.log \(EISDIR\)$/);
+    mkdirSync(device.path);
+    // What was answered counts: a receipt must not be lost for it.
+    assert.deepEqual(await device.look(), [0]);
+    await assert.rejects(device.watch.close(), refused);
     await grow(server, 5);
-    await assert.rejects(device.check(), { code: "EISDIR" });
+    const unasked = device.watch.ask(() => assert.fail("it asks for what it could not keep"));
+    await assert.rejects(unasked, refused);
+    rmdirSync(device.path);
+    assert.deepEqual(await device.look(), [5]);
+    await device.watch.close();
+    assert.equal(readFileSync(device.path, "utf8"), server.audit.newest!.note);
   });
 
-  it("that wants witnesses refuses a log that they have not cosigned", async (context) => {
-    const server = await TestServer.start(context);
-    await grow(server, 5);
-    const signer = loadWitnessKeys(join(server.folder, "w.key"), "witness.example/one", seededRandom("w"));
-    const policy = parseWitnessPolicy(`witness one ${formatVkey(signer.keys[1])}\nquorum one`);
-    const device = new Watcher(pathOf(context), server, honest(server.audit), policy);
-    await assert.rejects(device.check(), coded("log.witness"));
+  describe("and wants witnesses", () => {
+    /** A log and its witness; show: what was cosigned last, to whoever asks. */
+    async function witnessed(context: TestContext) {
+      const server = await TestServer.start(context);
+      await grow(server, 5);
+      const signer = loadWitnessKeys(join(server.folder, "w.key"), "witness.example/one", seededRandom("w"));
+      const policy = parseWitnessPolicy(`witness one ${formatVkey(signer.keys[1])}\nquorum one`);
+      const audit = new AuditLog({ ...server.auditPorts(), isWitnessed: true });
+      await audit.load();
+      const log = { audit, writer: new Writer(server.db, audit) };
+      const cosign = (): void => {
+        const newest = audit.newest!;
+        const lines = signer.sign(newest, server.clock.nowMs()).map(formatSignature);
+        audit.cosigned({ ...newest, note: newest.note + lines.join("") });
+      };
+      const careless = async (seenSize: number): Promise<LogView> => {
+        const { size, note } = audit.served!;
+        return { checkpoint: note, consistency: await audit.proveConsistency(seenSize, size) };
+      };
+      const receipt = async (watch: LogWatch): Promise<void> => {
+        await grow(log, 1);
+        const { signer, newest } = audit;
+        const trust = { origin: newest!.origin, logKeys: [signer.keys[1]!], policy: NO_WITNESSES };
+        await watch.ask(async (size) => {
+          const consistency = await audit.proveConsistency(size, newest!.size);
+          const checkpoint = openCheckpoint(trust, newest!.note);
+          return { shown: { checkpoint, note: newest!.note, consistency, isCosigned: false } };
+        });
+      };
+      return { server, log, policy, cosign, careless, receipt };
+    }
+
+    it("refuses a log that they have not cosigned", async (context) => {
+      const { server, policy } = await witnessed(context);
+      const device = new Watcher(pathOf(context), server, honest(server.audit), policy);
+      await assert.rejects(device.check(), coded("log.witness"));
+    });
+
+    it("refuses to go on under what they had cosigned before its receipt, also after a restart", async (context) => {
+      const { server, log, policy, cosign, careless, receipt } = await witnessed(context);
+      cosign();
+      const device = new Watcher(pathOf(context), server, careless, policy);
+      assert.deepEqual(await device.look(), [0]);
+      await receipt(device.watch);
+      const refused = coded("log.witness", /expected a checkpoint over 6 entries, got 5$/);
+      await assert.rejects(device.look(), refused);
+      await device.watch.close();
+      const again = new Watcher(device.path, server, careless, policy);
+      await assert.rejects(again.look(), refused);
+      // An honest server has them wait for it.
+      await assert.rejects(honest(log.audit)(6), coded("log.witness"));
+      cosign();
+      assert.deepEqual(await again.look(), [6]);
+      await grow(log, 3);
+      assert.deepEqual(await again.check(), [6]);
+    });
+
+    it("is told of a fork, not to wait, by a server that was put back behind what it has seen", async (context) => {
+      const { server, policy, cosign, careless, receipt } = await witnessed(context);
+      cosign();
+      const putBack = async (seenSize: number): Promise<LogView> => ({
+        ...(await careless(seenSize)),
+        consistency: await server.audit.proveConsistency(seenSize, 5),
+      });
+      const device = new Watcher(pathOf(context), server, putBack, policy);
+      await device.look();
+      await receipt(device.watch);
+      // It has not grown with the other.
+      assert.ok(server.audit.newest!.size === 5 && server.audit.isServedTo(6));
+      await assert.rejects(device.look(), coded("log.fork"));
+    });
   });
 });

@@ -65,6 +65,16 @@ describe("the register of enclaves", () => {
     assert.deepEqual(replayRun(await entries(server), "").problems, []);
   });
 
+  it("starts nothing where the log has begun and the ledger has forgotten with which program", async (context) => {
+    const server = await start(context);
+    await startProgram(server, 1, 1, true);
+    await server.db.deleteFrom("programs").execute();
+    for (const program of [1, 2]) {
+      await assert.rejects(startProgram(server, program, 2, false), coded("store.corrupt", /knows no program/));
+    }
+    assert.equal((await entries(server)).length, 1);
+  });
+
   it("announces no program that runs, and nothing unsigned by the release key or expired", async (context) => {
     const server = await start(context);
     await startProgram(server, 1, 1, true);

@@ -271,9 +271,32 @@ describe("the database file", () => {
     later.close();
     const whole = readFileSync(path);
     for (const readOnly of [false, true]) {
-      await assert.rejects(openDatabase(path, { readOnly }), coded("store.version", /expected 1, got 2$/));
+      await assert.rejects(openDatabase(path, { readOnly }), coded("store.version", /expected 2, got 3$/));
     }
     assert.deepEqual(readFileSync(path), whole);
+  });
+
+  it("is refused where a version before made it, numbered or not, unless no run is in it yet", async (context) => {
+    const path = join(folderOf(context), "ledger.db");
+    const open = async (version: number, readOnly = false): Promise<void> => {
+      const file = new DatabaseSync(path);
+      file.exec(`PRAGMA user_version = ${version}`);
+      file.close();
+      await (await openDatabase(path, { readOnly })).destroy();
+    };
+    await open(0);
+    await open(0);
+    await open(SCHEMA_VERSION);
+    const db = await openDatabase(path);
+    const unset = { enclave_keys: null, enclave_progress: null, enclave_public_key: null, session_policy: null };
+    const run = { id: 1, run_id: new Uint8Array(32), policy: new Uint8Array(1), plan: "", ...unset };
+    await db.insertInto("run").values(run).execute();
+    await db.destroy();
+    for (const version of [0, 1]) {
+      const refused = coded("store.version", new RegExp(`expected 2, got ${version}$`));
+      for (const readOnly of [false, true]) await assert.rejects(open(version, readOnly), refused);
+    }
+    await open(SCHEMA_VERSION);
   });
 
   it("opens again as it was left, and once more at the same time for reading", async (context) => {

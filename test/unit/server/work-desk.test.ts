@@ -3,10 +3,11 @@ import { describe, it } from "node:test";
 import { fromHex } from "../../../src/core/bytes.ts";
 import { QflareError } from "../../../src/core/error.ts";
 import { enrollDevice } from "../../../src/device/enroll.ts";
+import type { AuditLog } from "../../../src/server/audit.ts";
 import { OpenRound } from "../../../src/server/open-round.ts";
 import type { Device } from "../../../src/server/registry.ts";
 import { RunState } from "../../../src/server/run-state.ts";
-import { WorkDesk } from "../../../src/server/work-desk.ts";
+import { WorkDesk, type WorkDeskPorts } from "../../../src/server/work-desk.ts";
 import { type Task, type WorkAnswer, workRequest } from "../../../src/wire/work.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
@@ -39,8 +40,12 @@ class Desk {
     };
     const state = new RunState();
     state.show(open);
-    const evidence = { epoch: 1, isFor: () => true, get: async () => ({ log_index: 3, announcement: null }) };
-    const audit = { view: () => this.view(), path: () => this.path() };
+    const evidence = {
+      epoch: 1,
+      isFor: () => true,
+      get: async () => ({ log_index: 3, announcement: null, first: null }),
+    };
+    const audit = { isServedTo: () => true, view: () => this.view(), path: () => this.path() };
     const ports = { state, evidence, audit, clock: new FakeClock(), plan: "{}", policyHash: new Uint8Array(32) };
     this.desk = new WorkDesk(ports as never);
   }
@@ -89,5 +94,63 @@ describe("the content key of a task", () => {
     const request = session.seal("GET", "/api/global_model", workRequest.encode({ ...WANTED, nonce: null }));
     assert.notEqual((await session.send(request)).status, 200);
     assert.ok(isWiped(contentKey));
+  });
+});
+
+const SEEN = 9;
+
+describe("a desk whose log's witnesses are late", () => {
+  /** cosigned: entries under the checkpoint that is served. */
+  function prepare(cosigned: number) {
+    const log = { size: cosigned };
+    const audit = {
+      isServedTo: (seen: number) => seen <= log.size,
+      view: async (seen: number) => {
+        if (seen > log.size) throw new QflareError("log.witness");
+        return { size: log.size, checkpoint: "note", consistency: [] };
+      },
+    } as unknown as AuditLog;
+    const state = new RunState();
+    const open = {
+      row: { round: 1, state: "collecting", deadline_at: 1e15 },
+      has: () => true,
+      hasAccepted: () => false,
+      task: () => ({ round: 1, content_key: new Uint8Array(32) }),
+    } as unknown as OpenRound;
+    state.show(open);
+    const evidence = { isFor: () => true } as unknown as WorkDeskPorts["evidence"];
+    const desk = new WorkDesk({
+      state,
+      evidence,
+      audit,
+      clock: new FakeClock(),
+      plan: "",
+      policyHash: new Uint8Array(32),
+    });
+    const ask = (wait_ms: number): Promise<WorkAnswer> => {
+      const request = { after_round: 0, wait_ms, nonce: null, log_size: SEEN };
+      return desk.ask({ id: new Uint8Array(16) } as Device, request, new AbortController().signal);
+    };
+    return { log, state, ask };
+  }
+
+  it("gives a device no task until they have cosigned what that has seen", async () => {
+    const { log, state, ask } = prepare(SEEN - 1);
+    let answer: WorkAnswer | undefined;
+    const asked = ask(60_000).then((given) => {
+      answer = given;
+    });
+    state.forDevices.notify();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(answer, undefined);
+    log.size = SEEN;
+    state.forDevices.notify();
+    await asked;
+    assert.equal(answer!.state, "train");
+  });
+
+  it("tells it to try again where it waits no longer", async () => {
+    await assert.rejects(prepare(SEEN - 1).ask(0), coded("log.witness"));
+    assert.equal((await prepare(SEEN).ask(0)).state, "train");
   });
 });
