@@ -60,26 +60,31 @@ export class EnclaveRegister {
   }
 
   /**
-   * reference: a release's signed values, JSON. From now on the run may go on with that program,
-   * and with none that was announced and left behind before. Throws evidence.refused where no release of this key says
-   * so, config.invalid where the program runs already.
+   * reference: a release's signed values, JSON. From now on the run may go on with that program. Where it is the one
+   * that runs, its values are renewed, for devices to see from its next start or epoch on; what was announced before
+   * is void then, since devices take no program by an older announcement than they have seen. Throws evidence.refused
+   * where no release of this key says so.
    */
   async announce(reference: string, releaseKeyHash: Uint8Array): Promise<ReferenceValues & { index: number }> {
     const { writer, clock, programDigest } = this.#ports;
     const values = readReferenceValues(reference, releaseKeyHash, clock.nowMs());
     const { program, release } = values;
-    if (equal(program, programDigest))
-      throw new QflareError("config.invalid", "reference: it is the program that runs");
     const data = referenceDigest(reference);
     const fact: AuditFact = { type: "enclave.announced", subject: `release ${release}`, digest: program, data };
     const index = await writer.write(async (tx) => {
       const logged = await this.#append(tx, fact);
       const announced = { announced_at: logged.index, announcement: logged.entry, reference: toSignedForm(reference) };
-      await tx.deleteFrom("programs").where("digest", "=", program).execute();
+      const isRenewal = equal(program, programDigest);
       await tx
-        .insertInto("programs")
-        .values({ digest: program, is_started: 0, has_key: 0, ...announced })
+        .deleteFrom("programs")
+        .where("digest", isRenewal ? "!=" : "=", program)
         .execute();
+      if (isRenewal) await tx.updateTable("programs").set(announced).execute();
+      else
+        await tx
+          .insertInto("programs")
+          .values({ digest: program, is_started: 0, has_key: 0, ...announced })
+          .execute();
       return logged.index;
     });
     return { ...values, index };

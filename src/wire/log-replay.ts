@@ -79,7 +79,7 @@ class Replay {
         this.#runOpened(entry, check);
         return;
       case "enclave.announced":
-        this.#announced.add(toHex(entry.digest));
+        this.#programAnnounced(toHex(entry.digest));
         return;
       case "enclave.started":
         this.#programStarted(toHex(entry.digest), check);
@@ -125,6 +125,12 @@ class Replay {
     if (this.#policyHash === undefined) return;
     const { epoch, policy_hash } = enclaveIdentityMessage.decode(identity);
     check(equal(policy_hash, this.#policyHash), `the enclave of epoch ${epoch} has another policy than the run's`);
+  }
+
+  /** Where it is the one that runs, its reference values are renewed, and what was announced before is void. */
+  #programAnnounced(program: string): void {
+    if (program === this.#program) this.#announced = new Set();
+    else this.#announced.add(program);
   }
 
   /** Who watches the log learns of another program before the first update is sealed for it. */

@@ -75,14 +75,31 @@ describe("the register of enclaves", () => {
     assert.equal((await entries(server)).length, 1);
   });
 
-  it("announces no program that runs, and nothing unsigned by the release key or expired", async (context) => {
+  it("renews the values of the program that runs, which makes what was announced before void", async (context) => {
+    const server = await start(context);
+    await startProgram(server, 1, 1, true);
+    await registerOf(server, 1).announce(owner.sign(programOf(2)), owner.hash);
+    const renewed = owner.sign(programOf(1), { release: "1.0.1" });
+    const { index } = await registerOf(server, 1).announce(renewed, owner.hash);
+    await assert.rejects(startProgram(server, 2, 2, false), refused);
+    const { announcement, hasOwnKey } = await startProgram(server, 1, 1, false);
+    assert.deepEqual([announcement!.index, announcement!.reference, hasOwnKey], [index, renewed, true]);
+    assert.deepEqual(
+      replayRun(await entries(server), "").problems.filter((problem) => /announced/.test(problem)),
+      [],
+    );
+    const reference = owner.sign(programOf(2));
+    await registerOf(server, 1).announce(reference, owner.hash);
+    assert.equal((await startProgram(server, 2, 2, false)).announcement!.reference, reference);
+  });
+
+  it("announces nothing unsigned by the release key or expired", async (context) => {
     const server = await start(context);
     await startProgram(server, 1, 1, true);
     const before = (await entries(server)).length;
     const register = registerOf(server, 1);
     const announce = async (reference: string, key = owner.hash): Promise<unknown> =>
       await register.announce(reference, key);
-    await assert.rejects(announce(owner.sign(programOf(1))), coded("config.invalid", /it is the program that runs/));
     await assert.rejects(announce(releaseKey(2).sign(programOf(2))), coded("evidence.refused"));
     await assert.rejects(announce(owner.sign(programOf(2)), new Uint8Array(0)), coded("evidence.refused"));
     await assert.rejects(announce(owner.sign(programOf(2), { not_after: 1 })), coded("evidence.refused", /expired/));
