@@ -206,6 +206,14 @@ describe("a device that has trusted one program of the enclave", () => {
     await assertTrains(options(expired), showing(second, announced(second)));
   });
 
+  it("with a release key takes renewed values of its program in place of those that have expired", async () => {
+    const expired = owner.sign(first.codeDigest, { not_after: clock.nowMs() - 1 });
+    const options = { releases: { keyHash: owner.hash, references: [expired] } };
+    const next = await enclaveOf(1, 2);
+    await assert.rejects(takePart(options, showing(next, null)), coded("evidence.refused", /they have expired/));
+    await assertTrains(options, showing(third, announced(third)));
+  });
+
   it("and whoever reads the log sees a program that was started without an announcement", () => {
     const entry = (type: "enclave.started" | "enclave.announced", { codeDigest: digest, identity }: Run) =>
       auditEntry.decode(
