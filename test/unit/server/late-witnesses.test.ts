@@ -28,7 +28,7 @@ describe("a desk whose log's witnesses are late", () => {
       row: { round: 1, state: "collecting", deadline_at: 1e15 },
       has: () => true,
       hasAccepted: () => false,
-      task: () => ({ round: 1 }),
+      task: () => ({ round: 1, content_key: new Uint8Array(32) }),
     } as unknown as OpenRound;
     state.show(open);
     const evidence = { isFor: () => true } as unknown as WorkDeskPorts["evidence"];
