@@ -172,14 +172,14 @@ export class EnclaveRound {
 
   /**
    * The model file that the round ends with, written over the one that it started from. Throws aggregation.precondition
-   * where a parameter is not finite.
+   * where a parameter is not finite, and leaves nothing of the sum behind.
    */
   end(delta: Float32Array): Uint8Array<ArrayBuffer> {
     const { base } = this;
-    for (let i = 0; i < base.length; i++) base[i] = base[i]! + delta[i]!;
-    if (!base.every(Number.isFinite)) {
+    if (!base.every((value, i) => Number.isFinite(Math.fround(value + delta[i]!)))) {
       throw new QflareError("aggregation.precondition", "the sum of model and update is not finite");
     }
+    for (let i = 0; i < base.length; i++) base[i] = base[i]! + delta[i]!;
     this.#file.set(bytesFromFloats(base), this.head.length);
     return this.#file;
   }

@@ -1,6 +1,6 @@
-// What a server asks of its own enclave. Of any: evidence that the server's policy would take, for what the server
-// would not take it does not show to others. Of one on another machine also, before a run is opened there, that it is
-// the program that this server would start itself, and that the evidence is about the very keys that it was given.
+// What a server asks of its own enclave, here or on another machine, before a run is opened there: evidence that the
+// server's policy would take, for what the server would not take it does not show to others; that it is the program
+// that this server would start itself; and that the evidence is about the very keys that it was given.
 
 import { appraise, type Offer } from "../attestation/appraisal.ts";
 import type { Binding } from "../attestation/binding.ts";

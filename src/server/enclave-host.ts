@@ -24,8 +24,6 @@ export interface Reached {
 }
 
 export interface EnclaveHost {
-  /** Whether the enclave is on another machine, so that its evidence is checked before the run is opened. */
-  readonly isRemote: boolean;
   /** The hardware that the enclave is to ask for evidence; undefined where whatever it says is taken. */
   readonly tee: Tee | undefined;
   /** SHA-256 of the program that is the enclave. */
@@ -43,7 +41,6 @@ export interface EnclaveHost {
 /** keyFolder: where the sealing key lies. */
 export function localHost(keyFolder: string, isolation: HostIsolation, tee: Tee): EnclaveHost {
   return {
-    isRemote: false,
     tee,
     programDigest: sha256(enclaveProgram()),
     raise: isolation.raise,

@@ -198,17 +198,21 @@ export class EnclaveLink {
     host.settle();
     const isolation = this.#checkLevel(answer.isolation);
     const tee = this.#checkTee(answer.tee);
-    const shown = host.isRemote ? await this.#examine(child, answer) : undefined;
+    await this.#ports.register.requireSameTee(tee);
+    const shown = await this.#examine(child, answer);
     const isNew = request.resume === null;
     const started = await writer.write((tx) => this.#storeOpened(tx, answer, { isNew, ended, shown }));
-    this.#progress = (shown ?? answer).progress;
+    this.#progress = shown.progress;
     if (answer.latest_round === null) await this.#adopt(child);
     const { signature_public_key: signaturePublicKey, first_round: firstRound } = answer;
     const { raise } = host;
     return { signaturePublicKey, firstRound, ...epochFacts(answer), isolation, raise, tee, started };
   }
 
-  /** Before anything of it is stored, or it is told anything of the run. */
+  /**
+   * Before anything of it is stored, or it is told anything of the run: a program that does not attest takes the place
+   * of none.
+   */
   async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">): Promise<EnclaveAnswer<"attest">> {
     const { clock, random, policy, own, host } = this.#ports;
     const nonce = random.bytes(NONCE_BYTES);
@@ -223,7 +227,7 @@ export class EnclaveLink {
   async #storeOpened(
     tx: Transaction<Tables>,
     answer: EnclaveAnswer<"open">,
-    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> | undefined },
+    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> },
   ): Promise<EnclaveFacts["started"]> {
     const { audit, register } = this.#ports;
     const { keys, signature_public_key, record, epoch, kem_public_key } = answer;
@@ -233,9 +237,12 @@ export class EnclaveLink {
       await audit.append(tx, { type: "enclave.replaced", ...fact });
     }
     await audit.appendEnclaveRecord(tx, record);
-    if (shown !== undefined) await audit.appendEnclaveRecord(tx, shown.record);
-    const enclave_progress = (shown ?? answer).progress;
-    const opened = { enclave_keys: keys, enclave_public_key: signature_public_key, enclave_progress };
+    await audit.appendEnclaveRecord(tx, shown.record);
+    const opened = {
+      enclave_keys: keys,
+      enclave_public_key: signature_public_key,
+      enclave_progress: shown.progress,
+    };
     await tx.updateTable("run").set(opened).execute();
     if (isNew) await register.publishKey(tx, epoch, kem_public_key);
     return started;

@@ -2,6 +2,7 @@
 // that runs, which enclave each epoch has, and under which key.
 
 import type { Kysely, Transaction } from "kysely";
+import type { Tee } from "../attestation/evidence.ts";
 import {
   type ReferenceValues,
   readReferenceValues,
@@ -12,7 +13,7 @@ import { equal, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import { auditEntry } from "../wire/audit.ts";
-import { enclaveIdentity, type IdentityFields } from "../wire/enclave-identity.ts";
+import { enclaveIdentity, enclaveIdentityMessage, type IdentityFields } from "../wire/enclave-identity.ts";
 import { policyHash } from "../wire/policy.ts";
 import { epochKeyHash } from "../wire/update.ts";
 import type { AuditFact, AuditLog } from "./audit.ts";
@@ -103,6 +104,15 @@ export class EnclaveRegister {
     if (known.some(({ digest }) => equal(digest, programDigest))) return;
     const expected = `this server's own: expected program ${toHex(before.digest)} or one that the audit log announces`;
     throw new QflareError("evidence.refused", `${expected}, got ${toHex(programDigest)}`);
+  }
+
+  /** Throws evidence.refused on other hardware than the run began on: devices hold out for that, and find no way on. */
+  async requireSameTee(tee: Tee): Promise<void> {
+    const [first] = await readEntries(this.#ports.db, 0, 1);
+    if (first === undefined) return;
+    const { tee: before } = enclaveIdentityMessage.decode(auditEntry.decode(first).data);
+    if (tee === before) return;
+    throw new QflareError("evidence.refused", `this server's own: expected one on ${before}, as before, got ${tee}`);
   }
 
   /** A log begins with its first enclave, in the transaction that tells the ledger. */

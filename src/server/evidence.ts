@@ -1,15 +1,13 @@
 // Evidence for devices: nonces that arrive while a quote is being made share the next one, since hardware may take
-// seconds for each; every device gets the path of its own nonce. A new enclave's evidence is held against the server's
-// own policy first: what the server would not take, it does not show to others.
+// seconds for each; every device gets the path of its own nonce.
 
 import { bindingMessage } from "../attestation/binding.ts";
-import { decodeEvidence } from "../attestation/evidence-message.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Clock, Random } from "../core/ports.ts";
+import type { Clock } from "../core/ports.ts";
 import { inclusionPaths, leafHash } from "../crypto/merkle.ts";
 import type { Announcement, EvidencePackage } from "../wire/work.ts";
-import { type OwnEvidence, requireOwnEvidence } from "./enclave-examination.ts";
+import type { OwnEvidence } from "./enclave-examination.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
 
@@ -17,7 +15,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Long enough for the devices of a round that starts to share one quote. */
 const GATHER_MS = 5;
-const NONCE_BYTES = 32;
 
 /** Evidence, and where the log names the enclave; the proofs of that come with the log's checkpoint. */
 export type LoggedEvidence = Omit<EvidencePackage, "log_path" | "announcement" | "first"> & {
@@ -37,17 +34,14 @@ export interface EvidencePorts {
   readonly enclave: EnclaveLink;
   readonly epochs: Epochs;
   readonly clock: Clock;
-  readonly random: Random;
   /** The run's, encoded. */
   readonly policy: Bytes;
-  readonly own: OwnEvidence;
+  readonly own: Pick<OwnEvidence, "collateral">;
 }
 
 export class EvidenceDesk {
   readonly #ports: EvidencePorts;
   #asking: Asking[] = [];
-  /** Of the enclave process whose evidence was found good. */
-  #goodGeneration: number | undefined;
 
   constructor(ports: EvidencePorts) {
     this.#ports = ports;
@@ -70,15 +64,6 @@ export class EvidenceDesk {
     });
   }
 
-  /** Keeps the evidence of the open enclave. Throws evidence.refused where it is not what the server's policy wants. */
-  async check(): Promise<void> {
-    const { own, random } = this.#ports;
-    const nonce = random.bytes(NONCE_BYTES);
-    const [offer] = await this.#attest([nonce]);
-    own.keep(decodeEvidence(offer!.evidence));
-    this.#judge(offer!, nonce);
-  }
-
   async #serve(): Promise<void> {
     const batch = this.#asking.slice(0, LIMITS.devicesPerRoundMax);
     const nonces = batch.map((asking) => asking.nonce);
@@ -94,7 +79,6 @@ export class EvidenceDesk {
 
   async #make(nonces: readonly Bytes[]): Promise<LoggedEvidence[]> {
     const offers = await this.#attest(nonces);
-    if (this.#goodGeneration !== this.#ports.enclave.generation) this.#judge(offers[0]!, nonces[0]!);
     const entry = this.#logEntry(bindingMessage.decode(offers[0]!.binding).epoch);
     return offers.map((offer) => ({ ...offer, ...entry }));
   }
@@ -117,11 +101,5 @@ export class EvidenceDesk {
     if (announcement === undefined) return { ...named, announcement: null, first: { log_entry: first } };
     const { reference, entry: log_entry, index: log_index } = announcement;
     return { ...named, announcement: { reference, log_entry, log_index }, first: null };
-  }
-
-  #judge(offer: Quote, nonce: Bytes): void {
-    const { clock, own, policy, enclave } = this.#ports;
-    requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), nonce, policy });
-    this.#goodGeneration = enclave.generation;
   }
 }

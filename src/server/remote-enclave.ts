@@ -38,7 +38,6 @@ export interface RemoteEnclave {
 }
 
 export class RemoteHost implements EnclaveHost {
-  readonly isRemote = true;
   readonly tee: Tee | undefined;
   /** This version's own: another program is refused. */
   readonly programDigest: Uint8Array<ArrayBuffer> = sha256(enclaveProgram());

@@ -264,7 +264,6 @@ async function open(parts: Parts, options: ServerOptions): Promise<{ url: string
   await parts.rotation.finish();
   parts.witnesses.start();
   await enclave.ready();
-  await parts.evidence.check();
   await storeFirstModel(options.run.firstModel, parts);
   const port = await listen(gateway, options);
   wipe(parts.keys.tls.key);

@@ -50,6 +50,7 @@ class Replay {
   #statement: ModelStatement | undefined;
   /** By epoch, the enclave's identity. */
   readonly #enclaves = new Map<number, Uint8Array>();
+  #tee: string | undefined;
   #program: string | undefined;
   /** Programs that may take its place. */
   #announced = new Set<string>();
@@ -150,6 +151,8 @@ class Replay {
     const before = this.#enclaves.get(identity.epoch);
     check(before === undefined || equal(before, entry.data), `a second enclave of epoch ${identity.epoch} was started`);
     this.#enclaves.set(identity.epoch, before ?? entry.data);
+    this.#tee ??= identity.tee;
+    check(identity.tee === this.#tee, `the enclave is on ${identity.tee}, the run's first was on ${this.#tee}`);
     this.#checkPolicy(entry.data, check);
   }
 

@@ -22,7 +22,6 @@ export type TsmTee = "sev-snp" | "tdx";
 const TDX_REPORT_DATA_AT = 520;
 
 export class FakeMachine implements EnclaveHost {
-  readonly isRemote = false;
   readonly raise = "";
   readonly tee: TsmTee;
   readonly programDigest: Bytes;

@@ -93,6 +93,16 @@ describe("the register of enclaves", () => {
     assert.equal((await startProgram(server, 2, 2, false)).announcement!.reference, reference);
   });
 
+  it("lets a run go on with the kind of hardware alone that it began on", async (context) => {
+    const server = await start(context);
+    const register = registerOf(server, 1);
+    await register.requireSameTee("sev-snp");
+    await startProgram(server, 1, 1, true);
+    await register.requireSameTee("simulated");
+    const other = coded("evidence.refused", /expected one on simulated, as before, got sev-snp/);
+    await assert.rejects(register.requireSameTee("sev-snp"), other);
+  });
+
   it("announces nothing unsigned by the release key or expired", async (context) => {
     const server = await start(context);
     await startProgram(server, 1, 1, true);

@@ -14,9 +14,9 @@ function opened(policy: number): AuditEntry {
   return entry({ type: "run.opened", digest: hashOf(policy), data: new Uint8Array(0) });
 }
 
-function started(epoch: number, policy: number): AuditEntry {
+function started(epoch: number, policy: number, tee = "simulated"): AuditEntry {
   const keys = { kem_public_key: Uint8Array.of(epoch), signature_public_key: Uint8Array.of(1) };
-  const data = enclaveIdentity({ tee: "simulated", epoch, ...keys, policy_hash: hashOf(policy) });
+  const data = enclaveIdentity({ tee, epoch, ...keys, policy_hash: hashOf(policy) });
   return entry({ type: "enclave.started", digest: new Uint8Array(32), data });
 }
 
@@ -27,6 +27,11 @@ describe("the replay of a log", () => {
 
   it("finds no fault in enclaves under the run's policy", () => {
     assert.deepEqual(problemsOf(started(1, 5), opened(5), started(1, 5), started(2, 5)), []);
+  });
+
+  it("finds an enclave on other hardware than the run's first", () => {
+    const problem = "entry 2: the enclave is on tdx, the run's first was on simulated";
+    assert.deepEqual(problemsOf(started(1, 5), opened(5), started(2, 5, "tdx")), [problem]);
   });
 
   it("finds an enclave under another policy, started before the run was opened or after", () => {
