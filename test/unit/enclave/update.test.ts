@@ -5,10 +5,12 @@ import { concat, lengthPrefixed, u64be, utf8 } from "../../../src/core/bytes.ts"
 import { exchangeKem } from "../../../src/crypto/suite.ts";
 import { EnclaveRound, type KeptUpdate, membersOf } from "../../../src/enclave/round.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
+import { splitModel } from "../../../src/wire/model.ts";
 import { reportMessage } from "../../../src/wire/report.ts";
 import { epochKeyHash, type Manifest, sealUpdate } from "../../../src/wire/update.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { AT, deviceOf, FIRST_MODEL, type TestDevice, TestRun } from "../../support/enclave.ts";
+import { coded } from "../../support/errors.ts";
 import { hex } from "../crypto/hex.ts";
 import { sealTwin } from "../crypto/seal-twin.ts";
 
@@ -131,6 +133,20 @@ describe("an update that reaches the enclave", () => {
 });
 
 describe("a round that is over", () => {
+  it("leaves nothing of a sum that is not finite", () => {
+    const base = { digest: new Uint8Array(32), file: new Uint8Array(FIRST_MODEL), reputations: [] };
+    const round = new EnclaveRound(1, base, new Map(), new RowArena());
+    const delta = new Float32Array(6).fill(1);
+    delta[5] = 3.5e38;
+    assert.throws(() => round.end(delta), coded("aggregation.precondition", /not finite/));
+    assert.deepEqual(base.file, new Uint8Array(FIRST_MODEL));
+    delta[5] = 1;
+    assert.deepEqual(
+      splitModel(round.end(delta)).parameters,
+      splitModel(FIRST_MODEL).parameters.map((x) => x + 1),
+    );
+  });
+
   it("holds no opened update any more: each was overwritten with zeros", async () => {
     const run = await TestRun.open(random);
     const device = deviceOf(random);
