@@ -241,7 +241,7 @@ export class AuditLog implements CommitHook {
 
   /**
    * Whether what is served reaches what somebody has seen: a receipt's checkpoint, which no witness has cosigned. Who
-   * has seen more than there is waits for nothing: it is to find that out.
+   * has seen more than there is does not wait until that is reached: it is to find out, by any checkpoint.
    */
   isServedTo(seenSize: number): boolean {
     return this.served !== undefined && (seenSize <= this.served.size || seenSize > this.#edge.size);

@@ -52,6 +52,11 @@ export class EvidenceDesk {
     return this.#ports.enclave.facts.epoch;
   }
 
+  /** Where the log names that key. */
+  get logIndex(): number {
+    return this.#ports.enclave.facts.started.index;
+  }
+
   /** Whether what a device seals for this round will open. */
   isFor(round: number): boolean {
     return this.#ports.enclave.holdsKeyOf(round);

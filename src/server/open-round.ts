@@ -112,7 +112,7 @@ export class OpenRound {
   /**
    * Tells the enclave some of what it does not know yet: the round itself after its start, else accepted updates, a few
    * at once so that it finds the next when it is done with one. Settles when nothing of that is on its way any more.
-   * Throws RoundLost where the enclave's keys or an accepted update are gone.
+   * Throws RoundLost where the enclave's keys, an accepted update or a device's keys are gone.
    */
   async feedSome(): Promise<void> {
     const { enclave } = this.#ports;
@@ -155,10 +155,11 @@ export class OpenRound {
     this.#generation = generation;
   }
 
+  /** Who has left since the choosing is still one: an update of before that has its receipt counts. */
   async #member(id: Bytes): Promise<{ device_id: Bytes; kem_key_hash: Bytes; signature_public_key: Bytes }> {
-    const device = await this.#ports.registry.findDevice(id);
-    if (device === undefined) throw new QflareError("store.corrupt", `device ${toHex(id)} is not in the registry`);
-    const { kem_public_key, signature_public_key } = device;
+    const keys = await this.#ports.registry.findKeys(id);
+    if (keys === undefined) throw new RoundLost(`device ${toHex(id)} is not in the registry`);
+    const { kem_public_key, signature_public_key } = keys;
     return { device_id: id, kem_key_hash: sha256(kem_public_key), signature_public_key };
   }
 

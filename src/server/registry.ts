@@ -27,6 +27,7 @@ import type { Writer } from "./store/writer.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export type Device = Selectable<Tables["devices"]>;
+type DeviceKeys = Pick<Device, "kem_public_key" | "signature_public_key">;
 export type TokenRow = Selectable<Tables["tokens"]>;
 export type TokenState = "open" | "used" | "expired" | "revoked";
 
@@ -228,6 +229,20 @@ export class Registry {
       .executeTakeFirst();
     if (row !== undefined && !this.isGone(id) && !this.#devices.has(toHex(id))) this.#devices.set(toHex(id), row);
     return this.#devices.get(toHex(id));
+  }
+
+  /** Also of keys that count no more: what they signed before is still verified. */
+  async findKeys(id: Uint8Array): Promise<DeviceKeys | undefined> {
+    // In this order: a device that leaves meanwhile has moved from the first table to the second.
+    return (await this.findDevice(id)) ?? (await this.#findFormer(id));
+  }
+
+  async #findFormer(id: Uint8Array): Promise<DeviceKeys | undefined> {
+    return await this.#ports.db
+      .selectFrom("former_devices")
+      .select(["kem_public_key", "signature_public_key"])
+      .where("id", "=", new Uint8Array(id))
+      .executeTakeFirst();
   }
 
   /** The id stands for no device any more. */

@@ -295,12 +295,18 @@ export class Rounds {
 
   async #tryRemovingBlobs(round: number): Promise<void> {
     const { uploads, ledger, log } = this.#ports;
+    const failures: unknown[] = [];
     try {
-      for (const digest of await ledger.blobsOf(round)) await uploads.removeUnused(digest);
+      for (const digest of await ledger.blobsOf(round)) {
+        await uploads.removeUnused(digest).catch((error: unknown) => failures.push(error));
+      }
     } catch (error) {
-      // The sweep at the next start takes what this one left.
-      log.warn({ error: String(error) }, "blobs that are of no use any more cannot be removed");
+      failures.push(error);
     }
+    if (failures.length === 0) return;
+    // The sweep at the next start takes what this one left.
+    const fields = { failures: failures.length, error: String(failures[0]) };
+    log.warn(fields, "blobs that are of no use any more cannot be removed");
   }
 
   #settle(open: OpenRound, report: Report | undefined): void {

@@ -165,7 +165,9 @@ async function start(options: ServerOptions, isolation: HostIsolation, lock: Fol
     const { isolation, tee } = parts.enclave.facts;
     return { url, port, isolation, tee, events: parts.events, finished, closed: closed.promise, close };
   } catch (error) {
-    await close();
+    await close().catch((failure: unknown) => {
+      options.log.error({ error: String(failure) }, "a server that did not start cannot be closed cleanly");
+    });
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // Where devices ask for work and wait for it.
 
 import { toHex, wipe } from "../core/bytes.ts";
+import { QflareError } from "../core/error.ts";
 import type { Clock } from "../core/ports.ts";
 import type { EvidencePackage, WorkAnswer, WorkRequest } from "../wire/work.ts";
 import type { AuditLog } from "./audit.ts";
@@ -44,9 +45,15 @@ export class WorkDesk {
   }
 
   #isSettled(id: string, request: WorkRequest, signal: AbortSignal): boolean {
-    const { state, audit } = this.#ports;
+    const { state } = this.#ports;
     const isOver = state.isStopped || state.isFinished || signal.aborted;
-    return isOver || (this.#hasWork(id, request) && audit.isServedTo(request.log_size));
+    return isOver || (this.#hasWork(id, request) && this.#isServed(request));
+  }
+
+  /** Whether witnesses have cosigned what this device has seen, and what evidence refers to where it wants some. */
+  #isServed({ log_size, nonce }: WorkRequest): boolean {
+    const { audit, evidence } = this.#ports;
+    return audit.isServedTo(log_size) && (nonce === null || audit.isServedTo(evidence.logIndex + 1));
   }
 
   #hasWork(id: string, { after_round }: WorkRequest): boolean {
@@ -64,6 +71,8 @@ export class WorkDesk {
     if (state.isFinished) return { state: "finished", task: null, evidence: null, outcome };
     const wait: WorkAnswer = { state: "wait", task: null, evidence: null, outcome };
     if (!this.#hasWork(id, request)) return wait;
+    // Evidence costs a quote and an entry of the log; so whoever is sent away gets none made.
+    if (!this.#isServed(request)) throw new QflareError("log.witness");
     const shown = request.nonce === null ? null : await this.#evidence(request.nonce);
     // Asking for evidence may have started an enclave that does not know the round's key.
     if (!this.#hasWork(id, request)) return wait;

@@ -96,6 +96,8 @@ export class Writer {
       }
     } finally {
       this.#flushing = undefined;
+      // What came while the hook was failing.
+      this.#start();
     }
   }
 
@@ -113,6 +115,16 @@ export class Writer {
 
   /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */
   async #flush(batch: readonly Pending[]): Promise<void> {
+    const faults: unknown[] = [];
+    if (!(await this.#tryWriting(batch, faults))) {
+      for (const pending of batch) await this.#tryWriting([pending], faults);
+    }
+    // Only now: a fault of the hook is no reason to leave a write without an answer.
+    if (faults.length > 0) throw faults[0];
+  }
+
+  /** False where several were to be written and one failed: then nothing has happened. faults takes the hook's own. */
+  async #tryWriting(batch: readonly Pending[], faults: unknown[]): Promise<boolean> {
     let onDisk: { values: unknown[]; committed: () => void };
     try {
       onDisk = await this.#db.transaction().execute(async (tx) => {
@@ -121,12 +133,17 @@ export class Writer {
         return { values, committed: await this.#hook.beforeCommit(tx) };
       });
     } catch (error) {
-      if (batch.length === 1) batch[0]!.reject(storeError(error));
-      else for (const pending of batch) await this.#flush([pending]);
-      return;
+      if (batch.length > 1) return false;
+      batch[0]!.reject(storeError(error));
+      return true;
     }
     // What is on disk is done, whatever the hook throws. It has run before anyone who waits goes on.
     for (const [i, pending] of batch.entries()) pending.resolve(onDisk.values[i]);
-    onDisk.committed();
+    try {
+      onDisk.committed();
+    } catch (error) {
+      faults.push(error);
+    }
+    return true;
   }
 }

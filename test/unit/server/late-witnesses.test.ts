@@ -11,6 +11,8 @@ import { FakeClock } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 
 const SEEN = 9;
+const NONCE = new Uint8Array(32);
+const STARTED = { log_index: SEEN + 2, announcement: null, first: null };
 
 describe("a desk whose log's witnesses are late", () => {
   /** cosigned: entries under the checkpoint that is served. */
@@ -22,6 +24,7 @@ describe("a desk whose log's witnesses are late", () => {
         if (seen > log.size) throw new QflareError("log.witness");
         return { size: log.size, checkpoint: "note", consistency: [] };
       },
+      path: async () => [],
     } as unknown as AuditLog;
     const state = new RunState();
     const open = {
@@ -31,20 +34,25 @@ describe("a desk whose log's witnesses are late", () => {
       task: () => ({ round: 1, content_key: new Uint8Array(32) }),
     } as unknown as OpenRound;
     state.show(open);
-    const evidence = { isFor: () => true } as unknown as WorkDeskPorts["evidence"];
+    const made = { count: 0 };
+    const get = async (): Promise<object> => {
+      made.count += 1;
+      return STARTED;
+    };
+    const evidence = { epoch: 1, logIndex: STARTED.log_index, isFor: () => true, get };
     const desk = new WorkDesk({
       state,
-      evidence,
+      evidence: evidence as unknown as WorkDeskPorts["evidence"],
       audit,
       clock: new FakeClock(),
       plan: "",
       policyHash: new Uint8Array(32),
     });
-    const ask = (wait_ms: number): Promise<WorkAnswer> => {
-      const request = { after_round: 0, wait_ms, nonce: null, log_size: SEEN };
+    const ask = (wait_ms: number, nonce: typeof NONCE | null = null): Promise<WorkAnswer> => {
+      const request = { after_round: 0, wait_ms, nonce, log_size: SEEN };
       return desk.ask({ id: new Uint8Array(16) } as Device, request, new AbortController().signal);
     };
-    return { log, state, ask };
+    return { log, state, made, ask };
   }
 
   it("gives a device no task until they have cosigned what that has seen", async () => {
@@ -65,5 +73,16 @@ describe("a desk whose log's witnesses are late", () => {
   it("tells it to try again where it waits no longer", async () => {
     await assert.rejects(prepare(SEEN - 1).ask(0), coded("log.witness"));
     assert.equal((await prepare(SEEN).ask(0)).state, "train");
+  });
+
+  it("has no evidence made before they have cosigned that and the enclave's start", async () => {
+    for (const cosigned of [SEEN - 1, STARTED.log_index]) {
+      const { log, made, ask } = prepare(cosigned);
+      await assert.rejects(ask(0, NONCE), coded("log.witness"));
+      assert.equal(made.count, 0);
+      log.size = STARTED.log_index + 1;
+      assert.notEqual((await ask(0, NONCE)).evidence, null);
+      assert.equal(made.count, 1);
+    }
   });
 });

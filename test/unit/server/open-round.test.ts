@@ -23,7 +23,7 @@ class Desk {
   model: Promise<Bytes> = Promise.resolve(bytes(0));
   readonly round: OpenRound;
 
-  constructor(devices: number) {
+  constructor(devices: number, cohort: Bytes = new Uint8Array(0)) {
     const desk = this;
     const enclave = {
       get generation() {
@@ -41,8 +41,9 @@ class Desk {
     };
     const blobs = { read: async (digest: Bytes) => await (this.blobs.get(digest[0]!) ?? digest) };
     const models = { read: () => this.model };
-    const ports = { enclave, ledger, blobs, models, clock: new FakeClock() };
-    const row = { round: 2, cohort: new Uint8Array(0) };
+    const registry = { findKeys: async () => undefined };
+    const ports = { registry, enclave, ledger, blobs, models, clock: new FakeClock() };
+    const row = { round: 2, cohort };
     const base = { round: 1, statement: bytes(1), signature: bytes(1), content_key: bytes(9) };
     this.round = new OpenRound(ports as unknown as OpenRoundPorts, row as never, base as ModelRow);
     for (let i = 1; i <= devices; i++) {
@@ -134,6 +135,12 @@ describe("an open round is lost", () => {
     await assert.rejects(desk.round.feedSome(), new RoundLost(damage.message));
     desk.blobs.set(1, Promise.reject(new QflareError("store.unavailable")));
     await assert.rejects(desk.round.feedSome(), coded("store.unavailable"));
+  });
+
+  it("where the registry knows a member neither as a device nor as one that was", async () => {
+    const desk = new Desk(0, bytes(1, 16));
+    await assert.rejects(desk.round.feedSome(), new RoundLost(`device ${"01".repeat(16)} is not in the registry`));
+    assert.deepEqual(desk.told, []);
   });
 
   it("not where its base model is damaged: that is the run's", async () => {

@@ -194,13 +194,20 @@ describe("the audit log of a server that rotates", () => {
     await audit.load();
     const writer = new Writer(server.db, audit);
     const before = audit.newest!;
+    const longAgo = before.size - 1;
+    // More than the log will have: its device is to find a fork, which takes a checkpoint.
+    const beyond = before.size + 100;
+    const areServed = (): boolean[] => [longAgo, beyond].map((seen) => audit.isServedTo(seen));
+    assert.deepEqual(areServed(), [false, false]);
     await writer.write((tx) => audit.storeCosigned(tx, before));
     audit.cosigned(before);
     assert.equal(audit.served, before);
+    assert.deepEqual(areServed(), [true, true]);
     await rotationOf(server, audit, writer).rotate();
     assert.equal(audit.served, undefined);
     audit.cosigned(before);
     assert.equal(audit.served, undefined);
+    assert.deepEqual(areServed(), [false, false]);
     const newest = audit.newest!;
     await writer.write((tx) => audit.storeCosigned(tx, newest));
     audit.cosigned(newest);

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
 import { startServer } from "../../../src/server/server.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
+import { LongRun } from "../../support/long-run.ts";
 
 test("a run whose rounds could never make a model is refused before there is anything of it", async (context) => {
   const dataDir = join(folderOf(context), "data");
@@ -16,4 +18,16 @@ test("a run whose rounds could never make a model is refused before there is any
     coded("config.invalid", /updates_min: expected at most the quorum of 3, got 4$/),
   );
   assert.ok(!existsSync(dataDir));
+});
+
+test("a start that fails says why, also where it then cannot be closed cleanly", async (context) => {
+  const { close } = LeafPool.prototype;
+  context.mock.method(LeafPool.prototype, "close", async function (this: LeafPool) {
+    await close.call(this);
+    throw new Error("a thread does not end");
+  });
+  const run = LongRun.prepare(context, { evidencePolicy: {} });
+  await assert.rejects(run.start(), coded("evidence.refused"));
+  const logged = run.warnings.filter((line) => line.includes("a thread does not end"));
+  assert.equal(logged.length, 1);
 });

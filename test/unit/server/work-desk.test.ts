@@ -41,6 +41,7 @@ class Desk {
     state.show(open);
     const evidence = {
       epoch: 1,
+      logIndex: 3,
       isFor: () => true,
       get: async () => ({ log_index: 3, announcement: null, first: null }),
     };

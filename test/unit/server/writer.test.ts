@@ -34,6 +34,17 @@ class Desk {
   }
 }
 
+/** A writer whose hook fails once, when the first transaction is on disk. */
+async function failingOnce(context: TestContext): Promise<Writer> {
+  const db = await openDatabase(":memory:");
+  context.after(async () => await db.destroy());
+  const faults = [new Error("the hook's own")];
+  const committed = (): void => {
+    for (const fault of faults.splice(0)) throw fault;
+  };
+  return new Writer(db, { beforeCommit: async () => committed });
+}
+
 /** More than a transaction takes that waits for nothing. */
 async function turns(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn();
@@ -102,13 +113,7 @@ describe("the writer of the ledger", () => {
   });
 
   it("neither repeats nor rejects what is on disk where the hook fails after that, and goes on", async (context) => {
-    const db = await openDatabase(":memory:");
-    context.after(async () => await db.destroy());
-    const faults = [new Error("the hook's own")];
-    const committed = (): void => {
-      for (const fault of faults.splice(0)) throw fault;
-    };
-    const writer = new Writer(db, { beforeCommit: async () => committed });
+    const writer = await failingOnce(context);
     const runs: number[] = [];
     const write = (i: number): Promise<number> => writer.write(async () => runs.push(i));
     const written = Promise.all([write(1), write(2)]);
@@ -116,6 +121,20 @@ describe("the writer of the ledger", () => {
     assert.deepEqual(await written, [1, 2]);
     assert.equal(await write(3), 3);
     assert.deepEqual(runs, [1, 2, 3]);
+  });
+
+  it("leaves no write without an answer where the hook fails while a batch is taken apart", async (context) => {
+    const writer = await failingOnce(context);
+    let late: Promise<string> | undefined;
+    const first = writer.write(async () => "first");
+    const bad = writer.write(async () => {
+      late ??= writer.write(async () => "late");
+      throw new Error("refused");
+    });
+    const last = writer.write(async () => "last");
+    await assert.rejects(writer.drained(), /the hook's own/);
+    await assert.rejects(bad, /refused/);
+    assert.deepEqual(await Promise.all([first, last, late]), ["first", "last", "late"]);
   });
 
   it("lets a write that fails fail alone", async (context) => {
