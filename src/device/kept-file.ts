@@ -1,6 +1,8 @@
 // A small file beside the key file.
 
 import { readFileSync } from "node:fs";
+import { open, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { QflareError } from "../core/error.ts";
 import { writeSecretFile } from "../crypto/secret-file.ts";
 
@@ -20,6 +22,25 @@ export function keep(path: string, contents: Uint8Array): void {
     writeSecretFile(path, contents);
   } catch (error) {
     throw error instanceof QflareError ? error : keptError(error, path);
+  }
+}
+
+/**
+ * As keep, without holding up the process; throws what the file system does. Synced before it is renamed: a loss of
+ * power would else leave an empty file under that name. One at a time for a path.
+ */
+export async function keepInBackground(path: string, contents: string): Promise<void> {
+  await writeFile(`${path}.new`, contents, { mode: 0o600, flush: true });
+  await rename(`${path}.new`, path);
+  await syncFolder(dirname(path));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 
