@@ -122,7 +122,7 @@ describe("a device that has trusted one program of the enclave", () => {
 
   it("ends where its pin is gone, and begins anew where all is gone that it had seen of the run", async () => {
     rmSync(`${keystore}.enclave`);
-    await assert.rejects(takePart({}, showing(first, null)), coded("keystore.malformed", /\.enclave is gone/));
+    await assert.rejects(takePart({}, showing(first, null)), coded("store.corrupt", /\.enclave is gone/));
     rmSync(`${keystore}.log`);
     await assertTrains({}, showing(first, null));
   });
