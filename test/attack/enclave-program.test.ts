@@ -139,6 +139,14 @@ describe("a device that has trusted one program of the enclave", () => {
     await assertTrains({}, showing(first, null));
   });
 
+  it("spends no token where its witness policy cannot be read", async () => {
+    const before = gateway.heard.length;
+    const unread = { keystore: `${keystore}.new`, clock, witnessPolicy: "quorum most\n" };
+    await assert.rejects(gateway.enroll(unread), coded("config.invalid", /witness policy, line 1/));
+    assert.equal(gateway.heard.length, before);
+    assert.ok(!existsSync(unread.keystore));
+  });
+
   it("refuses one in whose place another program or other reference values were announced", async () => {
     await assertRefused(showing(second, announced(first)), /the audit log announces another program or release/);
     const other = announced(second, owner.sign(second.codeDigest, { release: "3.0.0" }));
