@@ -1,6 +1,7 @@
 // Files that hold keys: mode 0600 from the first byte, whole or not there, read into memory of our own.
 
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ownBytes, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -51,6 +52,16 @@ export function syncFolder(path: string): void {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
+  }
+}
+
+/** As syncFolder, without holding up the process. */
+export async function syncFolderInBackground(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

@@ -84,6 +84,18 @@ export class Connection {
     }, 1);
   }
 
+  /**
+   * What is asked for and judged by attempt, again with the pauses of call for as long as fewer witnesses than this
+   * device wants have cosigned what it is shown: more may, whatever the server itself waits for.
+   */
+  async untilWitnessed<T>(attempt: () => Promise<T>): Promise<T> {
+    return await this.#repeat(attempt, (error, waitMs) => {
+      if (!(error instanceof QflareError) || error.code !== "log.witness") return undefined;
+      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      return this.#spread(waitMs);
+    });
+  }
+
   /** A request outside the session, for what any cache may hold; repeated like call. */
   async get(path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
@@ -188,13 +200,23 @@ export class Connection {
 
   async #persist<T>(attempt: () => Promise<T>, refusalsMax = REFUSALS_MAX): Promise<T> {
     const refused: Refusals = { count: 0, countMax: refusalsMax, sinceMs: this.#ports.clock.nowMs() };
+    return await this.#repeat(attempt, (error, waitMs) => {
+      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      if (error instanceof HandshakeRefused) refused.count += 1;
+      return this.#pauseAfter(error, waitMs, refused);
+    });
+  }
+
+  /** pauseAfter: how long to wait before the next try; undefined where trying again is of no use. */
+  async #repeat<T>(
+    attempt: () => Promise<T>,
+    pauseAfter: (error: unknown, waitMs: number) => number | undefined,
+  ): Promise<T> {
     for (let waitMs = WAIT_MS; ; waitMs = Math.min(2 * waitMs, WAIT_MS_MAX)) {
       try {
         return await attempt();
       } catch (error) {
-        if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
-        if (error instanceof HandshakeRefused) refused.count += 1;
-        const pauseMs = this.#pauseAfter(error, waitMs, refused);
+        const pauseMs = pauseAfter(error, waitMs);
         if (pauseMs === undefined) throw error;
         this.#ports.onRetry((error as Error).message, pauseMs);
         await this.#sleep(pauseMs);
@@ -202,11 +224,9 @@ export class Connection {
     }
   }
 
-  /** How long to wait before the next try; undefined where trying again is of no use. */
   #pauseAfter(error: unknown, waitMs: number, refused: Refusals): number | undefined {
-    const spread = 0.5 + this.#ports.random.bytes(1)[0]! / 256;
-    if (error instanceof Unreachable) return waitMs * spread;
-    if (error instanceof HandshakeRefused) return this.#isHopeless(refused) ? undefined : WAIT_MS_MAX * spread;
+    if (error instanceof Unreachable) return this.#spread(waitMs);
+    if (error instanceof HandshakeRefused) return this.#isHopeless(refused) ? undefined : this.#spread(WAIT_MS_MAX);
     if (!(error instanceof QflareError)) return undefined;
     if (error.code === "session.refused") {
       // The server restarted or the session expired: a new one at once.
@@ -216,7 +236,12 @@ export class Connection {
     if (error.code === "request.rate_limited") {
       return (error instanceof RemoteError ? error.retryAfterMs : undefined) ?? WAIT_MS_MAX;
     }
-    return error.status >= 500 && error.code !== "server.identity" ? waitMs * spread : undefined;
+    return error.status >= 500 && error.code !== "server.identity" ? this.#spread(waitMs) : undefined;
+  }
+
+  /** So that devices which were refused together do not come back together. */
+  #spread(waitMs: number): number {
+    return waitMs * (0.5 + this.#ports.random.bytes(1)[0]! / 256);
   }
 
   /**

@@ -66,9 +66,20 @@ export class Desk {
     await this.#log.close();
   }
 
-  /** What there is to do behind this round. nonce: where evidence is wanted. Throws log.*. */
+  /**
+   * What there is to do behind this round, under a checkpoint that the witnesses have cosigned which this device wants:
+   * it waits for them. nonce: where evidence is wanted. Throws log.* but for log.witness.
+   */
   async ask(afterRound: number, waitMs: number, nonce: Bytes | null): Promise<Assignment> {
-    const { answer, shown } = await this.#log.ask((size) => this.#askOnce(afterRound, waitMs, nonce, size));
+    const ask = (wanted: Bytes | null): Promise<Shown<WorkAnswer>> =>
+      this.#log.ask((size) => this.#askOnce(afterRound, waitMs, wanted, size));
+    let isAgain = false;
+    const { answer, shown } = await this.#connection.untilWitnessed(async () => {
+      // Evidence costs a quote and an entry in the log: once refused, it is wanted again after the witnesses have come.
+      if (isAgain && nonce !== null) await ask(null);
+      isAgain = true;
+      return await ask(nonce);
+    });
     const { state, task, outcome, evidence } = answer;
     const isOffered = evidence !== null && nonce !== null && shown !== undefined;
     const offer = isOffered ? { evidence, nonce, checkpoint: shown.checkpoint } : undefined;

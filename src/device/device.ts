@@ -92,7 +92,7 @@ export class Device {
   #enclave: TrustedEnclave | undefined;
   #lastSequence = 0;
 
-  private constructor(keystore: Keystore, options: DeviceOptions) {
+  private constructor(keystore: Keystore, options: DeviceOptions, witnesses: WitnessPolicy) {
     this.#open = new OpenKeystore(options.keystore, keystore);
     this.#options = options;
     this.#suites = options.suites ?? SUITE_NAMES;
@@ -108,27 +108,28 @@ export class Device {
     };
     this.#connection = new Connection(this.#open, ports, this.#suites);
     const logPath = options.keystore + BESIDE.log;
-    this.#desk = new Desk(this.#connection, this.#open, logPath, policyOf(options));
+    this.#desk = new Desk(this.#connection, this.#open, logPath, witnesses);
     const place = { path: options.keystore + BESIDE.enclave, runId: keystore.run_id };
     this.#pin = new EnclavePin({ ...place, isNew: !existsSync(logPath) });
   }
 
   /**
-   * link: the printed enrolment token. Throws config.invalid where the key file has no place, or where it, or what a
-   * device before has left beside it, exists.
+   * link: the printed enrolment token, which is not spent where this throws config.invalid: for a key file that has no
+   * place, one that exists, what a device before has left beside it, or a witness policy that cannot be read.
    */
   static async enroll(options: DeviceOptions & { readonly link: string }): Promise<Device> {
     checkKeystorePlace(options.keystore);
+    const witnesses = policyOf(options);
     const keystore = await enrollDevice(options.link, options.suites);
     saveKeystore(options.keystore, keystore);
-    return new Device(keystore, options);
+    return new Device(keystore, options, witnesses);
   }
 
   /** A device that has enrolled before. */
   static open(options: DeviceOptions): Device {
     const keystore = loadKeystore(options.keystore);
     if (keystore === undefined) throw new QflareError("config.invalid", `keystore: there is no ${options.keystore}`);
-    return new Device(keystore, options);
+    return new Device(keystore, options, policyOf(options));
   }
 
   get #keystore(): Keystore {

@@ -3,8 +3,9 @@
 // another key in the same, or run a program that the audit log has not announced since.
 
 import { equal, toHex } from "../core/bytes.ts";
-import { QflareError } from "../core/error.ts";
-import { bytes, message, nullable, type Of, object, uint } from "../core/shape.ts";
+import { decodeCbor } from "../core/codec.ts";
+import { type ErrorCode, QflareError } from "../core/error.ts";
+import { bytes, entriesOf, message, nullable, type Of, object, uint } from "../core/shape.ts";
 import { type EnclaveIdentity, enclaveIdentityMessage } from "../wire/enclave-identity.ts";
 import { RUN_ID_BYTES } from "../wire/policy.ts";
 import { keep, readKept } from "./kept-file.ts";
@@ -18,9 +19,11 @@ const PINNED = object({
   identity: bytes(1, enclaveIdentityMessage.bytesMax),
 });
 
+const VERSION = 2;
+
 /** enclave: null until one was trusted. */
 const pinMessage = message("enclave pin", 768, {
-  v: uint(2, 2),
+  v: uint(VERSION, VERSION),
   run_id: bytes(RUN_ID_BYTES),
   enclave: nullable(PINNED),
 });
@@ -42,8 +45,8 @@ export class EnclavePin {
   #pinned: Pinned | null;
 
   /**
-   * Begins the file, so that one that is lost does not go unnoticed. Throws keystore.malformed where it is gone, of
-   * another run or no pin, store.* where the disk refuses.
+   * Begins the file, so that one that is lost does not go unnoticed. Throws store.corrupt where it is gone, of another
+   * run or no pin, store.version where another version of the program wrote it, store.* where the disk refuses.
    */
   constructor({ path, runId, isNew }: PinPorts) {
     this.#path = path;
@@ -54,7 +57,7 @@ export class EnclavePin {
       this.#pinned = readPin(path, this.#kept, runId);
       return;
     }
-    if (!isNew) throw new QflareError("keystore.malformed", `${path} is gone, which names the enclave trusted last`);
+    if (!isNew) throw unusable("store.corrupt", `${path} is gone, which names the enclave trusted last`);
     this.#pinned = null;
     this.#keep(null);
   }
@@ -69,7 +72,7 @@ export class EnclavePin {
   }
 
   #keep(enclave: Pinned | null): void {
-    const encoded = pinMessage.encode({ v: 2, run_id: this.#runId, enclave });
+    const encoded = pinMessage.encode({ v: VERSION, run_id: this.#runId, enclave });
     if (!equal(encoded, this.#kept)) keep(this.#path, encoded);
     this.#kept = encoded;
     this.#pinned = enclave;
@@ -81,10 +84,27 @@ function readPin(path: string, kept: Uint8Array, runId: Bytes): Pinned | null {
   try {
     pin = pinMessage.decode(kept);
   } catch (cause) {
-    throw new QflareError("keystore.malformed", path, { cause });
+    const version = versionOf(kept);
+    if (version === undefined || version === VERSION) throw unusable("store.corrupt", `${path} is no pin`, cause);
+    throw unusable("store.version", `${path}: expected ${VERSION}, got ${version}`, cause);
   }
-  if (!equal(pin.run_id, runId)) throw new QflareError("keystore.malformed", `${path} is of another run`);
+  if (!equal(pin.run_id, runId)) throw unusable("store.corrupt", `${path} is of another run`);
   return pin.enclave;
+}
+
+/** undefined where the file is of no version. */
+function versionOf(kept: Uint8Array): number | undefined {
+  try {
+    const [, version] = entriesOf(decodeCbor(kept, pinMessage.bytesMax))?.find(([name]) => name === "v") ?? [];
+    return typeof version === "number" ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unusable(code: ErrorCode, fact: string, cause?: unknown): QflareError {
+  const wayOut = "bring back the one that belongs there, or remove both it and the .log beside it to begin anew";
+  return new QflareError(code, `${fact}; ${wayOut}`, { cause });
 }
 
 /**

@@ -2,7 +2,6 @@
 // refuses a server whose log is no continuation of it. So a server cannot rewrite what this device has seen, nor show
 // it one history and others another without keeping the two apart for ever.
 
-import { rename, writeFile } from "node:fs/promises";
 import timers from "node:timers/promises";
 import { utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
@@ -10,7 +9,7 @@ import { verifyConsistency } from "../crypto/log-tree.ts";
 import { type Checkpoint, type LogTrust, openCheckpoint } from "../wire/checkpoint.ts";
 import type { LogView } from "../wire/log-view.ts";
 import { NO_WITNESSES } from "../wire/witness-policy.ts";
-import { keep, readKept } from "./kept-file.ts";
+import { keep, keepInBackground, readKept } from "./kept-file.ts";
 
 export interface LogWatchPorts {
   /** Where the newest checkpoint is kept: beside the key file. */
@@ -48,8 +47,7 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined)
-      this.#held = openCheckpoint({ ...ports.keptTrust, policy: NO_WITNESSES }, kept.toString("utf8"));
+    if (kept !== undefined) this.#held = openKept(ports, kept.toString("utf8"));
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */
@@ -101,8 +99,7 @@ export class LogWatch {
       const note = this.#unkept;
       this.#unkept = undefined;
       try {
-        await writeFile(`${path}.new`, note, { mode: 0o600 });
-        await rename(`${path}.new`, path);
+        await keepInBackground(path, note);
       } catch {
         // Left over: the next try says what is wrong, where a request can still be held back.
         this.#unkept ??= note;
@@ -133,6 +130,16 @@ export class LogWatch {
     this.#haste.abort();
     await this.#keeping;
     this.#keepLeftOver();
+  }
+}
+
+/** No witness may have cosigned it yet. */
+function openKept({ path, keptTrust }: LogWatchPorts, note: string): Checkpoint {
+  try {
+    return openCheckpoint({ ...keptTrust, policy: NO_WITNESSES }, note);
+  } catch (cause) {
+    if (!(cause instanceof QflareError)) throw cause;
+    throw new QflareError(cause.code, `${path} holds no checkpoint of this run's log`, { cause });
   }
 }
 

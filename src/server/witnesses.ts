@@ -1,11 +1,12 @@
 // Brings each new checkpoint of the audit log to its witnesses and serves it once enough of them have cosigned it
-// (C2SP tlog-witness). An update never waits for them: its receipt stands under the log's own signature.
+// (C2SP tlog-witness). An update never waits for them: its receipt stands under the log's own signature. Those that
+// were away then are asked again for what is served: a device may want more of them than the server does.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/ports.ts";
 import { type Checkpoint, cosigners } from "../wire/checkpoint.ts";
-import { formatSignature, type NoteSignature, parseSignatures } from "../wire/note.ts";
+import { formatSignature, isBy, type NoteSignature, parseNote, parseSignatures } from "../wire/note.ts";
 import { ADD_CHECKPOINT_PATH, formatAddCheckpoint, SIZE_TYPE } from "../wire/witness.ts";
 import { isWitnessed, type PolicyWitness, type WitnessPolicy } from "../wire/witness-policy.ts";
 import type { AuditLog, SignedCheckpoint } from "./audit.ts";
@@ -22,6 +23,8 @@ export interface WitnessesPorts {
 
 const ANSWER_MS = 5000;
 const RETRY_MS = 1000;
+/** For lines that the server can do without, each pause is twice the one before up to here. */
+const RETRY_MS_MAX = 30_000;
 const HTTP_OK = 200;
 const HTTP_CONFLICT = 409;
 
@@ -47,22 +50,65 @@ export class Witnesses {
   }
 
   async #run(): Promise<void> {
-    const { audit, log } = this.#ports;
+    let pauseMs = RETRY_MS;
     while (!this.#stop.signal.aborted) {
-      const newest = audit.newest;
-      const isNew = newest !== undefined && newest.size > (audit.served?.size ?? -1);
-      const isDone = isNew && (await this.#publish(newest));
-      if (isNew && !isDone) log.warn({ size: newest.size }, "too few witnesses have cosigned the audit log");
-      if (!isDone) await audit.changes.wait(isNew ? RETRY_MS : undefined, this.#stop.signal);
+      const { newest, served } = this.#ports.audit;
+      if (newest !== undefined && newest.size > (served?.size ?? -1)) {
+        pauseMs = RETRY_MS;
+        await this.#publish(newest);
+      } else if (await this.#isQuiet(served, pauseMs)) {
+        await this.#complete(served!);
+        pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+      }
     }
   }
 
-  /** False where too few have cosigned. */
-  async #publish(checkpoint: SignedCheckpoint): Promise<boolean> {
+  /** The checkpoint is served, or too few have cosigned it and some time is over. */
+  async #publish(newest: SignedCheckpoint): Promise<void> {
+    const { audit, policy, log } = this.#ports;
+    if (await this.#serve(newest, policy.witnesses, this.#stop.signal)) return;
+    log.warn({ size: newest.size }, "too few witnesses have cosigned the audit log");
+    await audit.changes.wait(RETRY_MS, this.#stop.signal);
+  }
+
+  /** Waits until the log grows; true where lines are missing on what is served, and it has not grown for so long. */
+  async #isQuiet(served: SignedCheckpoint | undefined, ms: number): Promise<boolean> {
+    const { audit } = this.#ports;
+    const isWhole = served === undefined || this.#missing(served).length === 0;
+    const { newest } = audit;
+    await audit.changes.wait(isWhole ? undefined : ms, this.#stop.signal);
+    return !isWhole && audit.newest === newest && !this.#stop.signal.aborted;
+  }
+
+  /** Who could add a line, as many of them as a reader takes lines. */
+  #missing({ note }: SignedCheckpoint): PolicyWitness[] {
+    const { signatures } = parseNote(note);
+    const missing = this.#ports.policy.witnesses.filter(({ key }) => !signatures.some((line) => isBy(line, key)));
+    return missing.filter(({ url }) => url !== undefined).slice(0, LIMITS.noteSignaturesMax - signatures.length);
+  }
+
+  /** Asks for the lines that are missing on what is served, until the log grows: what is new then comes first. */
+  async #complete(served: SignedCheckpoint): Promise<void> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, over.signal]);
+    const end = (): void => over.abort();
+    const asked = this.#serve(served, this.#missing(served), signal).finally(end);
+    await this.#ports.audit.changes.wait(undefined, signal);
+    end();
+    await asked;
+  }
+
+  /** Adds the lines of these witnesses. False where too few have cosigned, or nothing is new. */
+  async #serve(
+    checkpoint: SignedCheckpoint,
+    witnesses: readonly PolicyWitness[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { audit, writer, policy, log } = this.#ports;
-    const answers = await Promise.all(policy.witnesses.map((witness) => this.#tryAsk(witness, checkpoint)));
+    const answers = await Promise.all(witnesses.map((witness) => this.#tryAsk(witness, checkpoint, signal)));
     const lines = answers.flat();
-    if (!isWitnessed(policy, cosigners(lines, checkpoint, policy))) return false;
+    const all = [...parseNote(checkpoint.note).signatures, ...lines];
+    if (lines.length === 0 || !isWitnessed(policy, cosigners(all, checkpoint, policy))) return false;
     const cosigned = { ...checkpoint, note: checkpoint.note + lines.map(formatSignature).join("") };
     try {
       await writer.write((tx) => audit.storeCosigned(tx, cosigned));
@@ -75,23 +121,23 @@ export class Witnesses {
     return true;
   }
 
-  /** Its lines that hold; none where it is away or refuses. */
-  async #tryAsk(witness: PolicyWitness, checkpoint: SignedCheckpoint): Promise<NoteSignature[]> {
+  /** Its line; none where it is away or refuses. */
+  async #tryAsk(witness: PolicyWitness, checkpoint: SignedCheckpoint, signal: AbortSignal): Promise<NoteSignature[]> {
     try {
-      return await this.#ask(witness, checkpoint);
+      return await this.#ask(witness, checkpoint, signal);
     } catch (error) {
-      if (!this.#stop.signal.aborted) {
+      if (!signal.aborted) {
         this.#ports.log.warn({ witness: witness.name, error: String(error) }, "a witness has not cosigned");
       }
       return [];
     }
   }
 
-  async #ask(witness: PolicyWitness, checkpoint: SignedCheckpoint): Promise<NoteSignature[]> {
-    const first = await this.#post(witness, checkpoint);
+  async #ask(witness: PolicyWitness, checkpoint: SignedCheckpoint, signal: AbortSignal): Promise<NoteSignature[]> {
+    const first = await this.#post(witness, checkpoint, signal);
     const size = first.status === HTTP_CONFLICT ? sizeOf(first) : undefined;
     if (size !== undefined) this.#sizes.set(witness.name, size);
-    const answer = size === undefined ? first : await this.#post(witness, checkpoint);
+    const answer = size === undefined ? first : await this.#post(witness, checkpoint, signal);
     if (answer.status !== HTTP_OK) {
       throw new QflareError("log.witness", `${witness.name} answered ${answer.status}`);
     }
@@ -99,7 +145,7 @@ export class Witnesses {
     return ownLines(witness, checkpoint, answer.text);
   }
 
-  async #post(witness: PolicyWitness, { size, note }: SignedCheckpoint): Promise<WitnessAnswer> {
+  async #post(witness: PolicyWitness, { size, note }: SignedCheckpoint, stop: AbortSignal): Promise<WitnessAnswer> {
     const oldSize = this.#sizes.get(witness.name) ?? 0;
     if (oldSize > size)
       throw new QflareError("log.fork", `${witness.name} has seen ${oldSize} entries, there are ${size}`);
@@ -107,7 +153,7 @@ export class Witnesses {
     const response = await fetch(`${witness.url!.replace(/\/$/, "")}${ADD_CHECKPOINT_PATH}`, {
       method: "POST",
       body: formatAddCheckpoint({ oldSize, proof, note }),
-      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ANSWER_MS)]),
+      signal: AbortSignal.any([stop, AbortSignal.timeout(ANSWER_MS)]),
     });
     const type = response.headers.get("content-type") ?? "";
     return { status: response.status, type, text: await textOf(response) };
@@ -135,10 +181,13 @@ function sizeOf({ type, text }: WitnessAnswer): number | undefined {
   return type.startsWith(SIZE_TYPE) && /^\d{1,15}\n$/.test(text) ? Number(text) : undefined;
 }
 
-/** Lines of other keys are read over; a line of its own that does not hold throws log.signature. */
+/**
+ * Its line, once however often it stands there; lines of other keys are read over. One of its own that does not hold
+ * throws log.signature.
+ */
 function ownLines(witness: PolicyWitness, checkpoint: Checkpoint, text: string): NoteSignature[] {
   const { key } = witness;
   const lines = parseSignatures(text).filter((line) => line.name === key.name);
   const policy = { witnesses: [witness], quorum: undefined };
-  return lines.filter((line) => cosigners([line], checkpoint, policy).size > 0);
+  return lines.filter((line) => cosigners([line], checkpoint, policy).size > 0).slice(0, 1);
 }

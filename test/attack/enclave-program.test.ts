@@ -122,7 +122,7 @@ describe("a device that has trusted one program of the enclave", () => {
 
   it("ends where its pin is gone, and begins anew where all is gone that it had seen of the run", async () => {
     rmSync(`${keystore}.enclave`);
-    await assert.rejects(takePart({}, showing(first, null)), coded("keystore.malformed", /\.enclave is gone/));
+    await assert.rejects(takePart({}, showing(first, null)), coded("store.corrupt", /\.enclave is gone/));
     rmSync(`${keystore}.log`);
     await assertTrains({}, showing(first, null));
   });
@@ -137,6 +137,14 @@ describe("a device that has trusted one program of the enclave", () => {
     }
     assert.equal(gateway.heard.length, before);
     await assertTrains({}, showing(first, null));
+  });
+
+  it("spends no token where its witness policy cannot be read", async () => {
+    const before = gateway.heard.length;
+    const unread = { keystore: `${keystore}.new`, clock, witnessPolicy: "quorum most\n" };
+    await assert.rejects(gateway.enroll(unread), coded("config.invalid", /witness policy, line 1/));
+    assert.equal(gateway.heard.length, before);
+    assert.ok(!existsSync(unread.keystore));
   });
 
   it("refuses one in whose place another program or other reference values were announced", async () => {

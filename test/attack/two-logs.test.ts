@@ -7,25 +7,18 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { readLedger } from "../../src/cli/ledger.ts";
 import { fromUtf8 } from "../../src/core/bytes.ts";
-import { systemRandom } from "../../src/crypto/random.ts";
 import { verifyAudit } from "../../src/server/audit-verify.ts";
 import { ENCLAVE_FOLDER } from "../../src/server/data-folder.ts";
-import { readLogKeys, readServerPublicKeys } from "../../src/server/keys.ts";
+import { readServerPublicKeys } from "../../src/server/keys.ts";
 import { parseLogProof } from "../../src/wire/log-proof.ts";
-import { formatVkey } from "../../src/wire/note.ts";
 import { receiptAnswer } from "../../src/wire/receipt.ts";
 import { parseWitnessPolicy } from "../../src/wire/witness-policy.ts";
-import { loadWitnessKeys } from "../../src/witness/keys.ts";
-import { listenWitness } from "../../src/witness/listen.ts";
-import { WitnessStore } from "../../src/witness/store.ts";
-import { Witness } from "../../src/witness/witness.ts";
 import { eventually } from "../support/cli.ts";
-import { silentLog } from "../support/clock.ts";
 import { coded } from "../support/errors.ts";
-import { temporaryFolder } from "../support/folder.ts";
 import { epochsSeen, LongRun, type Member } from "../support/long-run.ts";
 import { CuttingProxy } from "../support/remote.ts";
 import { ROUNDS } from "../support/server.ts";
+import { TestWitness } from "../support/witness.ts";
 
 /** Whoever is there plays. */
 const OPEN_ROUNDS = { ...ROUNDS, rounds: 1000, target: 2, quorum: 1, selectionMs: 200 };
@@ -89,16 +82,12 @@ async function problemsOf({ dataDir }: LongRun, earlier: readonly string[]): Pro
 }
 
 /** Text of a policy that wants a new witness of this run's log. */
-async function witnessed(t: TestContext, { dataDir }: LongRun): Promise<string> {
-  const { run_id } = await readLedger(dataDir, (db) => db.selectFrom("run").select("run_id").executeTakeFirstOrThrow());
-  const [logKey] = readLogKeys(dataDir, run_id).inForce.filter(({ type }) => type === "ml-dsa-44");
-  const folder = temporaryFolder();
-  const signer = loadWitnessKeys(join(folder, "witness.key"), "witness.example/one", systemRandom);
-  const store = new WitnessStore(join(folder, "witness.sqlite"));
-  const witness = new Witness({ signer, store, clock: { nowMs: Date.now }, logs: [logKey!] });
-  const { url, close } = await listenWitness(witness, { host: "127.0.0.1", port: 0, log: silentLog });
-  t.after(close);
-  return `witness one ${formatVkey(signer.keys[1]!)} ${url}\nquorum one\n`;
+async function witnessed(t: TestContext, run: LongRun): Promise<string> {
+  return `${(await TestWitness.open(t, run, "one")).line}\nquorum one\n`;
+}
+
+function isWaitingForWitnesses({ events }: Member): boolean {
+  return events.some((event) => event.event === "retry" && event.reason.includes("too few witnesses have cosigned"));
 }
 
 describe("a gateway with two logs", { concurrency: 2 }, () => {
@@ -143,7 +132,10 @@ describe("a gateway with two logs", { concurrency: 2 }, () => {
     await gateway.play(copy, careless);
     assert.deepEqual(epochsSeen(careless), [2]);
     gateway.show(copy);
-    await assert.rejects(fresh.held.next(), coded("log.witness"));
+    const stopped = assert.rejects(fresh.held.next(), coded("server.unavailable", /the device is stopping$/));
+    await eventually(() => isWaitingForWitnesses(fresh) || undefined, "the device waits for witnesses");
+    await fresh.device.close();
+    await stopped;
     await gateway.play(run, careful);
     assert.deepEqual([epochsSeen(fresh), epochsSeen(careful)], [[], [1]]);
     await gateway.assertFork(run, careless);

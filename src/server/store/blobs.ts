@@ -9,6 +9,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/ports.ts";
 import { type LeafPool, PooledBlobHasher } from "../../crypto/leaf-pool.ts";
 import { BlobHasher } from "../../crypto/merkle.ts";
+import { syncFolderInBackground } from "../../crypto/secret-file.ts";
 import { storeError } from "./database.ts";
 
 export class BlobStore {
@@ -56,7 +57,7 @@ export class BlobStore {
       const place = this.#place(digest);
       await this.#makeFolder(dirname(place));
       await rename(temporary, place);
-      await syncFolder(dirname(place));
+      await syncFolderInBackground(dirname(place));
     } catch (error) {
       await rm(temporary, { force: true });
       throw storeError(error);
@@ -163,17 +164,8 @@ function unlessMissing(error: unknown): undefined {
 async function makeFolder(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
   if (first === undefined) return;
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder));
-}
-
-/** A rename is durable once its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder))
+    await syncFolderInBackground(dirname(folder));
 }
 
 export async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

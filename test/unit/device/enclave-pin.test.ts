@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { encodeCbor } from "../../../src/core/codec.ts";
 import { EnclavePin, type PinPorts } from "../../../src/device/enclave-pin.ts";
 import { enclaveIdentity } from "../../../src/wire/enclave-identity.ts";
 import { coded } from "../../support/errors.ts";
@@ -47,14 +48,25 @@ describe("the pin of an enclave", () => {
 
   it("is refused where it is gone, of another run, altered, or not to be read", (context) => {
     const ports = portsOf(context);
-    assert.throws(() => new EnclavePin({ ...ports, isNew: false }), coded("keystore.malformed", /is gone/));
+    const gone = coded("store.corrupt", /\.enclave is gone, .*; bring back .* or remove both it and the \.log/);
+    assert.throws(() => new EnclavePin({ ...ports, isNew: false }), gone);
     assert.ok(!existsSync(ports.path));
     new EnclavePin(ports).take(offered());
     const other = { ...ports, runId: new Uint8Array(32) };
-    assert.throws(() => new EnclavePin(other), coded("keystore.malformed", /of another run/));
+    assert.throws(() => new EnclavePin(other), coded("store.corrupt", /of another run/));
     writeFileSync(ports.path, readFileSync(ports.path).subarray(1));
-    assert.throws(() => new EnclavePin(ports), coded("keystore.malformed"));
+    assert.throws(() => new EnclavePin(ports), coded("store.corrupt", /\.enclave is no pin; bring back/));
     assert.throws(() => new EnclavePin({ ...ports, path: folderOf(context) }), coded("store.unavailable", /EISDIR/));
+  });
+
+  it("says that another version of the program wrote it, and what to do then", (context) => {
+    const { path } = portsOf(context);
+    const { identity } = offered();
+    writeFileSync(path, encodeCbor({ v: 1, program, announced_at: null, identity }));
+    const other = coded("store.version", /\.enclave: expected 2, got 1; .* remove both it and the \.log/);
+    for (const isNew of [true, false]) assert.throws(() => new EnclavePin({ path, runId, isNew }), other);
+    writeFileSync(path, encodeCbor({ v: 2, program }));
+    assert.throws(() => new EnclavePin({ path, runId, isNew: true }), coded("store.corrupt", /is no pin/));
   });
 
   it("is what it was where the disk refuses the next one", (context) => {

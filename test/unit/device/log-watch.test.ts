@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { LogWatch } from "../../../src/device/log-watch.ts";
 import { AuditLog } from "../../../src/server/audit.ts";
@@ -111,6 +112,28 @@ describe("a device that watches the log", () => {
     assert.equal(kept(), 20);
   });
 
+  it("has what it has seen on disk before it gives that its name, and then the name", async (t) => {
+    const server = await TestServer.start(t);
+    await grow(server, 5);
+    const device = new Watcher(pathOf(t), server);
+    const synced: { what: string; isNamed: boolean }[] = [];
+    const any = await open(dirname(device.path), "r");
+    const { sync } = Object.getPrototypeOf(any) as FileHandle;
+    t.mock.method(Object.getPrototypeOf(any) as FileHandle, "sync", async function (this: FileHandle) {
+      const status = fstatSync(this.fd);
+      const what = status.isDirectory() ? "folder" : `${status.size} bytes`;
+      synced.push({ what, isNamed: existsSync(device.path) });
+      await sync.call(this);
+    });
+    await any.close();
+    await device.check();
+    const note = `${readFileSync(device.path).length} bytes`;
+    assert.deepEqual(synced, [
+      { what: note, isNamed: false },
+      { what: "folder", isNamed: true },
+    ]);
+  });
+
   it("takes an earlier checkpoint of the same history, and keeps the later one", async (context) => {
     const server = await TestServer.start(context);
     await grow(server, 5);
@@ -212,6 +235,16 @@ describe("a device that watches the log", () => {
     const path = pathOf(context);
     writeFileSync(path, server.audit.newest!.note.replace("\n5\n", "\n4\n"));
     assert.throws(() => new Watcher(path, server), coded("log.signature"));
+  });
+
+  it("names the file that it keeps, where that is cut short or empty", async (context) => {
+    const server = await TestServer.start(context);
+    await grow(server, 5);
+    const path = pathOf(context);
+    for (const kept of ["", server.audit.newest!.note.slice(0, 80)]) {
+      writeFileSync(path, kept);
+      assert.throws(() => new Watcher(path, server), coded("log.malformed", /device\.key\.log holds no checkpoint/));
+    }
   });
 
   it("says so, before it asks again, where what it has seen cannot be kept, until it can", async (context) => {
