@@ -9,4 +9,4 @@ const device = await Device.enroll({ link: link!, keystore: keystore!, allowSimu
 for await (const round of device.rounds()) {
   await round.submit(new Float32Array(round.parameters.length).fill(0.001), 100);
 }
-device.close();
+await device.close();

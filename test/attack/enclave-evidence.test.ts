@@ -192,7 +192,7 @@ describe("a device that wants evidence of hardware", () => {
         for await (const { number } of device.rounds()) rounds.push(number);
       };
       await assert.rejects(play(), coded("evidence.refused", reason));
-      device.close();
+      await device.close();
       assert.deepEqual(rounds, [1, 2]);
       const options = { keystore, clock, evidencePolicy: policyFor("sev-snp"), evidenceRoots: vendors.roots };
       const again = Device.open(options);
@@ -334,7 +334,7 @@ describe("a device that wants evidence of hardware", () => {
       await assert.rejects(async () => {
         for await (const round of honest.rounds()) rounds.push(round.number);
       }, coded("log.fork"));
-      honest.close();
+      await honest.close();
       assert.deepEqual(rounds, [1]);
       gateway.log = log;
     });

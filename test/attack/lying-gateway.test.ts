@@ -233,7 +233,7 @@ test("a device stops trusting an enclave when its evidence has expired", async (
     rounds.push(round.number);
     clock.move(31 * DAY_MS);
   }
-  device.close();
+  await device.close();
   clock.release();
   assert.deepEqual(rounds, [1], "the second round was for an enclave of yesterday");
   assert.deepEqual(nonces, [true, false, true], "so the device asked for evidence again");

@@ -107,7 +107,7 @@ for (const times of [1, 3]) {
   test(`a device that was away for ${times} rotations of the server still gets in, and pins the next`, async (t) => {
     const held = await enrol(t, `away-${times}`);
     await held.device.connect();
-    held.device.close();
+    await held.device.close();
     const before = keysOf(held.options.keystore);
     for (let i = 0; i < times; i++) await server.admin.call("server.rotate");
     await reopen(t, held).connect();
@@ -139,7 +139,7 @@ test("a log, a kept checkpoint and a receipt hold over rotations, for devices an
     const round = await nextRound(rounds);
     receipts.push((await round.submit(new Float32Array(TINY_PARAMETERS).fill(0.1), 10))!.encoded);
     await rounds.return(undefined);
-    device.close();
+    await device.close();
     await server.admin.call("server.rotate");
     device = reopen(t, held);
   }
@@ -159,7 +159,7 @@ test("a log, a kept checkpoint and a receipt hold over rotations, for devices an
 
 test("a device does not follow a server whose identity it never saw announced", async (t) => {
   const held = await enrol(t, "careful");
-  held.device.close();
+  await held.device.close();
   const keystore = keysOf(held.options.keystore);
   const stranger = await TestServer.start({ run: {} });
   t.after(() => stranger.close());
@@ -168,7 +168,7 @@ test("a device does not follow a server whose identity it never saw announced", 
     keystore: `${held.options.keystore}.other`,
     link: await stranger.token("x"),
   });
-  foreign.close();
+  await foreign.close();
   // Pinned: an identity that the real server never had, and a next one that it never announced.
   const { identity } = keysOf(`${held.options.keystore}.other`);
   const tls = { url: keystore.url };
@@ -213,7 +213,7 @@ const PORTS: ConnectionPorts = {
 
 test("a re-key whose answer is lost keeps the old key file; the next start ends it with the same keys", async (t) => {
   const held = await enrol(t, "unlucky");
-  held.device.close();
+  await held.device.close();
   const path = held.options.keystore;
   const before = keysOf(path);
   const connection = new Connection(new OpenKeystore(path, before), PORTS);

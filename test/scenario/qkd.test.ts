@@ -205,8 +205,9 @@ test("a link without keys is waited for where both require one, and each try tha
   const connected = device.connect();
   await retried(events, 2);
   assert.deepEqual(sessionsIn(events), []);
-  device.close();
+  const closed = device.close();
   await assert.rejects(connected, coded("server.unavailable"));
+  await closed;
 });
 
 test("a KME that does not know the key ends the device that requires one, without another try", async (t) => {
