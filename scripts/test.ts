@@ -51,6 +51,8 @@ class FileReport {
 
   take({ type, data }: Event): void {
     if (type === "test:stdout" || type === "test:stderr") this.#output += data.message ?? "";
+    // Where a promise fails after its test has ended, only this says so.
+    if (type === "test:diagnostic") this.#output += `${data.message}\n`;
     if (type === "test:pass" || type === "test:fail") this.#result(type === "test:pass", data);
     if (type === "test:summary") this.#print(data.duration_ms ?? 0);
   }
@@ -71,7 +73,7 @@ class FileReport {
   }
 
   #fileResult(isPass: boolean, data: Event["data"]): void {
-    if (!isPass) this.failures.push(`file\n${describe(data.details?.error)}`);
+    if (!isPass) this.failures.push(`file\n${describe(data.details?.error)}${endOf(data.details?.error)}`);
     else if (!this.#mayBeEmpty) this.failures.push("file\nexpected a test, found none");
     this.#print(data.details?.duration_ms ?? 0);
   }
@@ -105,6 +107,12 @@ function describe(error: Error | undefined): string {
   const cause = error?.cause;
   if (cause instanceof Error && cause.name === "AbortError") return HANGS;
   return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? error?.message);
+}
+
+/** How the process of a file ended: a crash leaves nothing else. */
+function endOf(error: Error | undefined): string {
+  const { exitCode, signal } = (error ?? {}) as { exitCode?: number | null; signal?: string | null };
+  return typeof signal === "string" ? ` (${signal})` : typeof exitCode === "number" ? ` (exit code ${exitCode})` : "";
 }
 
 async function runStage(stage: Stage, filters: readonly string[]): Promise<FileReport[]> {

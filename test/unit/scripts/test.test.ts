@@ -65,7 +65,16 @@ test("a file that crashes, one that dies late and one without tests fail the run
     "unit/c.test.ts": "export {};",
   });
   assert.equal(outcome.lines.at(-1), "1 passed, 3 failed, 0 skipped");
+  assert.match(outcome.lines.join("\n"), /exit code 7/);
   assert.equal(outcome.status, 1);
+});
+
+test("a promise that fails after its test has ended fails the run, which says what it was", (t) => {
+  const late = 'test("first", () => { setTimeout(() => void Promise.reject(new Error("too late")), 20); });';
+  const next = 'test("second", () => new Promise((resolve) => setTimeout(resolve, 100)));';
+  const outcome = runTests(t, { "unit/a.test.ts": `${late} ${next}` });
+  assert.equal(outcome.lines.at(-1), "2 passed, 1 failed, 0 skipped");
+  assert.match(outcome.lines.join("\n"), /too late/);
 });
 
 test("a skipped test fails the run in continuous integration", (t) => {
