@@ -11,10 +11,10 @@ interface Stage {
   readonly testMsMax: number;
 }
 
-/** Quick ones first and side by side; those that start servers and browsers one after the other. */
+/** Quick ones first; those that start servers and browsers wait for much else than a processor. */
 const STAGES: readonly Stage[] = [
   { kinds: ["unit", "vectors", "property"], concurrency: 2, testMsMax: 2 * 60_000 },
-  { kinds: ["scenario", "attack", "e2e"], concurrency: 1, testMsMax: 15 * 60_000 },
+  { kinds: ["scenario", "attack", "e2e"], concurrency: 2, testMsMax: 15 * 60_000 },
 ];
 
 /** node:test waits for ever for a file that leaves a timer or a socket open: a stage silent for longer ends. */

@@ -3,7 +3,7 @@
 // that this server would start itself; and that the evidence is about the very keys that it was given.
 
 import { appraise, type Offer } from "../attestation/appraisal.ts";
-import type { Binding } from "../attestation/binding.ts";
+import { type Binding, bindingMessage } from "../attestation/binding.ts";
 import type { Evidence } from "../attestation/evidence.ts";
 import type { AppraisalPolicy } from "../attestation/policy.ts";
 import type { Roots } from "../attestation/roots.ts";
@@ -26,15 +26,19 @@ export interface OwnEvidence {
 
 export interface Asked {
   readonly nowMs: number;
+  /** Whether its epoch began before: it may be over, and is renewed before devices are shown anything of it. */
+  readonly isResumed: boolean;
   readonly nonce: Uint8Array;
   /** The run's, as it was sent. */
   readonly policy: Uint8Array;
 }
 
 /** Throws evidence.refused. */
-export function requireOwnEvidence(own: OwnEvidence, offer: Offer, { nowMs, nonce, policy }: Asked): Binding {
+export function requireOwnEvidence(own: OwnEvidence, offer: Offer, asked: Asked): Binding {
+  const { nowMs, isResumed, nonce, policy } = asked;
   const { reasons, enclave } = appraise(offer, {
     nowMs,
+    epochAtMs: isResumed ? Math.min(nowMs, bindingMessage.decode(offer.binding).not_after) : nowMs,
     policy: own.policy,
     runId: policyMessage.decode(policy).run_id,
     policyHash: policyHash(policy),

@@ -72,6 +72,7 @@ export interface EnclaveReply<K extends EnclaveOperation> {
   readonly blob: Uint8Array;
 }
 
+type Shown = EnclaveAnswer<"attest">;
 type EpochAnswer = Pick<EnclaveAnswer<"rotate">, "epoch" | "kem_public_key" | "not_after" | "former">;
 
 /** What every answer leaves behind; keys where they have changed. */
@@ -89,6 +90,8 @@ export class EnclaveLink {
   #pid: number | undefined;
   #facts: EnclaveFacts | undefined;
   #opening: Promise<void> | undefined;
+  /** Until it is examined and stored. */
+  #candidate: EnclaveProcess | undefined;
   #generation = 0;
   /** Of the newest answer whose turn came, stored or not. */
   #progress: Bytes | undefined;
@@ -139,12 +142,15 @@ export class EnclaveLink {
     await register.requireAnnounced();
     const launched = await host.reach();
     const child = new EnclaveProcess(launched.child, log);
+    this.#candidate = child;
     try {
       this.#facts = await this.#openRun(child, lost);
       this.#pid = await launched.pid;
     } catch (error) {
       child.kill();
       throw error;
+    } finally {
+      this.#candidate = undefined;
     }
     this.#process = child;
     this.#generation += 1;
@@ -199,8 +205,8 @@ export class EnclaveLink {
     const isolation = this.#checkLevel(answer.isolation);
     const tee = this.#checkTee(answer.tee);
     await this.#ports.register.requireSameTee(tee);
-    const shown = await this.#examine(child, answer);
     const isNew = request.resume === null;
+    const shown = await this.#examine(child, answer, isNew);
     const started = await writer.write((tx) => this.#storeOpened(tx, answer, { isNew, ended, shown }));
     this.#progress = shown.progress;
     if (answer.latest_round === null) await this.#adopt(child);
@@ -213,13 +219,13 @@ export class EnclaveLink {
    * Before anything of it is stored, or it is told anything of the run: a program that does not attest takes the place
    * of none.
    */
-  async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">): Promise<EnclaveAnswer<"attest">> {
+  async #examine(child: EnclaveProcess, opened: EnclaveAnswer<"open">, isNew: boolean): Promise<Shown> {
     const { clock, random, policy, own, host } = this.#ports;
     const nonce = random.bytes(NONCE_BYTES);
     const { answer } = await child.call("attest", { nonces: [nonce], at: clock.nowMs() });
     own.keep(decodeEvidence(answer.evidence));
     const offer = { ...answer, collateral: own.collateral(), nonce_index: 0, nonce_count: 1, nonce_path: [] };
-    const enclave = requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), nonce, policy });
+    const enclave = requireOwnEvidence(own, offer, { nowMs: clock.nowMs(), isResumed: !isNew, nonce, policy });
     requireOwnEnclave(enclave, opened, host.programDigest);
     return answer;
   }
@@ -227,7 +233,7 @@ export class EnclaveLink {
   async #storeOpened(
     tx: Transaction<Tables>,
     answer: EnclaveAnswer<"open">,
-    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: EnclaveAnswer<"attest"> },
+    { isNew, ended, shown }: { isNew: boolean; ended: Bytes | undefined; shown: Shown },
   ): Promise<EnclaveFacts["started"]> {
     const { audit, register } = this.#ports;
     const { keys, signature_public_key, record, epoch, kem_public_key } = answer;
@@ -377,6 +383,8 @@ export class EnclaveLink {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    // Hardware may take a minute for its quote; what is not stored is asked for again.
+    this.#candidate?.kill();
     await this.#opening?.catch(() => undefined);
     await this.#process?.close();
     await this.#settled;

@@ -2,7 +2,7 @@
 // transition, so there is one writer of round state in a process; the ledger's compare-and-set guards against another.
 
 import { fromHex, toHex, wipe } from "../core/bytes.ts";
-import { QflareError } from "../core/error.ts";
+import { type ErrorCode, QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock, Log, Random } from "../core/ports.ts";
 import type { Report } from "../wire/report.ts";
@@ -338,7 +338,7 @@ export class Rounds {
       await work();
       return true;
     } catch (error) {
-      if (!(error instanceof QflareError) || error.code !== "enclave.unavailable") throw error;
+      if (!isAway(error)) throw error;
       this.#ports.log.warn({ reason: error.message }, "enclave is not there, starting it again");
       return false;
     }
@@ -347,6 +347,18 @@ export class Rounds {
   async #names(ids: readonly string[]): Promise<string[]> {
     return await Promise.all(ids.map(async (id) => (await this.#ports.registry.findDevice(fromHex(id)!))?.name ?? id));
   }
+}
+
+/** Also where its hardware, or what its vendor says of that, is away for a while: each start is examined anew. */
+const AWAY: readonly ErrorCode[] = [
+  "enclave.unavailable",
+  "evidence.unavailable",
+  "evidence.failed",
+  "collateral.unavailable",
+];
+
+function isAway(error: unknown): error is QflareError {
+  return error instanceof QflareError && AWAY.includes(error.code);
 }
 
 function isPassing(error: unknown): error is QflareError {

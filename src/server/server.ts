@@ -1,12 +1,9 @@
 // A server: puts the parts together, starts them in order, stops them in reverse.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import type { Tee } from "../attestation/evidence.ts";
-import { evidenceFile } from "../attestation/evidence-file.ts";
-import type { AppraisalPolicy } from "../attestation/policy.ts";
-import { ROOTS, type Roots } from "../attestation/roots.ts";
 import { chooseTee, type TeeChoice } from "../attestation/tee-device.ts";
 import { equal, toHex, wipe } from "../core/bytes.ts";
 import { encodeCbor } from "../core/codec.ts";
@@ -33,7 +30,6 @@ import {
   prepareFolder,
 } from "./data-folder.ts";
 import { Departures } from "./departures.ts";
-import type { OwnEvidence } from "./enclave-examination.ts";
 import { type EnclaveHost, localHost } from "./enclave-host.ts";
 import { EnclaveLink, type LostEnclave } from "./enclave-link.ts";
 import { EnclaveRegister } from "./enclave-register.ts";
@@ -48,6 +44,7 @@ import { Ledger } from "./ledger.ts";
 import { Limiter, type RateLimits } from "./limiter.ts";
 import { loadLinkIdentity } from "./link-identity.ts";
 import { ModelVault } from "./models.ts";
+import { type OwnEvidenceOptions, ownEvidence } from "./own-evidence.ts";
 import { Registry } from "./registry.ts";
 import { type RemoteEnclave, RemoteHost } from "./remote-enclave.ts";
 import { Rotation } from "./rotation.ts";
@@ -73,7 +70,7 @@ export interface RunDefinition extends Omit<Policy, "v" | "run_id" | "parameters
   readonly firstModel: Bytes;
 }
 
-export interface ServerOptions {
+export interface ServerOptions extends OwnEvidenceOptions {
   readonly dataDir: string;
   readonly host: string;
   /** 0 takes a free one. */
@@ -99,12 +96,6 @@ export interface ServerOptions {
   readonly isolationRequired?: IsolationLevel;
   /** What the enclave asks for evidence; by default whatever hardware is there. */
   readonly tee?: TeeChoice;
-  /** What the enclave's evidence has to meet before there is a run; by default that it is genuine, simulated or not. */
-  readonly evidencePolicy?: AppraisalPolicy;
-  /** Whose signatures count as the vendors'; by default theirs. */
-  readonly evidenceRoots?: Roots;
-  /** What the vendor says about the platform, as JSON, for devices; null where there is none. Asked for each time. */
-  readonly evidenceCollateral?: () => Bytes | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -212,7 +203,7 @@ async function assembleWith(keys: ServerKeyring, db: Kysely<Tables>, options: Se
   const evidenceMs = timeMs + graceMs;
   const ledger = new Ledger(db, writer, audit, clock);
   const models = new ModelVault(blobs, random, clock);
-  const own = ownEvidence(options);
+  const own = ownEvidence(options, join(dataDir, EVIDENCE_FILE), log);
   const register = new EnclaveRegister({ ...base, policy: policyBytes, programDigest: host.programDigest });
   const run = { policy: policyBytes, ledger, models, lostEnclave, own, register };
   const enclave = new EnclaveLink({ ...base, ...run, host, isolationRequired, evidenceMs });
@@ -246,16 +237,6 @@ async function enclaveHost(options: ServerOptions, isolation: HostIsolation): Pr
   if (enclave === undefined) return localHost(join(dataDir, ENCLAVE_FOLDER), isolation, teeOf(options));
   if (!("address" in enclave)) return enclave;
   return new RemoteHost(enclave, await loadLinkIdentity(dataDir), tee === "auto" ? undefined : tee);
-}
-
-/** Devices would turn away one by one; the evidence is kept, so that its collateral can be fetched. */
-function ownEvidence({ dataDir, evidencePolicy, evidenceRoots, evidenceCollateral }: ServerOptions): OwnEvidence {
-  return {
-    roots: evidenceRoots ?? ROOTS,
-    policy: evidencePolicy ?? { allow_simulated: true },
-    collateral: evidenceCollateral ?? (() => null),
-    keep: (made) => writeFileSync(join(dataDir, EVIDENCE_FILE), `${JSON.stringify(evidenceFile(made))}\n`),
-  };
 }
 
 async function open(parts: Parts, options: ServerOptions): Promise<{ url: string; port: number }> {

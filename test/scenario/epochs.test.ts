@@ -6,6 +6,7 @@ import { readLedger } from "../../src/cli/ledger.ts";
 import { toHex } from "../../src/core/bytes.ts";
 import { epochGraceMs } from "../../src/server/epochs.ts";
 import { manifestMessage } from "../../src/wire/update.ts";
+import { eventually, isRunning } from "../support/cli.ts";
 import { epochsSeen, LongRun } from "../support/long-run.ts";
 import { ROUNDS } from "../support/server.ts";
 
@@ -69,4 +70,32 @@ describe("the enclave gets a new key", { concurrency: 2 }, () => {
     const keys = rows.map(({ manifest }) => toHex(manifestMessage.decode(manifest).enclave_key_hash));
     assert.deepEqual([keys.length, new Set(keys).size], [3, 2]);
   });
+
+  test("first of all where the server was away until the epoch was over", async (t) => {
+    const run = await LongRun.open(t, { epochs: { rounds: 1000, timeMs: DAY_MS } });
+    await run.stop();
+    run.clock.move(3 * DAY_MS);
+    await run.start();
+    await finishRound(run);
+  });
+
+  test("where its process dies after the end of its epoch, before anybody asked for another", async (t) => {
+    const run = await LongRun.open(t, { epochs: { rounds: 1000, timeMs: DAY_MS } });
+    const { enclave_pid: pid } = (await run.status()) as { enclave_pid: number };
+    run.clock.move(3 * DAY_MS);
+    process.kill(pid, "SIGKILL");
+    await eventually(() => !isRunning(pid), "the enclave to be gone");
+    await finishRound(run);
+  });
 });
+
+/** By devices that see the second epoch alone. */
+async function finishRound(run: LongRun): Promise<void> {
+  const members = await run.devices("a", "b", "c");
+  await Promise.all(members.map(({ held }) => held.finish()));
+  await run.server.finished;
+  await run.stop();
+  for (const member of members) assert.deepEqual(epochsSeen(member), [2]);
+  assert.deepEqual(await run.rounds(), ["1 published"]);
+  await run.audit();
+}

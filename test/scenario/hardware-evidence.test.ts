@@ -2,8 +2,12 @@
 // and of the device, and an enclave on another machine.
 
 import assert from "node:assert/strict";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, type TestContext, test } from "node:test";
 import { toHex, utf8 } from "../../src/core/bytes.ts";
+import { QflareError } from "../../src/core/error.ts";
+import { EVIDENCE_FILE } from "../../src/server/data-folder.ts";
 import { serveEnclave } from "../../src/server/enclave-serve.ts";
 import { loadLinkIdentity } from "../../src/server/link-identity.ts";
 import { silentLog } from "../support/clock.ts";
@@ -97,6 +101,35 @@ describe("an enclave on hardware", { concurrency: 2 }, () => {
     await run.start({ enclave: { address: { ...where, port: serving.port }, pin: identity.pin } });
     await play(run, "tdx", () => machine.kill());
     assertFresh(machine);
+  });
+
+  test("is waited for where its firmware, its collateral or the disk fails it while it is started again", async (t) => {
+    const run = prepare(t, "sev-snp");
+    const machine = new FakeMachine(vendors, "sev-snp");
+    let isGone = false;
+    const { evidenceCollateral } = run.changed;
+    const reading = (): Uint8Array<ArrayBuffer> | null => {
+      if (!isGone) return evidenceCollateral!();
+      isGone = false;
+      throw new QflareError("collateral.unavailable", "it is being replaced");
+    };
+    await run.start({ enclave: machine, evidenceCollateral: reading });
+    const kept = join(run.dataDir, EVIDENCE_FILE);
+    const takeDisk = (): void => {
+      rmSync(kept);
+      mkdirSync(join(kept, "in the way"), { recursive: true });
+    };
+    await play(run, "sev-snp", () => {
+      takeDisk();
+      isGone = true;
+      machine.refusals = 1;
+      machine.kill();
+    });
+    assertFresh(machine);
+    assert.ok(machine.boots >= 4);
+    const warnings = run.warnings.join("\n");
+    for (const reason of [/the firmware refuses/, /it is being replaced/, /cannot be kept/])
+      assert.match(warnings, reason);
   });
 
   test("of another measurement than its server's policy names gets no run", async (t) => {

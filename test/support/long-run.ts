@@ -43,13 +43,13 @@ export class LongRun {
   readonly warnings: string[] = [];
   /** What its devices ask of an enclave. */
   wanted: Partial<DeviceOptions> = { allowSimulatedEnclave: true };
-  readonly #changed: Changed;
+  readonly changed: Changed;
   readonly #devices: Device[] = [];
   #running: RunningServer | undefined;
   #port = 0;
 
   private constructor(changed: Changed) {
-    this.#changed = changed;
+    this.changed = changed;
   }
 
   /** Its server is not started yet. */
@@ -83,7 +83,7 @@ export class LongRun {
       clock: this.clock,
       random: systemRandom,
       log: this.#log(),
-      ...this.#changed,
+      ...this.changed,
       ...changed,
     });
     this.#port = this.#running.port;

@@ -13,6 +13,7 @@ import { Vault } from "../../../src/enclave/keys.ts";
 import type { EnclaveChannel, EnclaveHost, Reached } from "../../../src/server/enclave-host.ts";
 import { enclaveProgram } from "../../../src/server/enclave-program.ts";
 import { certificateTable } from "./certificate-table.ts";
+import { deviceError } from "./device-error.ts";
 import type { FakeVendors } from "./fake-attesters.ts";
 import { FakeTsm, type TsmOptions } from "./fake-tsm.ts";
 
@@ -28,6 +29,8 @@ export class FakeMachine implements EnclaveHost {
   /** Of every quote that the hardware has made. */
   readonly reportData: Bytes[] = [];
   boots = 0;
+  /** Quotes that its firmware refuses from now on. */
+  refusals = 0;
   readonly #vendors: FakeVendors;
   readonly #sealingKey: Bytes;
   #running: { kill(): unknown } | undefined;
@@ -64,6 +67,7 @@ export class FakeMachine implements EnclaveHost {
   #kernel(): FakeTsm {
     const { amd, intel } = this.#vendors;
     const report: TsmOptions["report"] = (inblob) => {
+      if (this.refusals-- > 0) throw deviceError("EIO", "read");
       this.reportData.push(new Uint8Array(inblob));
       if (this.tee === "tdx") {
         return { outblob: intel.quote({ kind: "tdx4", body: (body) => body.set(inblob, TDX_REPORT_DATA_AT) }) };

@@ -7,6 +7,7 @@ import { QflareError } from "../../../src/core/error.ts";
 import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
 import { localHost } from "../../../src/server/enclave-host.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
+import { EnclaveProcess } from "../../../src/server/enclave-process.ts";
 import { EnclaveRegister } from "../../../src/server/enclave-register.ts";
 import { examineHost } from "../../../src/server/isolation.ts";
 import { ModelVault } from "../../../src/server/models.ts";
@@ -131,5 +132,28 @@ describe("the link to the enclave", () => {
     await Promise.all([genesis, opened]);
     await link.call("attest", ATTEST, undefined, async () => nothing);
     assert.deepEqual(await chain(server), ["open", "attest", "genesis", "open", "attest", "attest"]);
+  });
+
+  it("waits for no process that is still to show itself when it is closed", async (context) => {
+    const { link, server } = await openLink(context);
+    const asked = Promise.withResolvers<void>();
+    const killed = Promise.withResolvers<never>();
+    const { call, kill } = EnclaveProcess.prototype;
+    context.mock.method(EnclaveProcess.prototype, "call", function (this: EnclaveProcess, ...args: [never, never]) {
+      if (args[0] !== "attest") return call.apply(this, args);
+      asked.resolve();
+      return killed.promise;
+    });
+    context.mock.method(EnclaveProcess.prototype, "kill", function (this: EnclaveProcess) {
+      kill.call(this);
+      killed.reject(new QflareError("enclave.unavailable"));
+    });
+    process.kill(link.pid!, "SIGKILL");
+    while (link.isAlive) await sleep(5);
+    const opened = assert.rejects(link.ready(), coded("enclave.unavailable"));
+    await asked.promise;
+    await link.close();
+    await opened;
+    assert.deepEqual(await chain(server), ["open", "attest"]);
   });
 });
