@@ -91,7 +91,7 @@ export class Connection {
   async untilWitnessed<T>(attempt: () => Promise<T>): Promise<T> {
     return await this.#repeat(attempt, (error, waitMs) => {
       if (!(error instanceof QflareError) || error.code !== "log.witness") return undefined;
-      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      this.#requireOpen();
       return this.#spread(waitMs);
     });
   }
@@ -201,7 +201,7 @@ export class Connection {
   async #persist<T>(attempt: () => Promise<T>, refusalsMax = REFUSALS_MAX): Promise<T> {
     const refused: Refusals = { count: 0, countMax: refusalsMax, sinceMs: this.#ports.clock.nowMs() };
     return await this.#repeat(attempt, (error, waitMs) => {
-      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      this.#requireOpen();
       if (error instanceof HandshakeRefused) refused.count += 1;
       return this.#pauseAfter(error, waitMs, refused);
     });
@@ -220,8 +220,13 @@ export class Connection {
         if (pauseMs === undefined) throw error;
         this.#ports.onRetry((error as Error).message, pauseMs);
         await this.#sleep(pauseMs);
+        this.#requireOpen();
       }
     }
+  }
+
+  #requireOpen(): void {
+    if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
   }
 
   #pauseAfter(error: unknown, waitMs: number, refused: Refusals): number | undefined {
@@ -262,6 +267,7 @@ export class Connection {
       };
       const timer = setTimeout(done, ms);
       this.#stop.signal.addEventListener("abort", done);
+      if (this.isClosed) done();
     });
   }
 
