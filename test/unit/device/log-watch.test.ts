@@ -11,7 +11,7 @@ import type { LogView } from "../../../src/wire/log-view.ts";
 import { formatSignature, formatVkey } from "../../../src/wire/note.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../../src/wire/witness-policy.ts";
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
-import { seededRandom } from "../../support/clock.ts";
+import { seededRandom, strictLog } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
 import { rewrite } from "../../support/forger.ts";
@@ -175,7 +175,7 @@ describe("a device that watches the log", () => {
     await rewrite(server, 3, ({ at }) => ({ at: at + 1 }));
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
-    const restarted = { audit, writer: new Writer(server.db, audit) };
+    const restarted = { audit, writer: new Writer(server.db, audit, strictLog) };
     for (const count of [0, 20]) {
       await grow(restarted, count);
       await assert.rejects(new Watcher(device.path, server, honest(audit)).check(), coded("log.fork"));
@@ -274,7 +274,7 @@ describe("a device that watches the log", () => {
       const policy = parseWitnessPolicy(`witness one ${formatVkey(signer.keys[1])}\nquorum one`);
       const audit = new AuditLog({ ...server.auditPorts(), isWitnessed: true });
       await audit.load();
-      const log = { audit, writer: new Writer(server.db, audit) };
+      const log = { audit, writer: new Writer(server.db, audit, strictLog) };
       const cosign = (): void => {
         const newest = audit.newest!;
         const lines = signer.sign(newest, server.clock.nowMs()).map(formatSignature);
