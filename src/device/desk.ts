@@ -57,7 +57,7 @@ export class Desk {
     this.#log = new LogWatch({
       path: logPath,
       trust: () => logTrustOf(keystore.current, identitiesNow(keystore.current), policy),
-      keptTrust: logTrustOf(keystore.current, identitiesEver(keystore.current), policy),
+      keptTrust: () => logTrustOf(keystore.current, identitiesEver(keystore.current), policy),
     });
   }
 
