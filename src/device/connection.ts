@@ -57,21 +57,27 @@ export class Connection {
     return this.#stop.signal.aborted;
   }
 
-  /** A protected request, repeated until the server has answered it. Throws the server's coded refusal. */
+  /**
+   * A protected request, repeated until the server has answered it. plaintext: called for each try. Throws the server's
+   * coded refusal.
+   */
   async call(
     method: "GET" | "POST",
     path: string,
-    plaintext: Uint8Array,
+    plaintext: () => Uint8Array,
     bytesMax: number,
     blob?: Uint8Array,
   ): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
       const session = await this.#live();
-      return await session.call(method, path, plaintext, bytesMax, blob, this.#stop.signal);
+      return await session.call(method, path, plaintext(), bytesMax, blob, this.#stop.signal);
     });
   }
 
-  /** Like call, but one refused handshake is the answer: for keys of which it is open whether the server knows them. */
+  /**
+   * Like call, but the same plaintext each time, and one refused handshake is the answer: for keys of which it is open
+   * whether the server knows them.
+   */
   async ask(
     method: "GET" | "POST",
     path: string,
