@@ -71,7 +71,7 @@ async function openLog(path: string): Promise<{ db: Kysely<Tables>; audit: Audit
   const signer = logSignerOf(signature("ML-DSA-44").generateKeyPair(), runId);
   const origin = logOrigin(runId);
   const audit = new AuditLog({ db, clock: systemClock, origin, signer, successor: signer, isWitnessed: false });
-  return { db, audit, writer: new Writer(db, audit) };
+  return { db, audit, writer: new Writer(db, audit, console) };
 }
 
 /** Appends by many at once share commits; each commit carries a checkpoint signed twice. */

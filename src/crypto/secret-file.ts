@@ -31,7 +31,7 @@ export function writeSecretFile(path: string, contents: Uint8Array): void {
 }
 
 /** Nobody else has this name: whatever stands beside the file is not ours to remove. */
-function temporaryName(path: string): string {
+export function temporaryName(path: string): string {
   return `${path}.${toHex(systemRandom.bytes(8))}.new`;
 }
 

@@ -57,21 +57,27 @@ export class Connection {
     return this.#stop.signal.aborted;
   }
 
-  /** A protected request, repeated until the server has answered it. Throws the server's coded refusal. */
+  /**
+   * A protected request, repeated until the server has answered it. plaintext: called for each try. Throws the server's
+   * coded refusal.
+   */
   async call(
     method: "GET" | "POST",
     path: string,
-    plaintext: Uint8Array,
+    plaintext: () => Uint8Array,
     bytesMax: number,
     blob?: Uint8Array,
   ): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#persist(async () => {
       const session = await this.#live();
-      return await session.call(method, path, plaintext, bytesMax, blob, this.#stop.signal);
+      return await session.call(method, path, plaintext(), bytesMax, blob, this.#stop.signal);
     });
   }
 
-  /** Like call, but one refused handshake is the answer: for keys of which it is open whether the server knows them. */
+  /**
+   * Like call, but the same plaintext each time, and one refused handshake is the answer: for keys of which it is open
+   * whether the server knows them.
+   */
   async ask(
     method: "GET" | "POST",
     path: string,
@@ -91,7 +97,7 @@ export class Connection {
   async untilWitnessed<T>(attempt: () => Promise<T>): Promise<T> {
     return await this.#repeat(attempt, (error, waitMs) => {
       if (!(error instanceof QflareError) || error.code !== "log.witness") return undefined;
-      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      this.#requireOpen();
       return this.#spread(waitMs);
     });
   }
@@ -201,7 +207,7 @@ export class Connection {
   async #persist<T>(attempt: () => Promise<T>, refusalsMax = REFUSALS_MAX): Promise<T> {
     const refused: Refusals = { count: 0, countMax: refusalsMax, sinceMs: this.#ports.clock.nowMs() };
     return await this.#repeat(attempt, (error, waitMs) => {
-      if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
+      this.#requireOpen();
       if (error instanceof HandshakeRefused) refused.count += 1;
       return this.#pauseAfter(error, waitMs, refused);
     });
@@ -220,8 +226,13 @@ export class Connection {
         if (pauseMs === undefined) throw error;
         this.#ports.onRetry((error as Error).message, pauseMs);
         await this.#sleep(pauseMs);
+        this.#requireOpen();
       }
     }
+  }
+
+  #requireOpen(): void {
+    if (this.isClosed) throw new QflareError("server.unavailable", "the device is stopping");
   }
 
   #pauseAfter(error: unknown, waitMs: number, refused: Refusals): number | undefined {
@@ -262,6 +273,7 @@ export class Connection {
       };
       const timer = setTimeout(done, ms);
       this.#stop.signal.addEventListener("abort", done);
+      if (this.isClosed) done();
     });
   }
 

@@ -20,7 +20,7 @@ import type { ProvenReceipt } from "./round.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Evidence that answers a nonce, with the log's checkpoint that came with it. */
+/** Evidence, the nonce of the request that it came for, and the log's checkpoint that came with it. */
 export interface Offer {
   readonly evidence: EvidencePackage;
   readonly nonce: Bytes;
@@ -45,6 +45,13 @@ interface Shown<T> {
   readonly shown: ShownLog | undefined;
 }
 
+/** nonce: of the very request that was answered. */
+interface ShownWork extends Shown<WorkAnswer> {
+  readonly nonce: Bytes | null;
+}
+
+type DrawNonce = () => Bytes;
+
 export class Desk {
   readonly #connection: Connection;
   readonly #keystore: OpenKeystore;
@@ -57,7 +64,7 @@ export class Desk {
     this.#log = new LogWatch({
       path: logPath,
       trust: () => logTrustOf(keystore.current, identitiesNow(keystore.current), policy),
-      keptTrust: logTrustOf(keystore.current, identitiesEver(keystore.current), policy),
+      keptTrust: () => logTrustOf(keystore.current, identitiesEver(keystore.current), policy),
     });
   }
 
@@ -68,17 +75,17 @@ export class Desk {
 
   /**
    * What there is to do behind this round, under a checkpoint that the witnesses have cosigned which this device wants:
-   * it waits for them. nonce: where evidence is wanted. Throws log.* but for log.witness.
+   * it waits for them. drawNonce: where evidence is wanted. Throws log.* but for log.witness.
    */
-  async ask(afterRound: number, waitMs: number, nonce: Bytes | null): Promise<Assignment> {
-    const ask = (wanted: Bytes | null): Promise<Shown<WorkAnswer>> =>
-      this.#log.ask((size) => this.#askOnce(afterRound, waitMs, wanted, size));
+  async ask(afterRound: number, waitMs: number, drawNonce: DrawNonce | null): Promise<Assignment> {
+    const ask = (draw: DrawNonce | null): Promise<ShownWork> =>
+      this.#log.ask((size) => this.#askOnce(afterRound, waitMs, draw, size));
     let isAgain = false;
-    const { answer, shown } = await this.#connection.untilWitnessed(async () => {
+    const { answer, nonce, shown } = await this.#connection.untilWitnessed(async () => {
       // Evidence costs a quote and an entry in the log: once refused, it is wanted again after the witnesses have come.
-      if (isAgain && nonce !== null) await ask(null);
+      if (isAgain && drawNonce !== null) await ask(null);
       isAgain = true;
-      return await ask(nonce);
+      return await ask(drawNonce);
     });
     const { state, task, outcome, evidence } = answer;
     const isOffered = evidence !== null && nonce !== null && shown !== undefined;
@@ -89,13 +96,18 @@ export class Desk {
   async #askOnce(
     after_round: number,
     wait_ms: number,
-    nonce: Bytes | null,
+    drawNonce: DrawNonce | null,
     log_size: number,
-  ): Promise<Shown<WorkAnswer>> {
-    const request = workRequest.encode({ after_round, wait_ms, nonce, log_size });
+  ): Promise<ShownWork> {
+    let nonce = null as Bytes | null;
+    // Anew for each try: evidence that the server made for an earlier one, and held back, is as old as that.
+    const request = (): Bytes => {
+      nonce = drawNonce === null ? null : drawNonce();
+      return workRequest.encode({ after_round, wait_ms, nonce, log_size });
+    };
     const encoded = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
     const answer = workAnswer.decode(encoded);
-    return { answer, shown: answer.task === null ? undefined : this.#log.opened(answer.task.log) };
+    return { answer, nonce, shown: answer.task === null ? undefined : this.#log.opened(answer.task.log) };
   }
 
   /** Throws server.identity or log.* unless the pinned server signed for this update and its log holds it. */
@@ -105,7 +117,7 @@ export class Desk {
 
   async #submitOnce(update: SignedUpdate, log_size: number): Promise<Shown<ProvenReceipt>> {
     const { manifest, signature, blob } = update;
-    const submit = submitMessage.encode({ manifest, signature, log_size });
+    const submit = (): Bytes => submitMessage.encode({ manifest, signature, log_size });
     const encoded = await this.#connection.call("POST", "/api/submit_model", submit, receiptAnswer.bytesMax, blob);
     const keystore = this.#keystore.current;
     const { name } = schemeOfKey(keystore.signature_public_key)!;

@@ -197,8 +197,8 @@ export class Device {
   }
 
   async #askForWork(afterRound: number, waitMs: number): Promise<Assignment> {
-    const nonce = this.#enclave === undefined ? this.#random.bytes(NONCE_BYTES) : null;
-    return await this.#desk.ask(afterRound, waitMs, nonce);
+    const drawNonce = this.#enclave === undefined ? () => this.#random.bytes(NONCE_BYTES) : null;
+    return await this.#desk.ask(afterRound, waitMs, drawNonce);
   }
 
   #tellOutcome(outcome: Outcome | null, told: number): number {

@@ -1,10 +1,10 @@
 // A small file beside the key file.
 
-import { readFileSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { readFileSync, renameSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { QflareError } from "../core/error.ts";
-import { syncFolderInBackground, writeSecretFile } from "../crypto/secret-file.ts";
+import { syncFolderInBackground, temporaryName, writeSecretFile } from "../crypto/secret-file.ts";
 
 /** undefined where there is none. Throws store.unavailable where it cannot be read. */
 export function readKept(path: string): Buffer | undefined {
@@ -26,12 +26,20 @@ export function keep(path: string, contents: Uint8Array): void {
 }
 
 /**
- * As keep, without holding up the process; throws what the file system does. Synced before it is renamed: a loss of
- * power would else leave an empty file under that name. One at a time for a path.
+ * As keep, without holding up the process; throws what the file system does. isOvertaken: asked when all but the name
+ * is done, since another process may have kept something newer meanwhile; that then stays.
  */
-export async function keepInBackground(path: string, contents: string): Promise<void> {
-  await writeFile(`${path}.new`, contents, { mode: 0o600, flush: true });
-  await rename(`${path}.new`, path);
+export async function keepInBackground(path: string, contents: string, isOvertaken: () => boolean): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    // Synced before it is renamed: a loss of power would else leave an empty file under that name.
+    await writeFile(temporary, contents, { flag: "wx", mode: 0o600, flush: true });
+    if (isOvertaken()) return;
+    // In the same turn, so that the answer still holds.
+    renameSync(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
   await syncFolderInBackground(dirname(path));
 }
 

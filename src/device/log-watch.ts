@@ -17,7 +17,7 @@ export interface LogWatchPorts {
   /** Who may sign the log now. */
   trust(): LogTrust;
   /** Who may have signed the checkpoint that is kept. */
-  readonly keptTrust: LogTrust;
+  keptTrust(): LogTrust;
 }
 
 /** What an answer showed of the log. */
@@ -38,7 +38,7 @@ export class LogWatch {
   readonly #ports: LogWatchPorts;
   #held: Checkpoint | undefined;
   /** Of what is held, but not on disk yet; where nothing writes, because writing has failed. */
-  #unkept: string | undefined;
+  #unkept: ShownLog | undefined;
   #keeping: Promise<void> | undefined;
   /** Aborted where what is held is to be on disk at once. */
   readonly #haste = new AbortController();
@@ -47,7 +47,7 @@ export class LogWatch {
   constructor(ports: LogWatchPorts) {
     this.#ports = ports;
     const kept = readKept(ports.path);
-    if (kept !== undefined) this.#held = openKept(ports, kept.toString("utf8"));
+    if (kept !== undefined) this.#held = openKept(ports, kept);
   }
 
   /** Size of the newest checkpoint that was seen; 0 before the first. */
@@ -87,22 +87,22 @@ export class LogWatch {
    * checkpoint there, which is checked against as well. Throws nothing: the answer that showed it counts, and the next
    * request comes after another try.
    */
-  #hold({ checkpoint, note }: ShownLog): void {
-    this.#held = checkpoint;
-    this.#unkept = note;
+  #hold(shown: ShownLog): void {
+    this.#held = shown.checkpoint;
+    this.#unkept = shown;
     this.#keeping ??= this.#keep();
   }
 
   async #keep(): Promise<void> {
     const { path } = this.#ports;
     while (this.#unkept !== undefined) {
-      const note = this.#unkept;
+      const shown = this.#unkept;
       this.#unkept = undefined;
       try {
-        await keepInBackground(path, note);
+        await keepInBackground(path, shown.note, () => this.#isOvertaken(shown));
       } catch {
         // Left over: the next try says what is wrong, where a request can still be held back.
-        this.#unkept ??= note;
+        this.#unkept ??= shown;
         break;
       }
       await this.#pause();
@@ -113,8 +113,20 @@ export class LogWatch {
   /** What could not be written when it came. */
   #keepLeftOver(): void {
     if (this.#keeping !== undefined || this.#unkept === undefined) return;
-    keep(this.#ports.path, utf8(this.#unkept));
+    if (!this.#isOvertaken(this.#unkept)) keep(this.#ports.path, utf8(this.#unkept.note));
     this.#unkept = undefined;
+  }
+
+  /** Whether another process with this key file has kept a later checkpoint. What is damaged stands in nobody's way. */
+  #isOvertaken({ checkpoint }: ShownLog): boolean {
+    const kept = readKept(this.#ports.path);
+    if (kept === undefined) return false;
+    try {
+      return openKept(this.#ports, kept).size > checkpoint.size;
+    } catch (error) {
+      if (!(error instanceof QflareError)) throw error;
+      return false;
+    }
   }
 
   /** Keeps no process alive: what is left by then is what a crash would leave. */
@@ -134,12 +146,12 @@ export class LogWatch {
 }
 
 /** No witness may have cosigned it yet. */
-function openKept({ path, keptTrust }: LogWatchPorts, note: string): Checkpoint {
+function openKept(ports: LogWatchPorts, kept: Buffer): Checkpoint {
   try {
-    return openCheckpoint({ ...keptTrust, policy: NO_WITNESSES }, note);
+    return openCheckpoint({ ...ports.keptTrust(), policy: NO_WITNESSES }, kept.toString("utf8"));
   } catch (cause) {
     if (!(cause instanceof QflareError)) throw cause;
-    throw new QflareError(cause.code, `${path} holds no checkpoint of this run's log`, { cause });
+    throw new QflareError(cause.code, `${ports.path} holds no checkpoint of this run's log`, { cause });
   }
 }
 

@@ -154,6 +154,7 @@ export class AuditLog implements CommitHook {
     const newest = this.#sign(edge, signer);
     await this.#storeNewest(tx, newest);
     return () => {
+      // Before anybody is told, since that may fail: the next transaction begins with what this one has signed.
       this.#edge = edge;
       this.#newest = newest;
       this.#signer = signer;

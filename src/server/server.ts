@@ -193,7 +193,7 @@ async function assembleWith(keys: ServerKeyring, db: Kysely<Tables>, options: Se
     successor: logSignerOf(keys.nextPair, runId),
     isWitnessed: options.witnesses?.quorum !== undefined,
   });
-  const writer = new Writer(db, audit);
+  const writer = new Writer(db, audit, log);
   const leaves = new LeafPool(hashThreads());
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), random, leaves);
   const base = { db, writer, audit, blobs, clock, random, log };

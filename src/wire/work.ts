@@ -11,8 +11,8 @@ import { modelStatement } from "./model.ts";
 import { policyMessage } from "./policy.ts";
 
 /**
- * after_round: the last round that this device is done with. nonce: 32 random bytes where it wants the enclave's
- * evidence. log_size: what it has seen of the audit log.
+ * after_round: the last round that this device is done with. nonce: 32 random bytes, others in each request, where it
+ * wants the enclave's evidence. log_size: what it has seen of the audit log.
  */
 export const workRequest = message("work request", 256, {
   after_round: uint(0, LIMITS.roundsMax),

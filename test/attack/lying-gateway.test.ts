@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { encodeCbor } from "../../src/core/codec.ts";
-import type { ErrorCode } from "../../src/core/error.ts";
+import { type ErrorCode, QflareError } from "../../src/core/error.ts";
 import { blobDigest } from "../../src/crypto/merkle.ts";
 import { systemRandom } from "../../src/crypto/random.ts";
 import type { DeviceOptions } from "../../src/device/device.ts";
@@ -164,6 +164,15 @@ test("a device refuses evidence that it was shown before", async () => {
   });
   gateway.heard.length = 0;
   await assertDeviceRefuses("evidence.refused", (answer) => ({ ...answer, evidence: first! }));
+});
+
+test("a device refuses evidence that was made for a request of its own before, and held back", async () => {
+  let held: Shown | undefined;
+  await assertDeviceRefuses("evidence.refused", (answer) => {
+    if (held !== undefined) return { ...answer, evidence: held };
+    held = answer.evidence;
+    throw new QflareError("server.unavailable");
+  });
 });
 
 test("a device refuses evidence that has expired or is not valid yet", async () => {

@@ -69,7 +69,7 @@ class Line {
   }
 
   async ask(): Promise<void> {
-    const request = workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
+    const request = () => workRequest.encode({ after_round: 0, wait_ms: 0, nonce: null, log_size: 0 });
     const answer = await this.#connection.call("GET", "/api/global_model", request, workAnswer.bytesMax);
     assert.equal(workAnswer.decode(answer).state, "wait");
   }

@@ -31,3 +31,11 @@ export function seededRandom(seed: string): Random {
 const ignore = (): void => undefined;
 
 export const silentLog: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** For parts that have no errors to report in a test. */
+export const strictLog: Log = {
+  ...silentLog,
+  error: (fields, text) => {
+    throw new Error(`${text}: ${JSON.stringify(fields)}`);
+  },
+};

@@ -20,7 +20,7 @@ import { logOrigin } from "../../src/wire/checkpoint.ts";
 import { deviceId, enrollMac, enrollMessage, enrollRequest } from "../../src/wire/enroll.ts";
 import { CONTEXTS } from "../../src/wire/labels.ts";
 import { parseToken, type Token } from "../../src/wire/token.ts";
-import { FakeClock, seededRandom } from "./clock.ts";
+import { FakeClock, seededRandom, strictLog } from "./clock.ts";
 import { folderOf } from "./folder.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -86,7 +86,7 @@ export class TestServer {
     this.folder = folder;
     this.db = db;
     this.audit = new AuditLog(this.auditPorts());
-    this.writer = new Writer(db, this.audit);
+    this.writer = new Writer(db, this.audit, strictLog);
     this.ledger = new Ledger(db, this.writer, this.audit, this.clock);
     this.registry = new Registry(this);
   }

@@ -3,6 +3,7 @@
 // milliseconds and the signature of the audit log's checkpoint are paid once for all of them.
 
 import type { Kysely, Transaction } from "kysely";
+import type { Log } from "../../core/ports.ts";
 import { storeError } from "./database.ts";
 import type { Tables } from "./schema.ts";
 
@@ -11,7 +12,10 @@ export type Write<T> = (tx: Transaction<Tables>) => Promise<T>;
 
 /** Has the last word in every transaction. */
 export interface CommitHook {
-  /** Returns what is to be done once the transaction is on disk; where it fails, nothing of it has happened. */
+  /**
+   * Returns what is to be done once the transaction is on disk; where it fails, nothing of it has happened. What that
+   * throws takes nothing back, so it is logged, and the hook has to do without it in the next transaction.
+   */
   beforeCommit(tx: Transaction<Tables>): Promise<() => void>;
 }
 
@@ -29,16 +33,20 @@ const IDLE_MS = 100;
 export class Writer {
   readonly #db: Kysely<Tables>;
   readonly #hook: CommitHook;
+  readonly #log: Pick<Log, "error">;
   #queue: Pending[] = [];
   #flushing: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
   #expected = 0;
   /** Ends the waiting for what is expected. */
   #gathered: (() => void) | undefined;
+  /** The first that the hook threw since it was last drained. */
+  #fault: { readonly error: unknown } | undefined;
 
-  constructor(db: Kysely<Tables>, hook: CommitHook) {
+  constructor(db: Kysely<Tables>, hook: CommitHook, log: Pick<Log, "error">) {
     this.#db = db;
     this.#hook = hook;
+    this.#log = log;
   }
 
   /** Resolves when the write is on disk. Writes happen in the order of the calls. */
@@ -67,10 +75,13 @@ export class Writer {
     };
   }
 
-  /** Resolves when nothing is on its way any more. */
+  /** Resolves when nothing is on its way any more. Throws then what the hook threw first since the last call. */
   async drained(): Promise<void> {
     this.#start();
     while (this.#flushing !== undefined) await this.#flushing;
+    const fault = this.#fault;
+    this.#fault = undefined;
+    if (fault !== undefined) throw fault.error;
   }
 
   #enqueue<T>(write: Write<T>): Promise<T> {
@@ -86,19 +97,14 @@ export class Writer {
   }
 
   async #flushAll(): Promise<void> {
-    try {
-      while (this.#queue.length > 0) {
-        await new Promise((resolve) => setImmediate(resolve));
-        await this.#gather();
-        const batch = this.#queue;
-        this.#queue = [];
-        await this.#flush(batch);
-      }
-    } finally {
-      this.#flushing = undefined;
-      // What came while the hook was failing.
-      this.#start();
+    while (this.#queue.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#gather();
+      const batch = this.#queue;
+      this.#queue = [];
+      await this.#flush(batch);
     }
+    this.#flushing = undefined;
   }
 
   async #gather(): Promise<void> {
@@ -115,16 +121,12 @@ export class Writer {
 
   /** One transaction for all. Where one write fails, each gets a transaction of its own, so that it fails alone. */
   async #flush(batch: readonly Pending[]): Promise<void> {
-    const faults: unknown[] = [];
-    if (!(await this.#tryWriting(batch, faults))) {
-      for (const pending of batch) await this.#tryWriting([pending], faults);
-    }
-    // Only now: a fault of the hook is no reason to leave a write without an answer.
-    if (faults.length > 0) throw faults[0];
+    if (await this.#tryWriting(batch)) return;
+    for (const pending of batch) await this.#tryWriting([pending]);
   }
 
-  /** False where several were to be written and one failed: then nothing has happened. faults takes the hook's own. */
-  async #tryWriting(batch: readonly Pending[], faults: unknown[]): Promise<boolean> {
+  /** False where several were to be written and one failed: then nothing has happened. */
+  async #tryWriting(batch: readonly Pending[]): Promise<boolean> {
     let onDisk: { values: unknown[]; committed: () => void };
     try {
       onDisk = await this.#db.transaction().execute(async (tx) => {
@@ -142,7 +144,8 @@ export class Writer {
     try {
       onDisk.committed();
     } catch (error) {
-      faults.push(error);
+      this.#fault ??= { error };
+      this.#log.error({ error: String(error) }, "what follows a commit failed");
     }
     return true;
   }

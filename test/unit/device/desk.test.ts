@@ -14,7 +14,7 @@ import { CONTEXTS } from "../../../src/wire/labels.ts";
 import { formatSignature, formatVkey } from "../../../src/wire/note.ts";
 import { type Receipt, receiptAnswer, receiptMessage } from "../../../src/wire/receipt.ts";
 import { NO_WITNESSES, parseWitnessPolicy } from "../../../src/wire/witness-policy.ts";
-import { workAnswer, workRequest } from "../../../src/wire/work.ts";
+import { type EvidencePackage, workAnswer, workRequest } from "../../../src/wire/work.ts";
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
 import { coded } from "../../support/errors.ts";
 import { TestServer } from "../../support/parts.ts";
@@ -91,15 +91,16 @@ describe("work", () => {
     const ports = { clock, random, onRetry: (reason: string) => retries.push(reason), onSession: () => undefined };
     const open = new OpenKeystore(join(server.folder, "device.key"), keystore);
     const connection = new Connection(open, ports);
-    context.mock.method(connection, "call", async (_method: string, _path: string, request: Uint8Array) => {
-      const { log_size, nonce } = workRequest.decode(request);
+    context.mock.method(connection, "call", async (_method: string, _path: string, request: () => Uint8Array) => {
+      const { log_size, nonce } = workRequest.decode(request());
       nonces.push(nonce);
       const [which, isCosigned] = shows.shift()!;
       const shown = checkpoints[which];
       const lines = isCosigned ? signer.sign(shown, clock.nowMs()).map(formatSignature) : [];
       const consistency = await audit.proveConsistency(log_size, shown.size);
       const log = { checkpoint: shown.note + lines.join(""), consistency };
-      return workAnswer.encode({ state: "train", task: { ...TASK, log }, evidence: null, outcome: null });
+      const evidence = nonce === null ? null : EVIDENCE;
+      return workAnswer.encode({ state: "train", task: { ...TASK, log }, evidence, outcome: null });
     });
     const desk = new Desk(connection, open, `${open.path}.log`, policy);
     context.after(async () => {
@@ -121,6 +122,29 @@ describe("work", () => {
     enclave_key_hash: new Uint8Array(32),
     plan: "{}",
   };
+  const EVIDENCE: EvidencePackage = {
+    evidence: new Uint8Array(1),
+    binding: new Uint8Array(1),
+    collateral: null,
+    policy: new Uint8Array(1),
+    nonce_index: 0,
+    nonce_count: 1,
+    nonce_path: [],
+    log_entry: new Uint8Array(1),
+    log_index: 0,
+    log_path: [],
+    announcement: null,
+    first: null,
+  };
+
+  function nonceOf(count: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(32).fill(count);
+  }
+
+  function nonceMaker(): () => Uint8Array<ArrayBuffer> {
+    let count = 0;
+    return () => nonceOf(++count);
+  }
 
   it("is asked for again, after a pause, until what is shown and was seen is cosigned", async (context) => {
     const { desk, retries } = await prepare(context, [ALONE, ALONE, COSIGNED, LESS, ALONE, COSIGNED]);
@@ -135,10 +159,19 @@ describe("work", () => {
 
   it("is asked for without evidence until then, since each quote is an entry in the log", async (context) => {
     const { desk, retries, nonces } = await prepare(context, [ALONE, ALONE, COSIGNED, ALONE, COSIGNED, COSIGNED]);
-    const nonce = new Uint8Array(32).fill(1);
-    await desk.ask(0, 0, nonce);
-    assert.deepEqual(nonces, [nonce, null, null, nonce, null, nonce]);
+    await desk.ask(0, 0, nonceMaker());
+    assert.deepEqual(
+      nonces.map((nonce) => nonce !== null),
+      [true, false, false, true, false, true],
+    );
     assert.equal(retries.length, 3);
+  });
+
+  it("is asked for by a new nonce each time, and its evidence has to answer the last", async (context) => {
+    const { desk, nonces } = await prepare(context, [ALONE, COSIGNED, ALONE, COSIGNED, COSIGNED]);
+    const { offer } = await desk.ask(0, 0, nonceMaker());
+    assert.deepEqual(nonces, [nonceOf(1), null, nonceOf(2), null, nonceOf(3)]);
+    assert.deepEqual(offer?.nonce, nonceOf(3));
   });
 
   it("is waited for no longer than the device lasts", async (context) => {

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, fstatSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -11,7 +20,7 @@ import type { LogView } from "../../../src/wire/log-view.ts";
 import { formatSignature, formatVkey } from "../../../src/wire/note.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../../src/wire/witness-policy.ts";
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
-import { seededRandom } from "../../support/clock.ts";
+import { seededRandom, strictLog } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { folderOf } from "../../support/folder.ts";
 import { rewrite } from "../../support/forger.ts";
@@ -42,7 +51,7 @@ class Watcher {
     const [, logKey] = audit.signer.keys;
     const trust = { origin: logKey.name, logKeys: [logKey], policy };
     this.path = path;
-    this.watch = new LogWatch({ path, trust: () => trust, keptTrust: trust });
+    this.watch = new LogWatch({ path, trust: () => trust, keptTrust: () => trust });
     this.#show = show;
   }
 
@@ -65,6 +74,10 @@ class Watcher {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+function sizeKept(path: string): number {
+  return Number(readFileSync(path, "utf8").split("\n")[1]);
 }
 
 function pathOf(context: TestContext): string {
@@ -99,7 +112,7 @@ describe("a device that watches the log", () => {
     }
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const device = new Watcher(pathOf(t), server, async (size) => views[size]!);
-    const kept = (): number => Number(readFileSync(device.path, "utf8").split("\n")[1]);
+    const kept = (): number => sizeKept(device.path);
     await device.look();
     while (!existsSync(device.path)) await nextTurn();
     for (let i = 0; i < 9; i++) await device.look();
@@ -132,6 +145,74 @@ describe("a device that watches the log", () => {
       { what: note, isNamed: false },
       { what: "folder", isNamed: true },
     ]);
+  });
+
+  describe("beside another process with its key file", () => {
+    /** What has been written goes no further until it is let go, one after the other. */
+    async function heldSyncs(t: TestContext, path: string): Promise<(() => void)[]> {
+      const letGo: (() => void)[] = [];
+      const any = await open(dirname(path), "r");
+      t.mock.method(Object.getPrototypeOf(any) as FileHandle, "sync", async (): Promise<void> => {
+        if (letGo.length < 2) await new Promise<void>((resolve) => letGo.push(resolve));
+      });
+      await any.close();
+      return letGo;
+    }
+
+    async function count(letGo: unknown[], wanted: number): Promise<void> {
+      while (letGo.length < wanted) await nextTurn();
+    }
+
+    it("writes where the other does not, and leaves the later checkpoint, whoever comes last", async (t) => {
+      const server = await TestServer.start(t);
+      const path = pathOf(t);
+      const [status, run] = [new Watcher(path, server), new Watcher(path, server)];
+      const letGo = await heldSyncs(t, path);
+      await grow(server, 5);
+      await status.look();
+      await count(letGo, 1);
+      await grow(server, 5);
+      await run.look();
+      await count(letGo, 2);
+      const names = readdirSync(dirname(path));
+      assert.equal(names.length, 2);
+      for (const name of names) assert.equal(statSync(join(dirname(path), name)).mode & 0o777, 0o600);
+      letGo[1]!();
+      await run.watch.close();
+      letGo[0]!();
+      await status.watch.close();
+      assert.equal(sizeKept(path), 10);
+      assert.deepEqual(readdirSync(dirname(path)), ["device.key.log"]);
+    });
+
+    it("leaves the later checkpoint also where its own could not be written at first", async (t) => {
+      const server = await TestServer.start(t);
+      await grow(server, 5);
+      const path = pathOf(t);
+      const [status, run] = [new Watcher(path, server), new Watcher(path, server)];
+      mkdirSync(path);
+      await status.look();
+      await assert.rejects(status.watch.close(), coded("store.unavailable"));
+      rmdirSync(path);
+      await grow(server, 5);
+      await run.check();
+      await status.watch.close();
+      assert.equal(sizeKept(path), 10);
+    });
+
+    it("writes over what is damaged or of another log, however large", async (t) => {
+      const server = await TestServer.start(t);
+      const stranger = await TestServer.start(t);
+      await grow(stranger, 100);
+      const foreign = stranger.audit.newest!.note;
+      for (const found of ["", foreign]) {
+        const device = new Watcher(pathOf(t), server);
+        writeFileSync(device.path, found);
+        await grow(server, 1);
+        await device.check();
+        assert.equal(sizeKept(device.path), server.audit.newest!.size);
+      }
+    });
   });
 
   it("takes an earlier checkpoint of the same history, and keeps the later one", async (context) => {
@@ -175,7 +256,7 @@ describe("a device that watches the log", () => {
     await rewrite(server, 3, ({ at }) => ({ at: at + 1 }));
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
-    const restarted = { audit, writer: new Writer(server.db, audit) };
+    const restarted = { audit, writer: new Writer(server.db, audit, strictLog) };
     for (const count of [0, 20]) {
       await grow(restarted, count);
       await assert.rejects(new Watcher(device.path, server, honest(audit)).check(), coded("log.fork"));
@@ -257,6 +338,7 @@ describe("a device that watches the log", () => {
     assert.deepEqual(await device.look(), [0]);
     await assert.rejects(device.watch.close(), refused);
     await grow(server, 5);
+    assert.deepEqual(readdirSync(dirname(device.path)), ["device.key.log"]);
     const unasked = device.watch.ask(() => assert.fail("it asks for what it could not keep"));
     await assert.rejects(unasked, refused);
     rmdirSync(device.path);
@@ -274,7 +356,7 @@ describe("a device that watches the log", () => {
       const policy = parseWitnessPolicy(`witness one ${formatVkey(signer.keys[1])}\nquorum one`);
       const audit = new AuditLog({ ...server.auditPorts(), isWitnessed: true });
       await audit.load();
-      const log = { audit, writer: new Writer(server.db, audit) };
+      const log = { audit, writer: new Writer(server.db, audit, strictLog) };
       const cosign = (): void => {
         const newest = audit.newest!;
         const lines = signer.sign(newest, server.clock.nowMs()).map(formatSignature);

@@ -13,6 +13,7 @@ import { logOrigin } from "../../../src/wire/checkpoint.ts";
 import type { EnclaveAnswer } from "../../../src/wire/enclave.ts";
 import { policyHash, policyMessage } from "../../../src/wire/policy.ts";
 import { manifestMessage } from "../../../src/wire/update.ts";
+import { strictLog } from "../../support/clock.ts";
 import { AT, FIRST_MODEL, TestRun } from "../../support/enclave.ts";
 import { coded } from "../../support/errors.ts";
 import { entryAt, putEntry, rewrite, signAnew } from "../../support/forger.ts";
@@ -392,12 +393,30 @@ describe("the audit log", () => {
     assert.deepEqual((await verified(server)).problems, []);
   });
 
+  it("goes on from what it has signed where telling others of it fails", async (context) => {
+    const server = await finishedRun(context);
+    const { audit } = server;
+    const errors: string[] = [];
+    const error = (fields: object): void => void errors.push(JSON.stringify(fields));
+    const writer = new Writer(server.db, audit, { error });
+    const before = audit.newest!.size;
+    const told = context.mock.method(audit.changes, "notify", () => assert.fail("nobody there"));
+    const append = () =>
+      writer.write((tx) => audit.append(tx, { type: "token.created", subject: "x", digest: new Uint8Array(32) }));
+    await append();
+    told.mock.restore();
+    await append();
+    assert.match(errors.join(), /^[^,]*nobody there[^,]*$/);
+    assert.equal(audit.newest!.size, before + 2);
+    assert.deepEqual((await verified(server)).problems, []);
+  });
+
   it("goes on after a restart where it was", async (context) => {
     const server = await finishedRun(context);
     const restarted = new AuditLog(server.auditPorts());
     await restarted.load();
     assert.deepEqual(restarted.newest, server.audit.newest);
-    const writer = new Writer(server.db, restarted);
+    const writer = new Writer(server.db, restarted, strictLog);
     await writer.write((tx) =>
       restarted.append(tx, { type: "token.created", subject: "x", digest: new Uint8Array(32) }),
     );

@@ -18,6 +18,7 @@ import { Rotation } from "../../../src/server/rotation.ts";
 import { Writer } from "../../../src/server/store/writer.ts";
 import { identityFingerprint } from "../../../src/wire/identity.ts";
 import { parseNote } from "../../../src/wire/note.ts";
+import { strictLog } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
 import { signAnew } from "../../support/forger.ts";
 import { TestServer } from "../../support/parts.ts";
@@ -128,7 +129,7 @@ describe("the audit log of a server that rotates", () => {
     const dataDir = join(server.folder, "gone-after-the-log");
     mkdirSync(dataDir);
     writeServerKeys(dataDir, server.storedKeys);
-    const writer = new CutWriter(server.db, log);
+    const writer = new CutWriter(server.db, log, strictLog);
     writer.cut = () => rmSync(dataDir, { recursive: true });
     const cut = new Rotation({
       dataDir,
@@ -144,7 +145,7 @@ describe("the audit log of a server that rotates", () => {
     const entries = await server.entries();
     const audit = new AuditLog(server.auditPorts());
     await audit.load();
-    const restarted = new Writer(server.db, audit);
+    const restarted = new Writer(server.db, audit, strictLog);
     await rotationOf(server, audit, restarted).finish();
     assert.deepEqual(server.keys.fingerprint, announced);
     assert.equal(await server.entries(), entries);
@@ -192,7 +193,7 @@ describe("the audit log of a server that rotates", () => {
     const server = await started(context);
     const audit = new AuditLog({ ...server.auditPorts(), isWitnessed: true });
     await audit.load();
-    const writer = new Writer(server.db, audit);
+    const writer = new Writer(server.db, audit, strictLog);
     const before = audit.newest!;
     const longAgo = before.size - 1;
     // More than the log will have: its device is to find a fork, which takes a checkpoint.

@@ -11,7 +11,7 @@ import { parseWitnessPolicy, type WitnessPolicy } from "../../../src/wire/witnes
 import { loadWitnessKeys } from "../../../src/witness/keys.ts";
 import { WitnessStore } from "../../../src/witness/store.ts";
 import { SizeConflict, Witness } from "../../../src/witness/witness.ts";
-import { silentLog } from "../../support/clock.ts";
+import { silentLog, strictLog } from "../../support/clock.ts";
 import { TestServer } from "../../support/parts.ts";
 
 const NAMES = ["one", "two"] as const;
@@ -87,7 +87,7 @@ class Scene {
   }
 
   async grow(count: number): Promise<void> {
-    const writer = new Writer(this.#server.db, this.audit);
+    const writer = new Writer(this.#server.db, this.audit, strictLog);
     const fact = { type: "token.created", subject: "x", digest: new Uint8Array(32) } as const;
     for (let i = 0; i < count; i++) await writer.write((tx) => this.audit.append(tx, fact));
   }
@@ -97,7 +97,7 @@ class Scene {
     await this.#running?.close();
     this.audit = new AuditLog({ ...this.#server.auditPorts(), isWitnessed: true });
     await this.audit.load();
-    const writer = new Writer(this.#server.db, this.audit);
+    const writer = new Writer(this.#server.db, this.audit, strictLog);
     const ports = { audit: this.audit, writer, log: silentLog, policy: this.any, onCosigned: () => undefined };
     const running = new Witnesses(ports);
     this.#running = running;

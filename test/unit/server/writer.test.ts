@@ -5,6 +5,7 @@ import type { Kysely } from "kysely";
 import { openDatabase } from "../../../src/server/store/database.ts";
 import type { Tables } from "../../../src/server/store/schema.ts";
 import { type Write, Writer } from "../../../src/server/store/writer.ts";
+import { silentLog } from "../../support/clock.ts";
 
 /** A writer whose transactions are listed, each by the names of its writes. */
 class Desk {
@@ -17,7 +18,7 @@ class Desk {
       const names = this.#current;
       return () => void this.commits.push(names);
     };
-    this.writer = new Writer(db, { beforeCommit });
+    this.writer = new Writer(db, { beforeCommit }, silentLog);
   }
 
   static async open(context: TestContext): Promise<Desk> {
@@ -34,15 +35,17 @@ class Desk {
   }
 }
 
-/** A writer whose hook fails once, when the first transaction is on disk. */
-async function failingOnce(context: TestContext): Promise<Writer> {
+/** A writer whose hook fails with these texts, one for each transaction on disk, and what it reports of that. */
+async function failing(context: TestContext, ...texts: string[]): Promise<{ writer: Writer; reported: string[] }> {
   const db = await openDatabase(":memory:");
   context.after(async () => await db.destroy());
-  const faults = [new Error("the hook's own")];
+  const reported: string[] = [];
   const committed = (): void => {
-    for (const fault of faults.splice(0)) throw fault;
+    const text = texts.shift();
+    if (text !== undefined) throw new Error(text);
   };
-  return new Writer(db, { beforeCommit: async () => committed });
+  const error = (fields: object): void => void reported.push(JSON.stringify(fields));
+  return { writer: new Writer(db, { beforeCommit: async () => committed }, { ...silentLog, error }), reported };
 }
 
 /** More than a transaction takes that waits for nothing. */
@@ -113,18 +116,18 @@ describe("the writer of the ledger", () => {
   });
 
   it("neither repeats nor rejects what is on disk where the hook fails after that, and goes on", async (context) => {
-    const writer = await failingOnce(context);
+    const { writer } = await failing(context, "the hook's own");
     const runs: number[] = [];
     const write = (i: number): Promise<number> => writer.write(async () => runs.push(i));
-    const written = Promise.all([write(1), write(2)]);
-    await assert.rejects(writer.drained(), /the hook's own/);
-    assert.deepEqual(await written, [1, 2]);
+    assert.deepEqual(await Promise.all([write(1), write(2)]), [1, 2]);
+    // A promise that nobody awaits would be noticed by now.
+    await turns();
     assert.equal(await write(3), 3);
     assert.deepEqual(runs, [1, 2, 3]);
   });
 
   it("leaves no write without an answer where the hook fails while a batch is taken apart", async (context) => {
-    const writer = await failingOnce(context);
+    const { writer } = await failing(context, "the hook's own");
     let late: Promise<string> | undefined;
     const first = writer.write(async () => "first");
     const bad = writer.write(async () => {
@@ -132,9 +135,30 @@ describe("the writer of the ledger", () => {
       throw new Error("refused");
     });
     const last = writer.write(async () => "last");
-    await assert.rejects(writer.drained(), /the hook's own/);
     await assert.rejects(bad, /refused/);
     assert.deepEqual(await Promise.all([first, last, late]), ["first", "last", "late"]);
+  });
+
+  it("reports each fault of the hook when it comes, and throws the first when it is drained, once", async (context) => {
+    const { writer, reported } = await failing(context, "the hook's first", "the hook's second");
+    for (const name of ["one", "two", "three"]) await writer.write(async () => name);
+    assert.deepEqual(reported, ['{"error":"Error: the hook\'s first"}', '{"error":"Error: the hook\'s second"}']);
+    await assert.rejects(writer.drained(), /the hook's first/);
+    await writer.drained();
+  });
+
+  it("is drained only when nothing is on its way, whatever the hook throws before", async (context) => {
+    const { writer } = await failing(context, "the hook's own");
+    let isLateWritten = false;
+    const first = writer.write(async () => {
+      const late = writer.write(async () => "late");
+      void late.then(() => {
+        isLateWritten = true;
+      });
+    });
+    await assert.rejects(writer.drained(), /the hook's own/);
+    assert.ok(isLateWritten);
+    await first;
   });
 
   it("lets a write that fails fail alone", async (context) => {
