@@ -14,6 +14,7 @@ import { rekeyAnswer, rekeyedMessage, rekeyMessage, rekeyRequest } from "../wire
 import type { AuditLog } from "./audit.ts";
 import type { ServerKeys } from "./keys.ts";
 import type { Device, Registry } from "./registry.ts";
+import type { RunState } from "./run-state.ts";
 import type { Tables } from "./store/schema.ts";
 import type { Writer } from "./store/writer.ts";
 
@@ -29,6 +30,7 @@ export interface DeparturePorts {
   readonly runId: Bytes;
   /** Allowed suites. */
   readonly suites: readonly SuiteName[];
+  readonly state: Pick<RunState, "depart">;
   /** Ends what a device has open. */
   endSessions(deviceId: Uint8Array): void;
 }
@@ -142,10 +144,11 @@ export class Departures {
       .execute();
   }
 
-  /** Nothing of these keys is answered any more. */
+  /** Nothing of these keys is answered any more, and no round waits for them. */
   end(id: Uint8Array): void {
     this.#ports.registry.forget(id);
     this.#ports.endSessions(id);
+    this.#ports.state.depart(toHex(id));
   }
 }
 

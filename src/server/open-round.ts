@@ -39,6 +39,7 @@ export class OpenRound {
   #cohort: ReadonlySet<string>;
   readonly #accepted = new Map<string, UpdateRow>();
   readonly #fed = new Set<string>();
+  readonly #gone = new Set<string>();
   #generation: number | undefined;
 
   constructor(ports: OpenRoundPorts, row: RoundRow, base: ModelRow) {
@@ -65,12 +66,32 @@ export class OpenRound {
     return this.#accepted.size;
   }
 
-  get cohortSize(): number {
-    return this.#cohort.size;
-  }
-
   get missing(): string[] {
     return [...this.#cohort].filter((id) => !this.#accepted.has(id));
+  }
+
+  /** Who has an update here, and is still there for the next round. */
+  get staying(): string[] {
+    return [...this.#accepted.keys()].filter((id) => !this.#gone.has(id));
+  }
+
+  /** Updates that are accepted or can still come. */
+  get possibleCount(): number {
+    return this.#cohort.size - [...this.#gone].filter((id) => !this.#accepted.has(id)).length;
+  }
+
+  /** The id stands for no device any more: where it has no update here yet, there will be none. */
+  depart(deviceId: string): void {
+    if (this.has(deviceId)) this.#gone.add(deviceId);
+  }
+
+  /** Finds the members that departed before this round could be told, be it in a process before. */
+  async findGone(): Promise<void> {
+    const { registry } = this.#ports;
+    const find = async (id: Bytes): Promise<void> => {
+      if ((await registry.findDevice(id)) === undefined) this.depart(toHex(id));
+    };
+    await allEnded(cohortOf(this.row).map(find));
   }
 
   add(update: UpdateRow): void {

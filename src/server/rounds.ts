@@ -12,7 +12,7 @@ import { allEnded } from "./all-ended.ts";
 import type { EnclaveLink } from "./enclave-link.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Events } from "./events.ts";
-import { cohortOf, type Ledger, type RoundRow } from "./ledger.ts";
+import type { Ledger, RoundRow } from "./ledger.ts";
 import type { ModelVault } from "./models.ts";
 import { OpenRound, RoundLost } from "./open-round.ts";
 import type { Registry } from "./registry.ts";
@@ -26,7 +26,7 @@ export interface RoundSettings {
   readonly rounds: number;
   /** Accepted updates that close a round before its deadline. */
   readonly target: number;
-  /** Fewer accepted updates at the deadline fail the round. */
+  /** Fewer accepted updates at the deadline fail the round; so few members that can still send one fail it at once. */
   readonly quorum: number;
   /** How many devices are selected for each wanted update, from 1. */
   readonly overSelection: number;
@@ -59,8 +59,6 @@ export class Rounds {
   readonly #ports: RoundsPorts;
   readonly #settings: RoundSettings;
   readonly #state: RunState;
-  /** Who took part in the last round to its end, and so will be back for the next. */
-  #expected: ReadonlySet<string> = new Set();
   #failuresInARow = 0;
   #publishedCount = 0;
   /** Resolves when the blobs of closed rounds are gone. */
@@ -131,6 +129,7 @@ export class Rounds {
     try {
       if (row.state === "selecting") await this.#select(open);
       else await this.#resume(open);
+      await open.findGone();
       if (open.row.state === "collecting" && !this.#state.isStopped) await this.#collect(open);
       if (open.row.state === "aggregating" && !this.#state.isStopped) await this.#aggregate(open);
     } catch (error) {
@@ -164,10 +163,10 @@ export class Rounds {
 
   /** Enough devices are there, or all that are likely to come, or the time is up. */
   #isSelected(untilMs: number): boolean {
-    const count = this.#state.ready.size;
-    if (count >= this.#selectMax()) return true;
-    if (count < this.#settings.quorum) return false;
-    const areAllBack = this.#expected.size > 0 && [...this.#expected].every((id) => this.#state.ready.has(id));
+    const { ready, expected } = this.#state;
+    if (ready.size >= this.#selectMax()) return true;
+    if (ready.size < this.#settings.quorum) return false;
+    const areAllBack = expected.size > 0 && [...expected].every((id) => ready.has(id));
     return areAllBack || this.#ports.clock.nowMs() >= untilMs;
   }
 
@@ -196,8 +195,7 @@ export class Rounds {
 
   async #collect(open: OpenRound): Promise<void> {
     const { clock, ledger } = this.#ports;
-    const wanted = Math.min(this.#settings.target, open.cohortSize);
-    while (!this.#state.isStopped && open.acceptedCount < wanted) {
+    while (!this.#state.isStopped && !this.#isCollected(open)) {
       const leftMs = open.row.deadline_at! - clock.nowMs();
       if (leftMs <= 0) break;
       if (!open.hasUnfed) await this.#state.forLoop.wait(leftMs);
@@ -212,6 +210,12 @@ export class Rounds {
     await allEnded<unknown>([starting, feeding]);
     this.#state.forDevices.notify();
     for (const update of await ledger.updatesOf(open.row.round)) open.add(update);
+  }
+
+  /** Nothing more is wanted or can come, or what can come would not be enough. */
+  #isCollected({ acceptedCount, possibleCount }: OpenRound): boolean {
+    const { target, quorum } = this.#settings;
+    return acceptedCount >= Math.min(target, possibleCount) || possibleCount < quorum;
   }
 
   async #aggregate(open: OpenRound): Promise<void> {
@@ -317,12 +321,7 @@ export class Rounds {
     }
     for (const id of open.missing) outcomes.set(id, { round, verdict: "missing", reason: null });
     this.#state.outcomes = outcomes;
-    const missing = new Set(open.missing);
-    this.#expected = new Set(
-      cohortOf(open.row)
-        .map(toHex)
-        .filter((id) => !missing.has(id)),
-    );
+    this.#state.expected = new Set(open.staying);
   }
 
   async #untilEnclave(work: () => Promise<void>): Promise<void> {

@@ -15,6 +15,8 @@ export class RunState {
   outcomes: ReadonlyMap<string, Outcome> = new Map();
   /** Devices whose request for work is waiting, and how many such requests. */
   readonly ready = new Map<string, number>();
+  /** Who took part in the last round to its end, and so will be back for the next. */
+  expected: Set<string> = new Set();
   /** Wakes devices: the state of the round changed. */
   readonly forDevices = new Changes();
   /** Wakes the loop: something that it may be waiting for happened. */
@@ -50,6 +52,13 @@ export class RunState {
     const others = (this.ready.get(deviceId) ?? 1) - 1;
     if (others === 0) this.ready.delete(deviceId);
     else this.ready.set(deviceId, others);
+  }
+
+  /** The id stands for no device any more: nobody waits for it. */
+  depart(deviceId: string): void {
+    this.expected.delete(deviceId);
+    this.open?.depart(deviceId);
+    this.forLoop.notify();
   }
 
   /** The open round while it takes updates of this device. Throws the coded reason where it does not. */

@@ -223,7 +223,7 @@ async function assembleWith(keys: ServerKeyring, db: Kysely<Tables>, options: Se
   });
   const limiter = new Limiter(options.rateLimits);
   const endSessions = (id: Uint8Array): void => sessions.revoke(id);
-  const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, endSessions });
+  const departures = new Departures({ ...base, registry, keys, runId, suites: options.suites, state, endSessions });
   const rotation = new Rotation({ ...base, dataDir, runId, keys, sessions });
   const shared = { ...base, registry, departures, sessions, state, desk, ledger, models, enclave, evidence };
   const gateway = createGateway({ ...shared, uploads, limiter, keys, policy, policyHash: hash }, keys.tls);

@@ -1,6 +1,7 @@
 // Brings each new checkpoint of the audit log to its witnesses and serves it once enough of them have cosigned it
-// (C2SP tlog-witness). An update never waits for them: its receipt stands under the log's own signature. Those that
-// were away then are asked again for what is served: a device may want more of them than the server does.
+// (C2SP tlog-witness). An update never waits for them: its receipt stands under the log's own signature. Nor does what
+// is served wait for more than are enough: lines that come later are added to it, and those that were away are asked
+// again, since a device may want more of them than the server does.
 
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -57,7 +58,7 @@ export class Witnesses {
         pauseMs = RETRY_MS;
         await this.#publish(newest);
       } else if (await this.#isQuiet(served, pauseMs)) {
-        await this.#complete(served!);
+        await this.#gather(served!);
         pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
       }
     }
@@ -65,10 +66,9 @@ export class Witnesses {
 
   /** The checkpoint is served, or too few have cosigned it and some time is over. */
   async #publish(newest: SignedCheckpoint): Promise<void> {
-    const { audit, policy, log } = this.#ports;
-    if (await this.#serve(newest, policy.witnesses, this.#stop.signal)) return;
-    log.warn({ size: newest.size }, "too few witnesses have cosigned the audit log");
-    await audit.changes.wait(RETRY_MS, this.#stop.signal);
+    if (await this.#gather(newest)) return;
+    this.#ports.log.warn({ size: newest.size }, "too few witnesses have cosigned the audit log");
+    await this.#ports.audit.changes.wait(RETRY_MS, this.#stop.signal);
   }
 
   /** Waits until the log grows; true where lines are missing on what is served, and it has not grown for so long. */
@@ -87,29 +87,37 @@ export class Witnesses {
     return missing.filter(({ url }) => url !== undefined).slice(0, LIMITS.noteSignaturesMax - signatures.length);
   }
 
-  /** Asks for the lines that are missing on what is served, until the log grows: what is new then comes first. */
-  async #complete(served: SignedCheckpoint): Promise<void> {
+  /**
+   * Asks for the lines that are missing, and serves the checkpoint with each that comes once they are enough. From then
+   * on the late ones have time until the log grows: what is new comes first. False where it is not served.
+   */
+  async #gather(checkpoint: SignedCheckpoint): Promise<boolean> {
     const over = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, over.signal]);
-    const end = (): void => over.abort();
-    const asked = this.#serve(served, this.#missing(served), signal).finally(end);
-    await this.#ports.audit.changes.wait(undefined, signal);
-    end();
-    await asked;
+    const endWhenGrown = (): Promise<void> => this.#grown(checkpoint, signal).then(() => over.abort());
+    let ending = this.#ports.audit.served === checkpoint ? endWhenGrown() : undefined;
+    let cosigned = checkpoint;
+    const asked = this.#missing(checkpoint).map((witness) => this.#tryAsk(witness, checkpoint, signal));
+    for await (const lines of asTheyCome(asked)) {
+      cosigned = { ...cosigned, note: cosigned.note + lines.map(formatSignature).join("") };
+      if (lines.length > 0 && (await this.#serve(cosigned))) ending ??= endWhenGrown();
+    }
+    over.abort();
+    await ending;
+    return ending !== undefined;
   }
 
-  /** Adds the lines of these witnesses. False where too few have cosigned, or nothing is new. */
-  async #serve(
-    checkpoint: SignedCheckpoint,
-    witnesses: readonly PolicyWitness[],
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  /** Resolves once there is a newer checkpoint, or the signal aborts. */
+  async #grown({ size }: SignedCheckpoint, signal: AbortSignal): Promise<void> {
+    const { audit } = this.#ports;
+    while (audit.newest?.size === size && !signal.aborted) await audit.changes.wait(undefined, signal);
+  }
+
+  /** False where its lines are not enough, or the disk refuses it. */
+  async #serve(cosigned: SignedCheckpoint): Promise<boolean> {
     const { audit, writer, policy, log } = this.#ports;
-    const answers = await Promise.all(witnesses.map((witness) => this.#tryAsk(witness, checkpoint, signal)));
-    const lines = answers.flat();
-    const all = [...parseNote(checkpoint.note).signatures, ...lines];
-    if (lines.length === 0 || !isWitnessed(policy, cosigners(all, checkpoint, policy))) return false;
-    const cosigned = { ...checkpoint, note: checkpoint.note + lines.map(formatSignature).join("") };
+    const { signatures } = parseNote(cosigned.note);
+    if (!isWitnessed(policy, cosigners(signatures, cosigned, policy))) return false;
     try {
       await writer.write((tx) => audit.storeCosigned(tx, cosigned));
     } catch (error) {
@@ -157,6 +165,16 @@ export class Witnesses {
     });
     const type = response.headers.get("content-type") ?? "";
     return { status: response.status, type, text: await textOf(response) };
+  }
+}
+
+/** What works resolve with, in the order in which they do. */
+async function* asTheyCome<T>(works: readonly Promise<T>[]): AsyncGenerator<T> {
+  const left = new Map(works.map((work, i) => [i, work.then((result) => ({ i, result }))]));
+  while (left.size > 0) {
+    const { i, result } = await Promise.race(left.values());
+    left.delete(i);
+    yield result;
   }
 }
 

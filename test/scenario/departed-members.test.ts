@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { AdminClient } from "../../src/cli/admin-client.ts";
 import { fromHex } from "../../src/core/bytes.ts";
 import { LEDGER_FILE } from "../../src/server/data-folder.ts";
+import { Ledger } from "../../src/server/ledger.ts";
 import { ModelVault } from "../../src/server/models.ts";
 import { openDatabase } from "../../src/server/store/database.ts";
 import { eventually, isRunning } from "../support/cli.ts";
@@ -20,8 +21,8 @@ interface Opened {
 }
 
 /** Round 1 of a, b and c, each with its task. */
-async function opened(t: TestContext, target: number): Promise<Opened> {
-  const run = await LongRun.open(t, { rounds: { ...ROUNDS, target, quorum: 2, overSelection: 3 / target } });
+async function opened(t: TestContext, target: number, rounds = 1): Promise<Opened> {
+  const run = await LongRun.open(t, { rounds: { ...ROUNDS, rounds, target, quorum: 2, overSelection: 3 / target } });
   const members = await run.devices("a", "b", "c");
   const works = await Promise.all(members.map(({ held }) => held.next()));
   return { run, members, submit: (member) => members[member]!.held.submit(works[member]!) };
@@ -31,6 +32,12 @@ async function revoke(run: LongRun, name: string): Promise<void> {
   const admin = await AdminClient.connect(run.dataDir);
   await admin.call("device.revoke", { name });
   admin.close();
+}
+
+/** Long before its deadline, or the end of its selection time. */
+async function reached(run: LongRun, round: number, state: string): Promise<void> {
+  const isSo = async () => (await run.rounds()).includes(`${round} ${state}`) || undefined;
+  await eventually(isSo, `round ${round} to be ${state}`);
 }
 
 /** How many updates are in round 1's model, which is published; rejects at once where the coordinator fails. */
@@ -99,4 +106,82 @@ test("a round fails, and the run goes on, where the ledger has lost a member's k
   await run.stop();
   assert.deepEqual(await run.rounds(), ["1 failed", "2 published"]);
   assert.ok(run.warnings.some((line) => line.includes(`device ${id} is not in the registry`)));
+});
+
+test("a round ends when the only member that is missing is revoked", async (t) => {
+  const { run, submit } = await opened(t, 3);
+  await Promise.all([submit(0), submit(1)]);
+  await revoke(run, "c");
+  await reached(run, 1, "published");
+  await run.audit();
+});
+
+test("a round ends when the only member that is missing takes new keys", async (t) => {
+  const { run, members, submit } = await opened(t, 3);
+  await Promise.all([submit(0), submit(1)]);
+  await members[2]!.device.rekey();
+  await reached(run, 1, "published");
+  await run.audit();
+});
+
+test("a round waits for no member that was revoked before the server started again", async (t) => {
+  const { run, submit } = await opened(t, 3);
+  await revoke(run, "c");
+  await run.stop();
+  await run.start();
+  await Promise.all([submit(0), submit(1)]);
+  await reached(run, 1, "published");
+  await run.audit();
+});
+
+test("a round waits for no member that is revoked while it is chosen", async (t) => {
+  const [chosen, gate] = [0, 1].map(() => Promise.withResolvers<void>());
+  const { startCollecting } = Ledger.prototype;
+  t.mock.method(Ledger.prototype, "startCollecting", async function (this: Ledger, ...args: [never, never, never]) {
+    chosen!.resolve();
+    await gate!.promise;
+    return await startCollecting.apply(this, args);
+  });
+  const run = await LongRun.open(t, { rounds: { ...ROUNDS, quorum: 2 } });
+  const members = await run.devices("a", "b", "c");
+  const works = members.map(({ held }) => held.next());
+  const ended = assert.rejects(works[2]!);
+  await chosen!.promise;
+  await revoke(run, "c");
+  gate!.resolve();
+  await Promise.all(members.slice(0, 2).map(async ({ held }, i) => await held.submit(await works[i]!)));
+  await reached(run, 1, "published");
+  await members[2]!.device.close();
+  await ended;
+});
+
+test("a round fails at once when so many members are revoked that it cannot reach its quorum", async (t) => {
+  const { run } = await opened(t, 3);
+  await revoke(run, "b");
+  assert.deepEqual(await run.rounds(), ["1 collecting"]);
+  await revoke(run, "c");
+  await reached(run, 1, "failed");
+  await reached(run, 2, "selecting");
+  await run.audit();
+});
+
+test("the next round waits for nobody who was revoked after the one before", async (t) => {
+  const { run, members, submit } = await opened(t, 3, 2);
+  await Promise.all([submit(0), submit(1), submit(2)]);
+  await reached(run, 1, "published");
+  const works = Promise.all(members.slice(0, 2).map(({ held }) => held.next()));
+  await revoke(run, "c");
+  await reached(run, 2, "collecting");
+  await works;
+});
+
+test("the next round waits for nobody who was revoked in the one before, after its update", async (t) => {
+  const { run, members, submit } = await opened(t, 3, 2);
+  await submit(2);
+  await revoke(run, "c");
+  await Promise.all([submit(0), submit(1)]);
+  await reached(run, 1, "published");
+  const works = Promise.all(members.slice(0, 2).map(({ held }) => held.next()));
+  await reached(run, 2, "collecting");
+  await works;
 });

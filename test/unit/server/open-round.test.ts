@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { toHex } from "../../../src/core/bytes.ts";
 import { QflareError } from "../../../src/core/error.ts";
 import type { ModelRow, UpdateRow } from "../../../src/server/ledger.ts";
 import { OpenRound, type OpenRoundPorts, RoundLost } from "../../../src/server/open-round.ts";
@@ -41,7 +42,7 @@ class Desk {
     };
     const blobs = { read: async (digest: Bytes) => await (this.blobs.get(digest[0]!) ?? digest) };
     const models = { read: () => this.model };
-    const registry = { findKeys: async () => undefined };
+    const registry = { findKeys: async () => undefined, findDevice: async () => undefined };
     const ports = { registry, enclave, ledger, blobs, models, clock: new FakeClock() };
     const row = { round: 2, cohort };
     const base = { round: 1, statement: bytes(1), signature: bytes(1), content_key: bytes(9) };
@@ -115,6 +116,30 @@ describe("an open round tells its enclave", () => {
     assert.deepEqual(desk.told, []);
     await desk.round.feedSome();
     assert.deepEqual(desk.told, ["begin 2"]);
+  });
+});
+
+describe("an open round counts on", () => {
+  const ids = [1, 2, 3].map((fill) => bytes(fill, 16));
+  const cohort = new Uint8Array(48).map((_, i) => 1 + Math.floor(i / 16));
+
+  it("no update of a member that departs without one, also where it did before", async () => {
+    const desk = new Desk(1, cohort);
+    assert.deepEqual([desk.round.acceptedCount, desk.round.possibleCount], [1, 3]);
+    desk.round.depart(toHex(ids[1]!));
+    desk.round.depart(toHex(bytes(9, 16)));
+    assert.equal(desk.round.possibleCount, 2);
+    await desk.round.findGone();
+    assert.equal(desk.round.possibleCount, 1);
+  });
+
+  it("the update of a member that departs with one, but not on its coming back", () => {
+    const { round } = new Desk(2, cohort);
+    for (const id of ids.slice(1)) round.depart(toHex(id));
+    assert.equal(round.possibleCount, 2);
+    assert.deepEqual(round.staying, [toHex(ids[0]!)]);
+    round.add({ device_id: ids[2]! } as UpdateRow);
+    assert.equal(round.possibleCount, 3, "accepted before it departed, and heard of after");
   });
 });
 
