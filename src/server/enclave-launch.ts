@@ -3,7 +3,7 @@
 
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { closeSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { Tee } from "../attestation/evidence.ts";
 import { deviceOf } from "../attestation/tee-device.ts";
@@ -68,7 +68,8 @@ export function launch(start: Start, folder: string, { sandbox }: HostIsolation)
     const child = spawnInSandbox(sandbox, { program: start.program, keyFile: start.keyFile, command });
     return { child: child as EnclaveChild, pid: pidInside(child) };
   }
-  const path = join(folder, PROGRAM_NAME);
+  // The process starts elsewhere, and a data folder is named from here.
+  const path = resolve(folder, PROGRAM_NAME);
   writeFileSync(path, start.program, { mode: 0o600 });
   const child: ChildProcess = spawn(process.execPath, [...flagsFor(path, start.grants), path, ...start.args], {
     cwd: "/",

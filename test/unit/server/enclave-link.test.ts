@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ROOTS } from "../../../src/attestation/roots.ts";
 import { QflareError } from "../../../src/core/error.ts";
 import { LeafPool } from "../../../src/crypto/leaf-pool.ts";
-import { localHost } from "../../../src/server/enclave-host.ts";
+import { type EnclaveHost, localHost } from "../../../src/server/enclave-host.ts";
 import { EnclaveLink, type EnclavePorts } from "../../../src/server/enclave-link.ts";
 import { EnclaveProcess } from "../../../src/server/enclave-process.ts";
 import { EnclaveRegister } from "../../../src/server/enclave-register.ts";
@@ -22,9 +22,14 @@ import { TestServer } from "../../support/parts.ts";
 
 const ATTEST = { nonces: [new Uint8Array(32)], at: 1 };
 
+type HostOf = (keyFolder: string) => Promise<EnclaveHost>;
+
 const nothing: Write<void> = async () => undefined;
 
-async function openLink(context: TestContext): Promise<{ link: EnclaveLink; server: TestServer; errors: string[] }> {
+async function openLink(
+  context: TestContext,
+  hostOf: HostOf = async (folder) => localHost(folder, await examineHost(), "simulated"),
+): Promise<{ link: EnclaveLink; server: TestServer; errors: string[] }> {
   const server = await TestServer.start(context);
   const policy = policyMessage.encode(policyOf());
   const unset = { enclave_keys: null, enclave_progress: null, enclave_public_key: null };
@@ -32,7 +37,7 @@ async function openLink(context: TestContext): Promise<{ link: EnclaveLink; serv
   await server.db.insertInto("run").values(row).execute();
   const errors: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => void errors.push(text) };
-  const host = localHost(join(server.folder, "enclave"), await examineHost(), "simulated");
+  const host = await hostOf(join(server.folder, "enclave"));
   const blobs = new BlobStore(join(server.folder, "blobs"), server.random, new LeafPool(1));
   const models = new ModelVault(blobs, server.random, server.clock);
   const register = new EnclaveRegister({ ...server, policy, programDigest: host.programDigest });
@@ -69,6 +74,17 @@ async function chain({ db, writer }: TestServer): Promise<string[]> {
 }
 
 describe("the link to the enclave", () => {
+  it("opens a process that shares our root, from a folder that is named from where we are", async (context) => {
+    const { server } = await openLink(context, async (folder) => {
+      const isolation = { ...(await examineHost()), sandbox: undefined };
+      const here = process.cwd();
+      context.after(() => process.chdir(here));
+      process.chdir(dirname(folder));
+      return localHost(basename(folder), isolation, "simulated");
+    });
+    assert.deepEqual(await chain(server), ["open", "attest"]);
+  });
+
   it("stores what answers leave behind in their order, however long one takes to be followed up", async (context) => {
     const { link, server } = await openLink(context);
     const gate = Promise.withResolvers<Write<void>>();
