@@ -1,6 +1,7 @@
 // ML-DSA (FIPS 204) with context strings. A secret key is the 32-byte seed of FIPS 204 Algorithm 1.
 
 import { utf8 } from "../core/bytes.ts";
+import { checkBytes, checkText } from "./argument.ts";
 import type { MlDsaName, MlDsaPrimitives } from "./ml-dsa-primitives.ts";
 import { PLATFORM } from "./native-platform.ts";
 
@@ -8,6 +9,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export type SignatureName = MlDsaName;
 
+/** Throws TypeError for bytes that are no Uint8Array and for a context that is no string. */
 export interface SignatureScheme {
   readonly name: SignatureName;
   readonly sizes: SignatureSizes;
@@ -57,23 +59,30 @@ export class MlDsa implements SignatureScheme {
   }
 
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes } {
-    if (seed !== undefined) requireSeed(seed);
+    if (seed !== undefined) checkSeed(seed, "seed");
     const made = this.#primitives.generate(seed);
     return { publicKey: made.publicKey, secretKey: made.seed };
   }
 
   sign(secretKey: Uint8Array, message: Uint8Array, context: string): Bytes {
-    requireSeed(secretKey);
+    checkSeed(secretKey, "secret key");
+    checkBytes(message, "message");
+    checkText(context, "context");
     return this.#primitives.sign(secretKey, message, utf8(context));
   }
 
   verify(publicKey: Uint8Array, message: Uint8Array, signed: Uint8Array, context: string): boolean {
+    checkBytes(publicKey, "public key");
+    checkBytes(message, "message");
+    checkBytes(signed, "signature");
+    checkText(context, "context");
     if (publicKey.length !== this.sizes.publicKey || signed.length !== this.sizes.signature) return false;
     return this.#primitives.verify(publicKey, message, signed, utf8(context));
   }
 }
 
-function requireSeed(seed: Uint8Array): void {
+function checkSeed(seed: Uint8Array, what: string): void {
+  checkBytes(seed, what);
   if (seed.length !== SEED_BYTES) throw new RangeError(`expected a seed of ${SEED_BYTES} bytes, got ${seed.length}`);
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { utf8 } from "../../../src/core/bytes.ts";
 import { SIGNATURE_SIZES, type SignatureName, signature } from "../../../src/crypto/signature.ts";
 import { CONTEXTS, LABELS } from "../../../src/wire/labels.ts";
 import { hex, hexes } from "./hex.ts";
@@ -69,6 +70,51 @@ describe("ML-DSA-44", () => {
       assert.throws(() => scheme.generateKeyPair(new Uint8Array(length)), RangeError);
     }
     assert.throws(() => signature("ML-DSA-512" as SignatureName), TypeError);
+  });
+});
+
+/** Nothing of it is bytes, whatever a program without types passes. */
+const NO_BYTES: readonly unknown[] = [
+  ...["x".repeat(32), { length: 32 }, Array.from({ length: 32 }, () => 7), new Uint16Array(32).fill(0x107)],
+  ...[new ArrayBuffer(32), new DataView(new ArrayBuffer(32)), 32, null],
+];
+const NO_TEXT: readonly unknown[] = [undefined, null, 7, utf8("c"), ["c"], new String("c")];
+const noBytes = (name: string) => new TypeError(`Cannot use ${name}: expected a Uint8Array`);
+
+describe("what is given to a signature scheme", () => {
+  const signed = scheme.sign(secretKey, message, "c");
+
+  it("must be bytes where it is a seed or a secret key: nothing else makes a key", () => {
+    for (const wrong of NO_BYTES as Uint8Array[]) {
+      assert.throws(() => scheme.generateKeyPair(wrong), noBytes("seed"));
+      assert.throws(() => scheme.sign(wrong, message, "c"), noBytes("secret key"));
+    }
+    assert.throws(() => scheme.sign(undefined as unknown as Uint8Array, message, "c"), noBytes("secret key"));
+  });
+
+  it("must be bytes where it is a message, a public key or a signature", () => {
+    for (const wrong of [...NO_BYTES, undefined] as Uint8Array[]) {
+      assert.throws(() => scheme.sign(secretKey, wrong, "c"), noBytes("message"));
+      assert.throws(() => scheme.verify(publicKey, wrong, signed, "c"), noBytes("message"));
+      assert.throws(() => scheme.verify(wrong, message, signed, "c"), noBytes("public key"));
+      assert.throws(() => scheme.verify(publicKey, message, wrong, "c"), noBytes("signature"));
+    }
+  });
+
+  it("must be text where it is a context", () => {
+    const refusal = new TypeError("Cannot use context: expected a string");
+    for (const wrong of NO_TEXT as string[]) {
+      assert.throws(() => scheme.sign(secretKey, message, wrong), refusal);
+      assert.throws(() => scheme.verify(publicKey, message, signed, wrong), refusal);
+      assert.throws(() => scheme.verify(new Uint8Array(3), message, signed, wrong), refusal);
+    }
+  });
+
+  it("may be a Buffer, or a view into the middle of one", () => {
+    const key = Buffer.from(publicKey);
+    const inside = Buffer.concat([Buffer.of(1), secretKey, Buffer.of(2)]).subarray(1, 33);
+    assert.ok(scheme.verify(key, message, Buffer.from(scheme.sign(inside, message, "c")), "c"));
+    assert.deepEqual(hexes(scheme.generateKeyPair(inside)), hexes({ publicKey, secretKey }));
   });
 });
 
