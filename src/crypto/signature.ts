@@ -15,13 +15,15 @@ export interface SignatureScheme {
   readonly sizes: SignatureSizes;
   /** Deterministic where the 32-byte seed is given. */
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes };
-  /** Hedged. context: at most 255 bytes of UTF-8; each use in the protocol has one of its own. */
+  /** Hedged. context: at most 255 bytes of UTF-8, else RangeError; each use in the protocol has one of its own. */
   sign(secretKey: Uint8Array, message: Uint8Array, context: string): Bytes;
-  /** False for anything but a valid signature, wrong lengths included. */
+  /** False for anything but a valid signature, wrong lengths and a context too long for any included. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array, context: string): boolean;
 }
 
 const SEED_BYTES = 32;
+/** FIPS 204 algorithms 2 and 3. */
+const CONTEXT_BYTES_MAX = 255;
 
 export interface SignatureSizes {
   readonly publicKey: number;
@@ -68,7 +70,11 @@ export class MlDsa implements SignatureScheme {
     checkSeed(secretKey, "secret key");
     checkBytes(message, "message");
     checkText(context, "context");
-    return this.#primitives.sign(secretKey, message, utf8(context));
+    const encoded = utf8(context);
+    if (encoded.length > CONTEXT_BYTES_MAX) {
+      throw new RangeError(`Cannot use context: expected at most ${CONTEXT_BYTES_MAX} bytes, got ${encoded.length}`);
+    }
+    return this.#primitives.sign(secretKey, message, encoded);
   }
 
   verify(publicKey: Uint8Array, message: Uint8Array, signed: Uint8Array, context: string): boolean {
@@ -77,7 +83,8 @@ export class MlDsa implements SignatureScheme {
     checkBytes(signed, "signature");
     checkText(context, "context");
     if (publicKey.length !== this.sizes.publicKey || signed.length !== this.sizes.signature) return false;
-    return this.#primitives.verify(publicKey, message, signed, utf8(context));
+    const encoded = utf8(context);
+    return encoded.length <= CONTEXT_BYTES_MAX && this.#primitives.verify(publicKey, message, signed, encoded);
   }
 }
 

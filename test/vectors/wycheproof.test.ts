@@ -86,14 +86,13 @@ function contextOf(hexText: unknown): string | undefined {
 interface VerifyCounts {
   readonly valid: number;
   readonly invalid: number;
-  readonly tooLong: number;
 }
 
 /** Each file twice: by node:crypto and by the browser's platform. */
 function verifies(name: SignatureName, file: string, expected: VerifyCounts): void {
   for (const [where, scheme] of schemesOf(name)) {
     test(`${name} ${where} verifies the valid Wycheproof signatures and none of the others`, () => {
-      const counts = { valid: 0, invalid: 0, tooLong: 0 };
+      const counts = { valid: 0, invalid: 0 };
       for (const { publicKey, tests } of readGroups(file)) {
         for (const vector of tests) counts[verifyCase(scheme, unhex(publicKey), vector)]++;
       }
@@ -105,14 +104,8 @@ function verifies(name: SignatureName, file: string, expected: VerifyCounts): vo
 function verifyCase(scheme: SignatureScheme, publicKey: Uint8Array, vector: Case): keyof VerifyCounts {
   const context = contextOf(vector.ctx);
   assert.ok(context !== undefined && vector.result !== "acceptable", label(vector));
-  const verify = () => scheme.verify(publicKey, unhex(vector.msg), unhex(vector.sig), context);
-  const fits = publicKey.length === scheme.sizes.publicKey;
-  if (context.length > 255 && fits) {
-    // Contexts are constants of the program: a mistake there is not the sender's.
-    assert.throws(verify, RangeError, label(vector));
-    return "tooLong";
-  }
-  assert.equal(verify(), vector.result === "valid", label(vector));
+  const isValid = scheme.verify(publicKey, unhex(vector.msg), unhex(vector.sig), context);
+  assert.equal(isValid, vector.result === "valid", label(vector));
   return vector.result;
 }
 
@@ -123,9 +116,9 @@ function schemesOf(name: SignatureName): [string, SignatureScheme][] {
   ];
 }
 
-verifies("ML-DSA-44", "mldsa_44_verify_test", { valid: 77, invalid: 98, tooLong: 5 });
-verifies("ML-DSA-65", "mldsa_65_verify_test", { valid: 79, invalid: 126, tooLong: 5 });
-verifies("ML-DSA-87", "mldsa_87_verify_test", { valid: 71, invalid: 165, tooLong: 5 });
+verifies("ML-DSA-44", "mldsa_44_verify_test", { valid: 77, invalid: 103 });
+verifies("ML-DSA-65", "mldsa_65_verify_test", { valid: 79, invalid: 131 });
+verifies("ML-DSA-87", "mldsa_87_verify_test", { valid: 71, invalid: 170 });
 
 interface SignCounts {
   readonly valid: number;

@@ -64,6 +64,15 @@ describe("ML-DSA-44", () => {
       assert.equal(scheme.verify(new Uint8Array(1312).fill(fill), message, signed, "c"), false);
   });
 
+  it("answers false to a context longer than any signature has, and signs under none", () => {
+    const signed = scheme.sign(secretKey, message, "c".repeat(255));
+    assert.equal(scheme.verify(publicKey, message, signed, "c".repeat(255)), true);
+    for (const context of ["c".repeat(256), "\u00e9".repeat(128), "c".repeat(255 + 256)]) {
+      assert.equal(scheme.verify(publicKey, message, signed, context), false);
+      assert.throws(() => scheme.sign(secretKey, message, context), RangeError);
+    }
+  });
+
   it("refuses a seed of another length and a scheme that is not offered as mistakes of the program", () => {
     for (const length of [0, 31, 33, 2560]) {
       assert.throws(() => scheme.sign(new Uint8Array(length), message, "c"), RangeError);
