@@ -206,6 +206,33 @@ function openCase(engine: MlKem, vector: Case): void {
   }
 }
 
+const ENCAPSULATIONS = {
+  "ML-KEM-768": { file: "mlkem_768_encaps_test", expected: { valid: 133, invalid: 132, acceptable: 0 } },
+  "ML-KEM-1024": { file: "mlkem_1024_encaps_test", expected: { valid: 133, invalid: 136, acceptable: 0 } },
+} as const;
+
+for (const name of ["ML-KEM-768", "ML-KEM-1024"] as const) {
+  for (const [where, platform] of PLATFORMS) {
+    test(`${name} ${where} encapsulates as Wycheproof does under its randomness, and to no key that is none`, () => {
+      const engine = new MlKem(name, platform.mlKem());
+      const counts = { valid: 0, invalid: 0, acceptable: 0 };
+      const { file, expected } = ENCAPSULATIONS[name];
+      for (const vector of readGroups(file).flatMap(({ tests }) => tests)) {
+        const encapsulate = () => engine.encapsulate(unhex(vector.ek), unhex(vector.m));
+        if (vector.result === "valid") {
+          const { ciphertext, sharedSecret } = encapsulate();
+          assert.deepEqual([hex(ciphertext), hex(sharedSecret)], [vector.c, vector.K], label(vector));
+        } else {
+          const isKeyLength = unhex(vector.ek).length === engine.sizes.publicKey;
+          assert.throws(encapsulate, { code: isKeyLength ? "kem.public_key" : "kem.length" }, label(vector));
+        }
+        counts[vector.result]++;
+      }
+      assert.deepEqual(counts, expected);
+    });
+  }
+}
+
 for (const [where, platform] of PLATFORMS) {
   test(`X25519 ${where} computes what Wycheproof expects, and nothing with a point of small order`, async () => {
     const counts = { valid: 0, invalid: 0, acceptable: 0, zero: 0 };
