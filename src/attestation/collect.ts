@@ -104,8 +104,8 @@ export function collect(
   simulated: CollectSimulated,
 ): Collected {
   if (typeof evidence !== "object" || evidence === null) throw new TypeError("evidence: expected an object");
-  const { nowMs } = options;
-  const policy = readPolicy(options.policy ?? {});
+  const { nowMs, policy: given = {} } = options;
+  const policy = readPolicy(given);
   const findings = new Findings();
   try {
     const claims = claimsOf(evidence, options.collateral, roots, nowMs, findings, simulated);

@@ -79,8 +79,9 @@ describe("arguments", () => {
     }
     const { ok, reasons } = verifyEvidence({ tee: "trustzone" } as unknown as Evidence, { now: NOW });
     assert.deepEqual([ok, reasons], [false, ["Cannot read evidence: expected a known kind of hardware"]]);
-    const policy = { allow_everything: true } as object;
-    assert.throws(() => verifyEvidence(simulated, { now: NOW, policy }), coded("config.invalid"));
+    for (const policy of [{ allow_everything: true }, null, new Date(), [], "strict", 0] as object[]) {
+      assert.throws(() => verifyEvidence(simulated, { now: NOW, policy }), coded("config.invalid"));
+    }
   });
 
   it("of another structure than their kind has give a verdict with the reason", async () => {
