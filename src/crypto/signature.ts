@@ -39,14 +39,14 @@ export const SIGNATURE_SIZES: Readonly<Record<SignatureName, SignatureSizes>> = 
 
 /**
  * FIPS 204 tables 1 and 2. Public key: rho 32, then k polynomials of 256 coefficients at 10 bits. Signature: challenge,
- * then l polynomials at zBits = 1 + log2(gamma1) bits, then omega + k bytes of hints.
+ * then l polynomials at zBits = 1 + log2(gamma1) bits, then omega + k bytes of hints. Frozen, as callers share it.
  */
 function mlDsaSizes(k: number, l: number, challengeBytes: number, zBits: number, omega: number): SignatureSizes {
-  return {
+  return Object.freeze({
     publicKey: 32 + (k * 256 * 10) / 8,
     secretKey: SEED_BYTES,
     signature: challengeBytes + (l * 256 * zBits) / 8 + omega + k,
-  };
+  });
 }
 
 export class MlDsa implements SignatureScheme {
@@ -58,6 +58,7 @@ export class MlDsa implements SignatureScheme {
     this.name = name;
     this.sizes = SIGNATURE_SIZES[name];
     this.#primitives = primitives;
+    Object.freeze(this); // one for all callers
   }
 
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes } {

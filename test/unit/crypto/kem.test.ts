@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { KemName } from "../../../src/crypto/kem.ts";
+import { kemSizes } from "../../../src/crypto/kem-sizes.ts";
 import { kem, kemNames, syncKem } from "../../../src/crypto/kem-table.ts";
 import { hex, hexes } from "./hex.ts";
 
@@ -14,6 +15,16 @@ for (const name of kemNames()) {
     const lengths = [publicKey, secretKey, ciphertext, sharedSecret].map(({ length }) => length);
     assert.deepEqual(lengths, [sizes.publicKey, sizes.secretKey, sizes.ciphertext, sizes.sharedSecret]);
     assert.equal(hex(await decapsulate(secretKey, ciphertext)), hex(sharedSecret));
+  });
+
+  test(`${name} shows the sizes of the interface alone, and lets nobody change them`, async () => {
+    const members = ["publicKey", "secretKey", "ciphertext", "sharedSecret", "keygenRandomness", "encapsRandomness"];
+    for (const shown of [sizes, syncKem(name).sizes, kemSizes(name)]) {
+      assert.deepEqual(Object.keys(shown), members);
+      for (const member of members) assert.throws(() => Object.assign(shown, { [member]: 1 }), TypeError);
+    }
+    assert.deepEqual(kem(name).sizes, sizes);
+    assert.equal((await generateKeyPair()).publicKey.length, sizes.publicKey);
   });
 
   test(`${name} generates the key that its randomness determines`, async () => {

@@ -17,6 +17,15 @@ describe("ML-DSA-44", () => {
     assert.deepEqual([publicKey.length, secretKey.length, signed.length], [1312, 32, 2420]);
   });
 
+  it("lets nobody change its sizes", () => {
+    for (const name of Object.keys(SIGNATURE_SIZES) as SignatureName[]) {
+      const shown = signature(name).sizes;
+      for (const member of Object.keys(shown)) assert.throws(() => Object.assign(shown, { [member]: 1 }), TypeError);
+      assert.throws(() => Object.assign(signature(name), { sizes: { ...shown, publicKey: 1 } }), TypeError);
+    }
+    assert.equal(signature("ML-DSA-44").sizes.publicKey, 1312);
+  });
+
   it("makes the same pair from the same seed, a copy of it, and another from another", () => {
     const seed = new Uint8Array(32).fill(7);
     const pair = scheme.generateKeyPair(seed);
