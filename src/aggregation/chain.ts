@@ -2,23 +2,24 @@
 // parameters behind colons: "norm-reject:factor=5/nnm:f=2/trimmed-mean:f=2". Vectors and lists need JSON.
 
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 
 const STEP = /^([a-z][a-z-]*)((?::[a-z]+=[A-Za-z0-9.+-]+)*)$/;
 const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
 /** What readChoice takes: nothing is checked yet but the form. Throws config.invalid. */
 export function parseChain(text: string): unknown {
-  if (text.startsWith("{")) return parseJson(text);
+  if (text.startsWith("{")) return readJson(text);
   const steps = text.split("/").map(parseStep);
   const rule = steps.pop()!;
   return steps.length === 0 ? rule : { ...rule, before: steps };
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
-    throw new QflareError("config.invalid", "the rule is not JSON", { cause });
+    throw new QflareError("config.invalid", "the rule is not JSON with every key once", { cause });
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { equal, fromUtf8, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 import { sha512 } from "../crypto/hash.ts";
 import { leafHash, verifyInclusion } from "../crypto/merkle.ts";
 import { type Binding, bindingMessage, reportData } from "./binding.ts";
@@ -83,10 +84,10 @@ function verify(evidence: Evidence, collateral: Uint8Array | null, expected: Exp
 
 function parseCollateral(encoded: Uint8Array): unknown {
   try {
-    return JSON.parse(fromUtf8(encoded));
+    return parseJson(fromUtf8(encoded));
   } catch (cause) {
     if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
-    throw new QflareError("message.malformed", "collateral: expected JSON", { cause });
+    throw new QflareError("message.malformed", "collateral: expected JSON with every key once", { cause });
   }
 }
 

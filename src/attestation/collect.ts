@@ -31,21 +31,22 @@ export interface Collected {
   readonly findings: Findings;
 }
 
+function refuse(name: string, expected: string): never {
+  throw new QflareError("evidence.malformed", `${name}: expected ${expected}`);
+}
+
 /** A copy: what was checked stays what is read. */
 function copyOf(bytes: unknown, name: string): Bytes {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError(`evidence.${name}: expected a Uint8Array`);
+  if (!(bytes instanceof Uint8Array)) refuse(name, "a Uint8Array");
   if (bytes.length <= LIMITS.evidenceBytesMax) return new Uint8Array(bytes);
-  const fact = `expected at most ${LIMITS.evidenceBytesMax} bytes, got ${bytes.length}`;
-  throw new QflareError("evidence.malformed", `${name}: ${fact}`);
+  return refuse(name, `at most ${LIMITS.evidenceBytesMax} bytes, got ${bytes.length}`);
 }
 
 function copiesOf(list: unknown, name: string): Bytes[] {
-  if (!Array.isArray(list)) throw new TypeError(`evidence.${name}: expected a list`);
-  if (list.length <= LIMITS.certificatesMax) return list.map((bytes, i) => copyOf(bytes, `${name}[${i}]`));
-  throw new QflareError(
-    "evidence.malformed",
-    `${name}: expected at most ${LIMITS.certificatesMax}, got ${list.length}`,
-  );
+  if (!Array.isArray(list)) refuse(name, "a list");
+  if (list.length > LIMITS.certificatesMax) refuse(name, `at most ${LIMITS.certificatesMax}, got ${list.length}`);
+  // Not list.map, which would leave out what is missing.
+  return Array.from(list, (bytes, i) => copyOf(bytes, `${name}[${i}]`));
 }
 
 function sevSnpCollateral(value: unknown): SevSnpCollateral | undefined {
@@ -53,7 +54,7 @@ function sevSnpCollateral(value: unknown): SevSnpCollateral | undefined {
   if (value === undefined || value === null || isNone) return undefined;
   const list = (value as SevSnpCollateral).ark_crl;
   if (typeof list === "string" && list.length <= LIMITS.collateralBytesMax) return { ark_crl: list };
-  throw new QflareError("evidence.malformed", "collateral: expected the revocation list of AMD's root as ark_crl");
+  return refuse("collateral", "the revocation list of AMD's root as ark_crl");
 }
 
 function claimsOf(
@@ -95,7 +96,7 @@ export interface Circumstances extends Omit<VerificationOptions, "now"> {
   readonly nowMs: number;
 }
 
-/** Throws TypeError for arguments of the wrong type, config.invalid for what is not a policy. */
+/** Throws TypeError for evidence that is no object, config.invalid for what is not a policy. */
 export function collect(
   evidence: Evidence,
   options: Circumstances,
@@ -103,15 +104,15 @@ export function collect(
   simulated: CollectSimulated,
 ): Collected {
   if (typeof evidence !== "object" || evidence === null) throw new TypeError("evidence: expected an object");
-  const { nowMs } = options;
-  const policy = readPolicy(options.policy ?? {});
+  const { nowMs, policy: given = {} } = options;
+  const policy = readPolicy(given);
   const findings = new Findings();
   try {
     const claims = claimsOf(evidence, options.collateral, roots, nowMs, findings, simulated);
     if (claims !== undefined) requirePolicy(findings, claims, policy, nowMs);
     return { evidence, claims, findings };
   } catch (error) {
-    // Hostile bytes are a verdict like any other.
+    // Hostile evidence is a verdict like any other, whether its bytes are wrong or its members.
     if (!(error instanceof QflareError)) throw error;
     findings.require(false, error.message);
     return { evidence, claims: undefined, findings };

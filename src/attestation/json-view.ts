@@ -2,6 +2,7 @@
 
 import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -15,13 +16,13 @@ export class JsonView {
     this.#value = value;
   }
 
-  /** Throws evidence.malformed where the text is not a JSON object. */
+  /** Throws evidence.malformed where the text is not a JSON object, or has a key twice. */
   static parse(text: string, path: string): JsonView {
     try {
-      return new JsonView(JSON.parse(text), path);
+      return new JsonView(parseJson(text), path);
     } catch (cause) {
       if (cause instanceof QflareError) throw cause;
-      throw new QflareError("evidence.malformed", `${path}: expected JSON`, { cause });
+      throw new QflareError("evidence.malformed", `${path}: expected JSON with every key once`, { cause });
     }
   }
 

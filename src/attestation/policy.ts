@@ -13,6 +13,7 @@ const NAME_LENGTH_MAX = 64;
 const VALUE_LENGTH_MAX = 4096;
 const YEAR_S = LIMITS.evidenceAgeMsMax / 1000;
 const VMPL_MAX = 3;
+const DAY_MS = 86_400_000;
 
 /** A measurement, or several by name that must hold together. */
 export type AllowedMeasurement = string | Readonly<Record<string, string>>;
@@ -72,12 +73,37 @@ function record<T>(key: Shape<string>, value: Shape<T>): Shape<Record<string, T>
 
 const hex = text(VALUE_LENGTH_MAX, HEX);
 const name = text(NAME_LENGTH_MAX, NAME);
-const named = record(name, text(VALUE_LENGTH_MAX));
+const namedTexts = record(name, text(VALUE_LENGTH_MAX));
+/** Of Nitro, and of simulated evidence; every other measurement is bytes. */
+const WORDS: readonly string[] = ["module_id", "isolation"];
+
+const named: Shape<Record<string, string>> = {
+  ...namedTexts,
+  read: (value, path) => {
+    const found = namedTexts.read(value, path);
+    for (const [key, entry] of Object.entries(found)) if (!WORDS.includes(key)) hex.read(entry, `${path}.${key}`);
+    return found;
+  },
+};
 
 const measurement: Shape<AllowedMeasurement> = {
   read: (value, path) => (typeof value === "string" ? hex.read(value, path) : named.read(value, path)),
   schema: { oneOf: [hex.schema, named.schema] },
   words: `${hex.words}, or ${named.words}`,
+};
+
+const dateText = text(10, /^\d{4}-\d\d-\d\d$/);
+
+/** Date.parse takes the 31st of February for a day in March. */
+const date: Shape<string> = {
+  ...dateText,
+  read: (value, path) => {
+    const day = dateText.read(value, path);
+    const [year, month, dayOfMonth] = day.split("-").map(Number) as [number, number, number];
+    const daysOfMonth = (Date.UTC(year, month) - Date.UTC(year, month - 1)) / DAY_MS;
+    const isDay = month >= 1 && month <= 12 && dayOfMonth >= 1 && dayOfMonth <= daysOfMonth;
+    return isDay ? day : refuse(path, "a day of the calendar");
+  },
 };
 
 const statuses = TCB_STATUSES.filter((status) => status !== "Revoked");
@@ -86,7 +112,7 @@ const statuses = TCB_STATUSES.filter((status) => status !== "Revoked");
 export const POLICY_MEMBERS: { readonly [K in keyof AppraisalPolicy]-?: Shape<unknown> } = {
   allowed_measurements: list(measurement, 1, LIMITS.policyEntriesMax),
   minimum_tcb: record(oneOf(...TEES), record(name, uint(0))),
-  minimum_tcb_date: text(10, /^\d{4}-\d\d-\d\d$/),
+  minimum_tcb_date: date,
   allowed_statuses: list(oneOf(...statuses), 1, statuses.length),
   allowed_advisories: list(text(NAME_LENGTH_MAX), 0, LIMITS.policyEntriesMax),
   vmpl: uint(0, VMPL_MAX),
@@ -97,9 +123,17 @@ export const POLICY_MEMBERS: { readonly [K in keyof AppraisalPolicy]-?: Shape<un
   allow_simulated: flag,
 };
 
+/** A Date or a Map is an object too, and without a member of its own would be the policy of all defaults. */
+function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Object.prototype, that of another realm included.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /** Throws config.invalid for anything that is not a policy. */
 export function readPolicy(value: unknown): AppraisalPolicy {
-  const entries = entriesOf(value);
+  const entries = isPlain(value) ? entriesOf(value) : undefined;
   if (entries === undefined) throw new QflareError("config.invalid", "appraisal policy: expected an object");
   try {
     return Object.fromEntries(entries.map(([member, found]) => [member, readMember(member, found)]));

@@ -3,6 +3,7 @@
 
 import { equal, fromBase64Url, toBase64Url, toHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 import { bytes, list, message, type Of, object, oneOf, text, uint } from "../core/shape.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { signature } from "../crypto/signature.ts";
@@ -112,9 +113,9 @@ export function notOfRelease(
 function readFile(file: string): Record<"signed" | "release_key" | "signature", Uint8Array> {
   let members: Record<string, unknown> | null;
   try {
-    members = JSON.parse(file) as typeof members;
+    members = parseJson(file) as typeof members;
   } catch (cause) {
-    throw new QflareError("message.malformed", "reference values: expected JSON", { cause });
+    throw new QflareError("message.malformed", "reference values: expected JSON with every key once", { cause });
   }
   const read = (name: string): Uint8Array => {
     const value = members?.[name];

@@ -29,8 +29,9 @@ export function verifyEvidenceUnder(roots: Roots, evidence: Evidence, options: V
 
 /**
  * Whether evidence is genuine, in force at options.now and good enough for options.policy. Uses no network and no clock
- * of its own. Bytes that are no evidence give a verdict too. Throws TypeError for arguments of the wrong type and
- * config.invalid for what is not a policy.
+ * of its own. What is no evidence gives a verdict too: of an unknown kind, with other members than its kind has, with
+ * other bytes. Throws TypeError for evidence that is no object and for what is no time, config.invalid for what is not
+ * a policy.
  */
 export function verifyEvidence(evidence: Evidence, options: VerificationOptions): Verdict {
   return verifyEvidenceUnder(ROOTS, evidence, options);

@@ -1,6 +1,7 @@
 // Files that people name.
 
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { parseJson } from "../core/json.ts";
 import { UsageError } from "./output.ts";
 
 /** Throws UsageError, which names the flag. */
@@ -22,9 +23,9 @@ export function readJson(path: string, flag: string, bytesMax: number): unknown 
     throw new UsageError(`${flag}: there is no file ${path}`);
   }
   try {
-    return JSON.parse(readBytes(path, flag, bytesMax).toString("utf8"));
+    return parseJson(readBytes(path, flag, bytesMax).toString("utf8"));
   } catch (error) {
-    if (error instanceof SyntaxError) throw new UsageError(`${flag}: ${path} is not JSON`);
+    if (error instanceof SyntaxError) throw new UsageError(`${flag}: ${path} is not JSON with every key once`);
     throw error;
   }
 }

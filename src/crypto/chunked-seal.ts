@@ -23,9 +23,7 @@ export type Room = (length: number) => Bytes;
 
 const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 
-/**
- * secret: fresh for each blob or at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB.
- */
+/** secret, chunkBytes and errors as for startSeal. */
 export function seal(
   secret: Uint8Array,
   context: Uint8Array,

@@ -56,28 +56,30 @@ export const FRODO: Readonly<Record<FrodoName, FrodoParameters>> = {
   "eFrodoKEM-640-AES": { ...FRODO_640, generator: "AES", salted: false },
 };
 
-/** Bytes. */
-export interface FrodoSizes extends KemSizes {
+/** Bytes of the parts. */
+export interface FrodoPartSizes {
   /** Of mu, s, k, pkh and the shared secret. */
   readonly message: number;
   readonly seedSE: number;
   readonly salt: number;
 }
 
-export function frodoSizes({ n, D, B, salted }: FrodoParameters): FrodoSizes {
+export function frodoPartSizes({ B, salted }: FrodoParameters): FrodoPartSizes {
   const message = (NBAR * NBAR * B) / 8; // 16, 24 or 32
-  const seedSE = salted ? 2 * message : message;
-  const salt = salted ? 2 * message : 0;
+  return { message, seedSE: salted ? 2 * message : message, salt: salted ? 2 * message : 0 };
+}
+
+/** Frozen, as callers share it. */
+export function frodoSizes(parameters: FrodoParameters): KemSizes {
+  const { n, D } = parameters;
+  const { message, seedSE, salt } = frodoPartSizes(parameters);
   const publicKey = SEED_A_BYTES + (n * NBAR * D) / 8; // 9616, 15632 or 21520
-  return {
-    message,
-    seedSE,
-    salt,
+  return Object.freeze({
     publicKey,
     secretKey: message + publicKey + 2 * n * NBAR + message, // s, public key, S transposed, pkh
     ciphertext: ((n + NBAR) * NBAR * D) / 8 + salt, // c1, c2, salt
     sharedSecret: message,
     keygenRandomness: message + seedSE + SEED_A_BYTES, // s, seedSE, z
     encapsRandomness: message + salt, // mu, salt
-  };
+  });
 }

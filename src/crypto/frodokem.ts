@@ -10,9 +10,25 @@ import { LIMITS } from "../core/limits.ts";
 import { FrodoCache } from "./frodo-cache.ts";
 import { FrodoMemory } from "./frodo-kernel.ts";
 import { FrodoMatrix } from "./frodo-matrix.ts";
-import { FRODO, type FrodoParameters, type FrodoSizes, frodoSizes, NBAR, SEED_A_BYTES } from "./frodo-parameters.ts";
+import {
+  FRODO,
+  type FrodoParameters,
+  type FrodoPartSizes,
+  frodoPartSizes,
+  frodoSizes,
+  NBAR,
+  SEED_A_BYTES,
+} from "./frodo-parameters.ts";
 import type { FrodoPrimitives } from "./frodo-primitives.ts";
-import { checkOwn, checkReceived, type Encapsulation, type FrodoName, type KemKeyPair, type SyncKem } from "./kem.ts";
+import {
+  checkOwn,
+  checkReceived,
+  type Encapsulation,
+  type FrodoName,
+  type KemKeyPair,
+  type KemSizes,
+  type SyncKem,
+} from "./kem.ts";
 
 const KEYGEN_DOMAIN = 0x5f;
 const ENCAPS_DOMAIN = 0x96;
@@ -51,12 +67,13 @@ interface Rooms {
 /** One instance, one linear memory: every operation runs to its end before the next one starts. */
 export class FrodoKem implements SyncKem {
   readonly name: FrodoName;
-  readonly sizes: FrodoSizes;
+  readonly sizes: KemSizes;
   /** Open to tests. */
   readonly memory: FrodoMemory;
   readonly matrix: FrodoMatrix;
   readonly cache: FrodoCache;
   readonly #p: FrodoParameters;
+  readonly #parts: FrodoPartSizes;
   readonly #primitives: FrodoPrimitives;
   readonly #rooms: Rooms;
 
@@ -66,6 +83,7 @@ export class FrodoKem implements SyncKem {
     this.sizes = frodoSizes(p);
     this.memory = new FrodoMemory();
     this.#p = p;
+    this.#parts = frodoPartSizes(p);
     this.#primitives = primitives;
     this.matrix = new FrodoMatrix(this.memory, p, primitives);
     this.#rooms = layRooms(this.memory, p, this.matrix.stripeRowsMax);
@@ -96,7 +114,7 @@ export class FrodoKem implements SyncKem {
   #generateKeyPair(randomness: Uint8Array): KemKeyPair {
     const { n, D } = this.#p;
     const { secret, errorMatrix, packed } = this.#rooms;
-    const { message, seedSE } = this.sizes;
+    const { message, seedSE } = this.#parts;
     const { arithmetic } = this.memory;
     const seedA = this.#shake(SEED_A_BYTES, randomness.subarray(message + seedSE));
     this.#sample(KEYGEN_DOMAIN, randomness.subarray(message, message + seedSE), 2 * n * NBAR);
@@ -113,18 +131,18 @@ export class FrodoKem implements SyncKem {
   #encapsulate(publicKey: Uint8Array, randomness: Uint8Array): Encapsulation {
     const { n, D } = this.#p;
     const { errorMatrix, packed, mu, k } = this.#rooms;
-    const { message, ciphertext, salt } = this.sizes;
+    const { message, salt } = this.#parts;
     this.memory.load(mu, randomness.subarray(0, message));
     this.#encrypt(publicKey, this.cache.hash(publicKey), randomness.subarray(message));
     this.memory.arithmetic.pack(packed, errorMatrix, (n + NBAR) * NBAR, D);
-    const c = concat(this.memory.view(packed, ciphertext - salt), randomness.subarray(message));
+    const c = concat(this.memory.view(packed, this.sizes.ciphertext - salt), randomness.subarray(message));
     return { ciphertext: c, sharedSecret: this.#shake(message, c, this.memory.view(k, message)) };
   }
 
   #decapsulate(secretKey: Uint8Array, ciphertext: Uint8Array): Uint8Array<ArrayBuffer> {
     const { n, B, D } = this.#p;
     const { errorMatrix, received, keyS, packed, m, mu, k, s, chosen } = this.#rooms;
-    const { message, salt } = this.sizes;
+    const { message, salt } = this.#parts;
     const { arithmetic } = this.memory;
     const key = this.#splitSecretKey(secretKey);
     const count = (n + NBAR) * NBAR;
@@ -140,7 +158,8 @@ export class FrodoKem implements SyncKem {
   }
 
   #splitSecretKey(secretKey: Uint8Array): Record<"s" | "publicKey" | "S" | "pkh", Uint8Array> {
-    const { message, publicKey } = this.sizes;
+    const { message } = this.#parts;
+    const { publicKey } = this.sizes;
     const pkhStart = secretKey.length - message;
     return {
       s: secretKey.subarray(0, message),
@@ -154,7 +173,7 @@ export class FrodoKem implements SyncKem {
   #encrypt(publicKey: Uint8Array, pkh: Uint8Array, salt: Uint8Array): void {
     const { n, B, D } = this.#p;
     const { secret, errorMatrix, error, publicMatrix, spread, packed, mu, k } = this.#rooms;
-    const { message, seedSE } = this.sizes;
+    const { message, seedSE } = this.#parts;
     const { arithmetic } = this.memory;
     const seeds = this.#shake(seedSE + message, pkh, this.memory.view(mu, message), salt);
     this.memory.load(k, seeds.subarray(seedSE));
@@ -180,7 +199,7 @@ export class FrodoKem implements SyncKem {
 
   /** pkh. */
   #hash(publicKey: Uint8Array): Uint8Array {
-    return this.#primitives.shake(this.#p.shakeBits, publicKey, this.sizes.message);
+    return this.#primitives.shake(this.#p.shakeBits, publicKey, this.#parts.message);
   }
 
   #shake(length: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

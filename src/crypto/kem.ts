@@ -1,6 +1,7 @@
 // Key encapsulation: what every mechanism offers, and the guards that all of them share.
 
 import { QflareError } from "../core/error.ts";
+import { checkBytes } from "./argument.ts";
 
 export type FrodoName =
   | "FrodoKEM-640-AES"
@@ -74,10 +75,6 @@ export function checkReceived(bytes: Uint8Array, length: number, what: string): 
 export function checkOwn(bytes: Uint8Array, length: number, what: string): void {
   checkBytes(bytes, what);
   if (bytes.length !== length) throw new RangeError(`Cannot use KEM input: ${mismatch(bytes, length, what)}`);
-}
-
-function checkBytes(bytes: Uint8Array, what: string): void {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot use ${what}: expected a Uint8Array`);
 }
 
 function mismatch(bytes: Uint8Array, length: number, what: string): string {

@@ -24,18 +24,18 @@ export class MlKem implements SyncKem {
     this.#primitives = primitives;
   }
 
+  /** randomness: d, z. */
   generateKeyPair(randomness?: Uint8Array): KemKeyPair {
     if (randomness !== undefined) checkOwn(randomness, this.sizes.keygenRandomness, "randomness");
     const { publicKey, seed } = this.#primitives.generate(this.name, randomness);
     return { publicKey, secretKey: seed };
   }
 
+  /** randomness: m. */
   encapsulate(publicKey: Uint8Array, randomness?: Uint8Array): Encapsulation {
-    if (randomness !== undefined) {
-      throw new TypeError(`Cannot encapsulate: expected no randomness for ${this.name}, which draws its own`);
-    }
     checkReceived(publicKey, this.sizes.publicKey, `${this.name} public key`);
-    const encapsulated = this.#primitives.encapsulate(this.name, publicKey);
+    if (randomness !== undefined) checkOwn(randomness, this.sizes.encapsRandomness, "randomness");
+    const encapsulated = this.#primitives.encapsulate(this.name, publicKey, randomness);
     if (encapsulated === undefined) throw new QflareError("kem.public_key");
     return encapsulated;
   }

@@ -11,6 +11,7 @@ import { concat, equal, lengthPrefixed, readU32be, u32be, utf8, wipe, writeU32be
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { AEAD_KEY_BYTES, AEAD_NONCE_BYTES, AEAD_TAG_BYTES } from "./aead-sizes.ts";
+import { checkBytes } from "./argument.ts";
 import { PLATFORM } from "./native-platform.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -20,6 +21,7 @@ export const SEAL_LABEL = "qflare/v1 seal";
 const SALT_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 const PREFIX_BYTES = 7;
+const SECRET_BYTES_MIN = 32;
 /** Tiny chunks would let a sender make the opener pay a cipher call and a tag for every few bytes. */
 const CHUNK_BYTES_MIN = 4096;
 const CHUNK_BYTES_MAX = 2 ** 20;
@@ -35,21 +37,29 @@ export interface SealKeys {
   readonly prefix: Uint8Array;
 }
 
-/** secret: fresh for each blob or at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB. */
+/**
+ * secret: at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB. Throws TypeError for what
+ * is no bytes, RangeError for what is too short or too long.
+ */
 export function startSeal(
   secret: Uint8Array,
   context: Uint8Array,
   random: Random,
   chunkBytes: number,
 ): { header: Bytes; keys: SealKeys } {
+  checkPlace(secret, context);
   if (!isChunkLength(chunkBytes)) throw new RangeError(`chunk length out of range: ${chunkBytes}`);
   const salt = random.bytes(SALT_BYTES);
   const keys = deriveKeys(secret, salt, chunkBytes, context);
   return { header: concat(utf8(MAGIC), u32be(chunkBytes), salt, keys.commitment), keys };
 }
 
-/** header: the first SEAL_HEADER_BYTES, or fewer. undefined where they are no header for this secret and context. */
+/**
+ * header: the first SEAL_HEADER_BYTES, or fewer. undefined where they are no header for this secret and context. Throws
+ * as startSeal does.
+ */
 export function startOpen(secret: Uint8Array, context: Uint8Array, header: Uint8Array): SealKeys | undefined {
+  checkPlace(secret, context);
   if (header.length < SEAL_HEADER_BYTES || !equal(header.subarray(0, 4), utf8(MAGIC))) return undefined;
   const chunkBytes = readU32be(header, 4);
   if (!isChunkLength(chunkBytes)) return undefined;
@@ -57,6 +67,14 @@ export function startOpen(secret: Uint8Array, context: Uint8Array, header: Uint8
   if (equal(keys.commitment, header.subarray(8 + SALT_BYTES, SEAL_HEADER_BYTES))) return keys;
   wipe(keys.material);
   return undefined;
+}
+
+/** A string would bind a blob to nothing, and an empty secret would hide it from nobody. */
+function checkPlace(secret: Uint8Array, context: Uint8Array): void {
+  checkBytes(secret, "secret");
+  checkBytes(context, "context");
+  if (secret.length >= SECRET_BYTES_MIN) return;
+  throw new RangeError(`Cannot use secret: expected at least ${SECRET_BYTES_MIN} bytes, got ${secret.length}`);
 }
 
 function deriveKeys(secret: Uint8Array, salt: Uint8Array, chunkBytes: number, context: Uint8Array): SealKeys {

@@ -6,12 +6,16 @@ import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Random } from "../core/ports.ts";
 import { AEAD_TAG_BYTES } from "./aead-sizes.ts";
+import { checkBytes } from "./argument.ts";
 import { PLATFORM } from "./native-platform.ts";
 import { chunkNonce, SEAL_HEADER_BYTES, type SealKeys, startOpen, startSeal } from "./seal-format.ts";
 
 type Pieces = AsyncIterable<Uint8Array>;
 
-/** The header, then chunk after chunk. secret and chunkBytes as for seal. */
+/**
+ * The header, then chunk after chunk. secret: at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB
+ * to 1 MiB. Throws TypeError for what is no bytes, RangeError for what is too short or too long.
+ */
 export async function* sealStream(
   secret: Uint8Array,
   context: Uint8Array,
@@ -36,6 +40,7 @@ export async function* sealStream(
 /**
  * Chunk after chunk of the plaintext, each authentic in its place. Throws seal.broken where the next one is not, and
  * where the blob ends too early: what came before is then a true beginning, to be dropped by whoever needs the whole.
+ * Throws for a secret and a context that are none as sealStream does.
  */
 export async function* openStream(secret: Uint8Array, context: Uint8Array, sealed: Pieces): AsyncGenerator<Uint8Array> {
   const cutter = new Cutter(sealed);
@@ -104,7 +109,9 @@ class Cutter {
     while (this.#heldBytes < length && !this.#hasEnded) {
       const { done, value } = await this.#pieces.next();
       this.#hasEnded = done === true;
-      if (done || value.length === 0) continue;
+      if (done) continue;
+      checkBytes(value, "piece");
+      if (value.length === 0) continue;
       this.#held.push(value);
       this.#heldBytes += value.length;
     }

@@ -1,6 +1,7 @@
 // ML-DSA (FIPS 204) with context strings. A secret key is the 32-byte seed of FIPS 204 Algorithm 1.
 
 import { utf8 } from "../core/bytes.ts";
+import { checkBytes, checkText } from "./argument.ts";
 import type { MlDsaName, MlDsaPrimitives } from "./ml-dsa-primitives.ts";
 import { PLATFORM } from "./native-platform.ts";
 
@@ -8,18 +9,21 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export type SignatureName = MlDsaName;
 
+/** Throws TypeError for bytes that are no Uint8Array and for a context that is no string. */
 export interface SignatureScheme {
   readonly name: SignatureName;
   readonly sizes: SignatureSizes;
   /** Deterministic where the 32-byte seed is given. */
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes };
-  /** Hedged. context: at most 255 bytes of UTF-8; each use in the protocol has one of its own. */
+  /** Hedged. context: at most 255 bytes of UTF-8, else RangeError; each use in the protocol has one of its own. */
   sign(secretKey: Uint8Array, message: Uint8Array, context: string): Bytes;
-  /** False for anything but a valid signature, wrong lengths included. */
+  /** False for anything but a valid signature, wrong lengths and a context too long for any included. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array, context: string): boolean;
 }
 
 const SEED_BYTES = 32;
+/** FIPS 204 algorithms 2 and 3. */
+const CONTEXT_BYTES_MAX = 255;
 
 export interface SignatureSizes {
   readonly publicKey: number;
@@ -35,14 +39,14 @@ export const SIGNATURE_SIZES: Readonly<Record<SignatureName, SignatureSizes>> = 
 
 /**
  * FIPS 204 tables 1 and 2. Public key: rho 32, then k polynomials of 256 coefficients at 10 bits. Signature: challenge,
- * then l polynomials at zBits = 1 + log2(gamma1) bits, then omega + k bytes of hints.
+ * then l polynomials at zBits = 1 + log2(gamma1) bits, then omega + k bytes of hints. Frozen, as callers share it.
  */
 function mlDsaSizes(k: number, l: number, challengeBytes: number, zBits: number, omega: number): SignatureSizes {
-  return {
+  return Object.freeze({
     publicKey: 32 + (k * 256 * 10) / 8,
     secretKey: SEED_BYTES,
     signature: challengeBytes + (l * 256 * zBits) / 8 + omega + k,
-  };
+  });
 }
 
 export class MlDsa implements SignatureScheme {
@@ -54,26 +58,39 @@ export class MlDsa implements SignatureScheme {
     this.name = name;
     this.sizes = SIGNATURE_SIZES[name];
     this.#primitives = primitives;
+    Object.freeze(this); // one for all callers
   }
 
   generateKeyPair(seed?: Uint8Array): { publicKey: Bytes; secretKey: Bytes } {
-    if (seed !== undefined) requireSeed(seed);
+    if (seed !== undefined) checkSeed(seed, "seed");
     const made = this.#primitives.generate(seed);
     return { publicKey: made.publicKey, secretKey: made.seed };
   }
 
   sign(secretKey: Uint8Array, message: Uint8Array, context: string): Bytes {
-    requireSeed(secretKey);
-    return this.#primitives.sign(secretKey, message, utf8(context));
+    checkSeed(secretKey, "secret key");
+    checkBytes(message, "message");
+    checkText(context, "context");
+    const encoded = utf8(context);
+    if (encoded.length > CONTEXT_BYTES_MAX) {
+      throw new RangeError(`Cannot use context: expected at most ${CONTEXT_BYTES_MAX} bytes, got ${encoded.length}`);
+    }
+    return this.#primitives.sign(secretKey, message, encoded);
   }
 
   verify(publicKey: Uint8Array, message: Uint8Array, signed: Uint8Array, context: string): boolean {
+    checkBytes(publicKey, "public key");
+    checkBytes(message, "message");
+    checkBytes(signed, "signature");
+    checkText(context, "context");
     if (publicKey.length !== this.sizes.publicKey || signed.length !== this.sizes.signature) return false;
-    return this.#primitives.verify(publicKey, message, signed, utf8(context));
+    const encoded = utf8(context);
+    return encoded.length <= CONTEXT_BYTES_MAX && this.#primitives.verify(publicKey, message, signed, encoded);
   }
 }
 
-function requireSeed(seed: Uint8Array): void {
+function checkSeed(seed: Uint8Array, what: string): void {
+  checkBytes(seed, what);
   if (seed.length !== SEED_BYTES) throw new RangeError(`expected a seed of ${SEED_BYTES} bytes, got ${seed.length}`);
 }
 

@@ -19,30 +19,31 @@ export interface Suite {
   readonly update: HybridName;
 }
 
-export const SUITES: Readonly<Record<SuiteName, Suite>> = {
-  "QF2-HYBRID": {
+/** Frozen, as it is public: a suite changed here would be another one for the whole process. */
+export const SUITES: Readonly<Record<SuiteName, Suite>> = Object.freeze({
+  "QF2-HYBRID": Object.freeze({
     name: "QF2-HYBRID",
     ephemeral: "X25519+ML-KEM-768",
     static: "FrodoKEM-640-AES",
     signature: "ML-DSA-44",
     update: "X25519+FrodoKEM-640-AES",
-  },
-  "QF1-FRODO": {
+  }),
+  "QF1-FRODO": Object.freeze({
     name: "QF1-FRODO",
     ephemeral: "FrodoKEM-640-AES",
     static: "FrodoKEM-640-AES",
     signature: "ML-DSA-44",
     update: "X25519+FrodoKEM-640-AES",
-  },
+  }),
   // For what must stay secret for decades: FrodoKEM's designers advise the larger parameters for that.
-  "QF3-LONGTERM": {
+  "QF3-LONGTERM": Object.freeze({
     name: "QF3-LONGTERM",
     ephemeral: "X25519+ML-KEM-1024",
     static: "FrodoKEM-976-AES",
     signature: "ML-DSA-65",
     update: "X25519+FrodoKEM-976-AES",
-  },
-};
+  }),
+});
 
 /** Fresh key of a resumption, whatever the suite: it heals; the secrecy of the full handshake goes on beside it. */
 export const RESUME_KEM: HybridName = "X25519+ML-KEM-768";

@@ -16,9 +16,8 @@ const ML_KEM = { "ML-KEM-768": ml_kem768, "ML-KEM-1024": ml_kem1024 } as const;
 const ML_DSA = { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 } as const;
 
 const SEED_BYTES = { mlKem: 64, mlDsa: 32 } as const;
-/** m of FIPS 203 algorithm 20. */
+/** m of FIPS 203 algorithm 17. */
 const ENCAPSULATION_BYTES = 32;
-const CONTEXT_BYTES_MAX = 255;
 
 function randomSeed(length: number): Bytes {
   return globalThis.crypto.getRandomValues(new Uint8Array(length));
@@ -31,8 +30,8 @@ export const WEB_ML_KEM: MlKemPrimitives = {
     wipe(secretKey);
     return { publicKey: new Uint8Array(publicKey), seed };
   },
-  encapsulate(name, publicKey) {
-    const randomness = randomSeed(ENCAPSULATION_BYTES);
+  encapsulate(name, publicKey, given) {
+    const randomness = given === undefined ? randomSeed(ENCAPSULATION_BYTES) : new Uint8Array(given);
     const encapsulated = encapsulate(name, publicKey, randomness);
     wipe(randomness);
     if (encapsulated === undefined) return undefined;
@@ -70,20 +69,11 @@ export function webMlDsa(name: MlDsaName): MlDsaPrimitives {
       return { publicKey: new Uint8Array(publicKey), seed };
     },
     sign(seed, message, context) {
-      requireContext(context);
       const { secretKey } = scheme.keygen(seed);
       const signed = scheme.sign(message, secretKey, { context, extraEntropy: randomSeed(SEED_BYTES.mlDsa) });
       wipe(secretKey);
       return new Uint8Array(signed);
     },
-    verify(publicKey, message, signature, context) {
-      requireContext(context);
-      return scheme.verify(signature, message, publicKey, { context });
-    },
+    verify: (publicKey, message, signature, context) => scheme.verify(signature, message, publicKey, { context }),
   };
-}
-
-function requireContext(context: Uint8Array): void {
-  if (context.length <= CONTEXT_BYTES_MAX) return;
-  throw new RangeError(`Cannot use context: expected at most ${CONTEXT_BYTES_MAX} bytes, got ${context.length}`);
 }

@@ -214,7 +214,10 @@ export class Device {
       nowMs: this.#clock.nowMs(),
       runId: this.#keystore.run_id,
       nonce,
-      evidencePolicy: readPolicy({ ...evidencePolicy, ...(allowSimulatedEnclave ? { allow_simulated: true } : {}) }),
+      evidencePolicy: readPolicy({
+        ...readPolicy(evidencePolicy),
+        ...(allowSimulatedEnclave ? { allow_simulated: true } : {}),
+      }),
       roots: evidenceRoots ?? ROOTS,
       releases,
       updatesMin: updatesMin ?? UPDATES_MIN,

@@ -6,6 +6,7 @@ import { choiceText } from "../aggregation/specification.ts";
 import { StreamingDefence } from "../aggregation/streaming-defence.ts";
 import type { Specification } from "../aggregation/table.ts";
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 import { layersOfModel } from "../wire/model.ts";
 import type { Policy } from "../wire/policy.ts";
 import type { Verdict } from "../wire/report.ts";
@@ -24,14 +25,14 @@ const NOT_JUDGED = { weight: 0, norm: null, cosine: null, score: null } as const
 /** Throws config.invalid for a rule or bound that this enclave does not know: the run then never opens. */
 export function readDefence(policy: Policy): Defence {
   const { norm_max, weight_cap, updates_min } = policy;
-  return readPolicy({ aggregation: parseJson(policy.aggregation), norm_max, weight_cap, updates_min });
+  return readPolicy({ aggregation: readJson(policy.aggregation), norm_max, weight_cap, updates_min });
 }
 
-function parseJson(json: string): unknown {
+function readJson(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseJson(json);
   } catch (cause) {
-    throw new QflareError("config.invalid", "the aggregation is not JSON", { cause });
+    throw new QflareError("config.invalid", "the aggregation is not JSON with every key once", { cause });
   }
 }
 

@@ -1,7 +1,7 @@
 // A model as a file: safetensors with the description as JSON in the metadata.
 
 import { QflareError } from "../core/error.ts";
-import { hasDuplicateKeys } from "./json.ts";
+import { hasDuplicateKeys } from "../core/json.ts";
 import { type ModelDescription, modelShape, parameterCount, parameterLayout } from "./model.ts";
 import { decodeTensors, encodeTensors, type Tensor } from "./safetensors.ts";
 

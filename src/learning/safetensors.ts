@@ -4,9 +4,9 @@
 
 import { concat, fromUtf8, utf8 } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
+import { hasDuplicateKeys } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { list, object, oneOf, uint } from "../core/shape.ts";
-import { hasDuplicateKeys } from "./json.ts";
 
 export interface Tensor {
   readonly name: string;

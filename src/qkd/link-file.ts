@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { QflareError } from "../core/error.ts";
+import { parseJson } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { object, oneOf, text } from "../core/shape.ts";
 import { SAE_LENGTH_MAX, SAE_PATTERN } from "./etsi014.ts";
@@ -40,7 +41,7 @@ type Paths = Omit<QkdLink, "key"> & { readonly key: string };
 /** Throws config.invalid, which names the file. */
 export function readQkdLink(file: string): QkdLink {
   try {
-    const value = { tls: "post-quantum", ...(JSON.parse(readFileSync(file, "utf8")) as object) };
+    const value = { tls: "post-quantum", ...(parseJson(readFileSync(file, "utf8")) as object) };
     const shape = "peer" in value ? deviceFileShape : fileShape;
     const fields = shape.read(value, "link") as Paths;
     const pem = (relative: string): Buffer => readFileSync(resolve(dirname(file), relative));

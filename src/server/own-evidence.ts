@@ -19,9 +19,10 @@ export interface OwnEvidenceOptions {
 
 /** path: where the evidence is kept, so that people can fetch its collateral. */
 export function ownEvidence(options: OwnEvidenceOptions, path: string, log: Log): OwnEvidence {
+  const { evidencePolicy: policy = { allow_simulated: true } } = options;
   return {
     roots: options.evidenceRoots ?? ROOTS,
-    policy: options.evidencePolicy ?? { allow_simulated: true },
+    policy,
     collateral: options.evidenceCollateral ?? (() => null),
     keep: (made) => keepEvidence(made, path, log),
   };

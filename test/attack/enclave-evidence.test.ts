@@ -100,6 +100,11 @@ describe("a device that wants evidence of hardware", () => {
     (change: (evidence: Shown) => Partial<Shown>): Lie =>
     (answer) => ({ ...answer, evidence: { ...answer.evidence, ...change(answer.evidence) } });
 
+  it("is refused where null stands for the policy: only one left out is that of the defaults", async () => {
+    const options = { allowSimulatedEnclave: true, evidencePolicy: null as unknown as AppraisalPolicy };
+    await assertRefused(truthOf(runs.tdx), /appraisal policy: expected an object/, options, "config.invalid");
+  });
+
   for (const tee of TEES) {
     it(`trains for an enclave on ${tee}, whose measurement its policy names`, async () => {
       const device = await enrolled({ evidencePolicy: policyFor(tee) });

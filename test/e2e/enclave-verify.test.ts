@@ -64,9 +64,17 @@ describe("qflare enclave verify", () => {
   it("ends with 2 where files or flags are wrong, with 1 where evidence is none", async () => {
     const wrong = write("wrong.json", { allow_everything: true });
     const text = write("text.json", "{");
+    const twice = write("twice.json", '{"allowed_measurements":["00"],"allowed_measurements":["a1f3"]}');
+    const inner = write("inner.json", '{"minimum_tcb":{"sev-snp":{"microcode":255},"sev-snp":{"snp":1}}}');
+    const evidence = write("evidence.json", '{"tee":"tdx","tee":"nitro","document":"00"}');
+    const collateral = write("lists.json", '{"ark_crl":"00","ark_crl":"01"}');
     const calls: readonly (readonly [Promise<Ending>, number, RegExp])[] = [
       [verify(SNP, wrong), 2, /allow_everything: expected no such member/],
       [verify(SNP, text), 2, /--policy: .* is not JSON/],
+      [verify(SNP, twice), 2, /--policy: .* is not JSON with every key once/],
+      [verify(SNP, inner), 2, /--policy: .* is not JSON with every key once/],
+      [verify(evidence, EMPTY), 2, /--evidence: .* is not JSON with every key once/],
+      [verify(SNP, EMPTY, "--collateral", collateral), 2, /--collateral: .* is not JSON with every key once/],
       [verify(join(folder, "none.json"), EMPTY), 2, /--evidence: there is no file/],
       [verify(SNP, EMPTY, "--at", "yesterday"), 2, /--at: expected a time like/],
       [verify(EMPTY, EMPTY), 1, /tee: expected sev-snp or tdx/],

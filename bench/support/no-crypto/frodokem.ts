@@ -1,14 +1,14 @@
 // In place of src/crypto/frodokem.ts, for bench/security-cost.ts: keys, ciphertexts and secrets of the right lengths.
 
 import { randomBytes } from "node:crypto";
-import { FRODO, type FrodoSizes, frodoSizes } from "../../../src/crypto/frodo-parameters.ts";
-import type { Encapsulation, FrodoName, KemKeyPair, SyncKem } from "../../../src/crypto/kem.ts";
+import { FRODO, frodoSizes } from "../../../src/crypto/frodo-parameters.ts";
+import type { Encapsulation, FrodoName, KemKeyPair, KemSizes, SyncKem } from "../../../src/crypto/kem.ts";
 
 const SEED_BYTES = 16;
 
 export class FrodoKem implements SyncKem {
   readonly name: FrodoName;
-  readonly sizes: FrodoSizes;
+  readonly sizes: KemSizes;
 
   constructor(name: FrodoName) {
     this.name = name;

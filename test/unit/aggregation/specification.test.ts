@@ -156,6 +156,8 @@ describe("chains", () => {
       "Krum",
       "krum:rule=mean",
       "{",
+      '{"rule":"mean","rule":"median"}',
+      '{"rule":"mean","before":[{"rule":"nnm","f":1,"f":2}]}',
     ]) {
       assert.throws(() => parseChain(text), coded("config.invalid"), text);
     }

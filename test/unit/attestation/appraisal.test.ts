@@ -188,7 +188,7 @@ describe("evidence", () => {
   });
 
   it("with collateral that is no JSON is none", () => {
-    for (const collateral of [utf8("{"), Uint8Array.of(0xff, 0xfe)]) {
+    for (const collateral of [utf8("{"), utf8('{"ark_crl":"00","ark_crl":""}'), Uint8Array.of(0xff, 0xfe)]) {
       assert.throws(() => appraise({ ...offer, collateral }, expected), coded("message.malformed", /collateral/));
     }
   });

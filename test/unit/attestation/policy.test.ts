@@ -109,6 +109,18 @@ const MISSED: readonly (readonly [string, Claims, AppraisalPolicy, string])[] = 
 ];
 
 describe("an appraisal policy", () => {
+  it("may pin by name what is words, not bytes: of Nitro the module, of simulation the isolation", () => {
+    const named = { module_id: "i-0A-enc1", isolation: "tee", measurement: "aa", isvprodid: "7" };
+    assert.deepEqual(readPolicy({ allowed_measurements: [named] }), { allowed_measurements: [named] });
+  });
+
+  it("may be an object without a prototype, and may name a leap day", () => {
+    const plain = { minimum_tcb_date: "2024-02-29" };
+    for (const policy of [plain, Object.assign(Object.create(null), plain)]) {
+      assert.deepEqual(readPolicy(policy), plain);
+    }
+  });
+
   for (const [when, claims, policy] of MET) {
     it(`is met where ${when}`, () => assert.deepEqual(reasonsOf(claims, policy), []));
   }
@@ -131,7 +143,20 @@ describe("an appraisal policy", () => {
 
   it("with an unknown member, another type or a value out of range is refused", () => {
     const wrong = [
-      ...[null, [], "x", 1, { allowed_measurement: ["aa"] }, { allowed_measurements: [] }],
+      ...[
+        null,
+        [],
+        "x",
+        1,
+        new Date(),
+        /x/,
+        new Map(),
+        new Error("x"),
+        Object.create({ allow_simulated: true }),
+        undefined,
+        { allowed_measurement: ["aa"] },
+        { allowed_measurements: [] },
+      ],
       ...[{ allowed_measurements: ["AA"] }, { allowed_measurements: [{}] }, { allowed_measurements: "aa" }],
       ...[
         { allowed_statuses: ["Revoked"] },
@@ -140,6 +165,10 @@ describe("an appraisal policy", () => {
         { vmpl: "0" },
         { maximum_age_s: 0 },
       ],
+      ...[{ allowed_measurements: [{ measurement: "AA" }] }, { allowed_measurements: [{ pcr0: "" }] }],
+      ...["2024-99-99", "2024-02-31", "2023-02-29", "0000-00-00", "2024-2-1"].map((minimum_tcb_date) => ({
+        minimum_tcb_date,
+      })),
       ...[{ minimum_tcb: { "sev-snp": { microcode: -1 } } }, { minimum_tcb: { milan: { microcode: 1 } } }],
       ...[
         { minimum_tcb_date: "yesterday" },

@@ -91,6 +91,7 @@ test("what is no file of reference values is malformed", () => {
     "{}",
     JSON.stringify({ ...file, signed: "+" }),
     JSON.stringify({ ...file, signature: 1 }),
+    `{"release":"another",${JSON.stringify(file).slice(1)}`,
   ]) {
     assert.throws(() => readReferenceValues(text, hash, AT), coded("message.malformed"), text);
   }

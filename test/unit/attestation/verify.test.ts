@@ -6,6 +6,7 @@ import type { Evidence } from "../../../src/attestation/evidence.ts";
 import { readEvidenceFile } from "../../../src/attestation/evidence-file.ts";
 import { makeSimulatedEvidence } from "../../../src/attestation/simulated.ts";
 import { verifyEvidence } from "../../../src/attestation/verify.ts";
+import { verifyEvidence as verifyEvidenceInBrowser } from "../../../src/attestation/web.ts";
 import { signature } from "../../../src/crypto/signature.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { coded } from "../../support/errors.ts";
@@ -69,16 +70,40 @@ describe("simulated evidence", () => {
 });
 
 describe("arguments", () => {
-  it("of the wrong type are the caller's error, hostile bytes are a verdict", () => {
+  it("of the wrong type are the caller's error, hostile evidence is a verdict", () => {
     for (const now of [new Date(Number.NaN), 0, undefined]) {
       assert.throws(() => verifyEvidence(simulated, { now: now as Date }), TypeError);
     }
-    const wrong = [null, { tee: "nitro" }, { tee: "tdx", quote: "00" }, { tee: "sev-snp", report: document }];
-    for (const evidence of wrong) assert.throws(() => verifyEvidence(evidence as Evidence, { now: NOW }), TypeError);
+    for (const evidence of [null, undefined, "evidence"] as unknown as Evidence[]) {
+      assert.throws(() => verifyEvidence(evidence, { now: NOW }), TypeError);
+    }
     const { ok, reasons } = verifyEvidence({ tee: "trustzone" } as unknown as Evidence, { now: NOW });
     assert.deepEqual([ok, reasons], [false, ["Cannot read evidence: expected a known kind of hardware"]]);
-    const policy = { allow_everything: true } as object;
-    assert.throws(() => verifyEvidence(simulated, { now: NOW, policy }), coded("config.invalid"));
+    for (const policy of [{ allow_everything: true }, null, new Date(), [], "strict", 0] as object[]) {
+      assert.throws(() => verifyEvidence(simulated, { now: NOW, policy }), coded("config.invalid"));
+    }
+  });
+
+  it("of another structure than their kind has give a verdict with the reason", async () => {
+    const cases: readonly (readonly [object, string])[] = [
+      [{ tee: "nitro", quote: document }, "document: expected a Uint8Array"],
+      [{ tee: "simulated", document: [...document] }, "document: expected a Uint8Array"],
+      [{ tee: "tdx", quote: "00" }, "quote: expected a Uint8Array"],
+      [{ tee: "sgx", quote: new Uint16Array(600) }, "quote: expected a Uint8Array"],
+      [{ tee: "sev-snp", report: document }, "certificates: expected a list"],
+      [{ tee: "sev-snp", report: document, certificates: {} }, "certificates: expected a list"],
+      [{ tee: "sev-snp", report: undefined, certificates: [document] }, "report: expected a Uint8Array"],
+      [{ tee: "sev-snp", report: document, certificates: ["x"] }, "certificates[0]: expected a Uint8Array"],
+      [{ tee: "sev-snp", report: document, certificates: new Array(2) }, "certificates[0]: expected a Uint8Array"],
+    ];
+    const { subtle } = globalThis.crypto;
+    for (const [altered, reason] of cases) {
+      const evidence = altered as Evidence;
+      const { ok, tee, reasons } = verifyEvidence(evidence, { now: NOW, policy: { allow_simulated: true } });
+      assert.deepEqual([ok, tee, reasons], [false, evidence.tee, [`Cannot read evidence: ${reason}`]]);
+      const inBrowser = await verifyEvidenceInBrowser(evidence, { now: NOW, subtle });
+      assert.deepEqual([inBrowser.ok, inBrowser.reasons], [false, [`Cannot read evidence: ${reason}`]]);
+    }
   });
 
   it("too long are refused before they are read", () => {

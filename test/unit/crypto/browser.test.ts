@@ -49,9 +49,9 @@ test("the cryptography in a browser names no global that only Node has", () => {
   }
 });
 
-test("in Node the same entry takes everything from node:crypto and nothing from noble", () => {
+test("in Node the same entry imports node:crypto and nothing of noble", () => {
   const specifiers = [...reached(ENTRIES, new Map()).values()].flatMap(({ imports }) =>
-    imports.map(({ specifier }) => specifier),
+    imports.filter(({ isTypeOnly }) => !isTypeOnly).map(({ specifier }) => specifier),
   );
   assert.ok(specifiers.includes("node:crypto"));
   assert.deepEqual(

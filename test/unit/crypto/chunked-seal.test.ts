@@ -81,6 +81,16 @@ describe("a sealed blob", () => {
     }
   });
 
+  it("is made and opened under no secret of fewer than 32 bytes", () => {
+    const blob = sealed(20);
+    for (const length of [0, 16, 31]) {
+      const short = secret.subarray(0, length);
+      assert.throws(() => seal(short, context, data(20), random, CHUNK), RangeError);
+      assert.throws(() => open(short, context, blob), RangeError);
+      assert.throws(() => [...openPieces(short, context, blob)], RangeError);
+    }
+  });
+
   it("leaves secret, context and plaintext as they were", () => {
     const inputs = [secret.slice(), context.slice(), data(CHUNK + 3)] as const;
     const before = inputs.map(hex);
@@ -155,7 +165,7 @@ describe("a sealed blob is refused", () => {
   it("under another secret, context or chunk length", () => {
     const blob = sealed(CHUNK + 1);
     assert.equal(open(random.bytes(32), context, blob), undefined);
-    assert.equal(open(secret.subarray(1), context, blob), undefined);
+    assert.equal(open(concat(secret, Uint8Array.of(0)), context, blob), undefined);
     for (const other of ["round 8", "round 7 ", "", "round 70"])
       assert.equal(open(secret, utf8(other), blob), undefined);
     for (const length of [0, 1, 16, CHUNK - 1, CHUNK + 1, 2 * CHUNK, 2 ** 20, 2 ** 20 + 1, 2 ** 31, 2 ** 32 - 1]) {

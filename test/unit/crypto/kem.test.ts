@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { KemName } from "../../../src/crypto/kem.ts";
+import { kemSizes } from "../../../src/crypto/kem-sizes.ts";
 import { kem, kemNames, syncKem } from "../../../src/crypto/kem-table.ts";
 import { hex, hexes } from "./hex.ts";
 
@@ -16,12 +17,33 @@ for (const name of kemNames()) {
     assert.equal(hex(await decapsulate(secretKey, ciphertext)), hex(sharedSecret));
   });
 
+  test(`${name} shows the sizes of the interface alone, and lets nobody change them`, async () => {
+    const members = ["publicKey", "secretKey", "ciphertext", "sharedSecret", "keygenRandomness", "encapsRandomness"];
+    for (const shown of [sizes, syncKem(name).sizes, kemSizes(name)]) {
+      assert.deepEqual(Object.keys(shown), members);
+      for (const member of members) assert.throws(() => Object.assign(shown, { [member]: 1 }), TypeError);
+    }
+    assert.deepEqual(kem(name).sizes, sizes);
+    assert.equal((await generateKeyPair()).publicKey.length, sizes.publicKey);
+  });
+
   test(`${name} generates the key that its randomness determines`, async () => {
     const randomness = randomBytes(sizes.keygenRandomness);
     const copy = hex(randomness);
     const pair = await generateKeyPair(randomness);
     assert.deepEqual(hexes(await generateKeyPair(Buffer.from(copy, "hex"))), hexes(pair));
     assert.equal(hex(randomness), copy);
+  });
+
+  test(`${name} encapsulates what its randomness determines, and leaves the randomness as it was`, async () => {
+    const { publicKey, secretKey } = await generateKeyPair();
+    const randomness = randomBytes(sizes.encapsRandomness);
+    const copy = hex(randomness);
+    const made = await encapsulate(publicKey, randomness);
+    assert.deepEqual(hexes(await encapsulate(publicKey, Uint8Array.from(Buffer.from(copy, "hex")))), hexes(made));
+    assert.notEqual(hex((await encapsulate(publicKey, randomness.fill(7))).ciphertext), hex(made.ciphertext));
+    assert.equal(hex(await decapsulate(secretKey, made.ciphertext)), hex(made.sharedSecret));
+    assert.equal(hex(randomness), "07".repeat(sizes.encapsRandomness));
   });
 
   test(`${name} answers a forged ciphertext with a secret that is always the same`, async () => {
@@ -50,6 +72,13 @@ for (const name of kemNames()) {
     const { ciphertext } = await encapsulate(publicKey);
     await assert.rejects(decapsulate(secretKey.subarray(1), ciphertext), RangeError);
     await assert.rejects(generateKeyPair(new Uint8Array(sizes.keygenRandomness - 1)), RangeError);
+    for (const length of [0, sizes.encapsRandomness - 1, sizes.encapsRandomness + 1]) {
+      await assert.rejects(encapsulate(publicKey, new Uint8Array(length)), RangeError);
+    }
+    for (const wrong of ["r".repeat(sizes.encapsRandomness), null] as unknown as Uint8Array[]) {
+      await assert.rejects(encapsulate(publicKey, wrong), TypeError);
+      await assert.rejects(generateKeyPair(wrong), TypeError);
+    }
     await assert.rejects(encapsulate("key" as unknown as Uint8Array), TypeError);
     await assert.rejects(decapsulate(secretKey, [] as unknown as Uint8Array), TypeError);
   });
@@ -81,13 +110,11 @@ function flipped(ciphertext: Uint8Array): Uint8Array {
 test("ML-KEM refuses a public key with a coefficient of q or more", async () => {
   for (const name of ["ML-KEM-768", "ML-KEM-1024"] as const) {
     const publicKey = new Uint8Array(kem(name).sizes.publicKey).fill(255);
-    await assert.rejects(kem(name).encapsulate(publicKey), { name: "QflareError", code: "kem.public_key" });
+    for (const randomness of [undefined, new Uint8Array(32)]) {
+      const made = kem(name).encapsulate(publicKey, randomness);
+      await assert.rejects(made, { name: "QflareError", code: "kem.public_key" });
+    }
   }
-});
-
-test("ML-KEM refuses randomness for an encapsulation, which it cannot honour", async () => {
-  const { publicKey } = await kem("ML-KEM-768").generateKeyPair();
-  await assert.rejects(kem("ML-KEM-768").encapsulate(publicKey, new Uint8Array(32)), TypeError);
 });
 
 test("a name that is not in the table is refused, and the message lists those that are", () => {

@@ -22,6 +22,9 @@ for (const { from, to, ours, theirs } of PAIRS) {
         const { publicKey, secretKey } = new MlKem(name, ours.mlKem()).generateKeyPair();
         const { ciphertext, sharedSecret } = new MlKem(name, theirs.mlKem()).encapsulate(publicKey);
         assert.equal(hex(new MlKem(name, ours.mlKem()).decapsulate(secretKey, ciphertext)), hex(sharedSecret));
+        const randomness = new Uint8Array(32).fill(5);
+        const both = [ours, theirs].map((at) => hexes(new MlKem(name, at.mlKem()).encapsulate(publicKey, randomness)));
+        assert.deepEqual(both[0], both[1]);
         const forged = ciphertext.with(7, ciphertext[7] ^ 1);
         const rejected = [ours, theirs].map((at) => hex(new MlKem(name, at.mlKem()).decapsulate(secretKey, forged)));
         assert.equal(rejected[0], rejected[1]);

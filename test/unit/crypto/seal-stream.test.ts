@@ -100,6 +100,42 @@ describe("a blob sealed in pieces", () => {
   });
 });
 
+describe("what is given to seal or open in pieces", () => {
+  const sealed = seal(secret, context, random.bytes(100), random, CHUNK);
+  const both = (key: Uint8Array, place: Uint8Array, plaintext: Uint8Array, blob: Uint8Array) => [
+    () => gathered(sealStream(key, place, pieces(plaintext, [50]), random, CHUNK)),
+    () => gathered(openStream(key, place, pieces(blob, [50]))),
+  ];
+
+  it("must be bytes where it is a secret or a context: a blob is bound to nothing else", async () => {
+    const wrong = ["x".repeat(32), { length: 32 }, new Uint16Array(32), Array.from({ length: 32 }, () => 1), undefined];
+    for (const value of wrong as Uint8Array[]) {
+      const noBytes = (name: string) => new TypeError(`Cannot use ${name}: expected a Uint8Array`);
+      for (const run of both(value, context, secret, sealed)) await assert.rejects(run, noBytes("secret"));
+      for (const run of both(secret, value, secret, sealed)) await assert.rejects(run, noBytes("context"));
+    }
+  });
+
+  it("must be a secret that nobody guesses", async () => {
+    for (const length of [0, 16, 31]) {
+      const refusal = new RangeError(`Cannot use secret: expected at least 32 bytes, got ${length}`);
+      for (const run of both(secret.subarray(0, length), context, secret, sealed)) await assert.rejects(run, refusal);
+    }
+    const longer = random.bytes(48);
+    const blob = await gathered(sealStream(longer, context, pieces(secret, [50]), random, CHUNK));
+    assert.equal(hex(await gathered(openStream(longer, context, pieces(blob, [50])))), hex(secret));
+  });
+
+  it("must come in pieces of bytes", async () => {
+    async function* wrong(): AsyncGenerator<Uint8Array> {
+      yield new Uint16Array(CHUNK) as unknown as Uint8Array;
+    }
+    const refusal = new TypeError("Cannot use piece: expected a Uint8Array");
+    await assert.rejects(gathered(sealStream(secret, context, wrong(), random, CHUNK)), refusal);
+    await assert.rejects(gathered(openStream(secret, context, wrong())), refusal);
+  });
+});
+
 describe("a blob in pieces is refused", () => {
   const blob = random.bytes(2 * CHUNK + 100);
   const sealed = seal(secret, context, blob, random, CHUNK);

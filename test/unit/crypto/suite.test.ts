@@ -21,6 +21,11 @@ describe("the table of suites", () => {
     assert.deepEqual(["QF2-HYBRID", "toString", "__proto__", ""].map(isSuiteName), [true, false, false, false]);
   });
 
+  it("cannot be changed by who reads it", () => {
+    assert.throws(() => Object.assign(SUITES, { "QF2-HYBRID": SUITES["QF1-FRODO"] }), TypeError);
+    for (const suite of Object.values(SUITES)) assert.throws(() => Object.assign(suite, { static: "none" }), TypeError);
+  });
+
   for (const name of SUITE_NAMES) {
     it(`knows the sizes of ${name} without starting an engine, and they are those of the engine`, () => {
       const { ephemeral, static: fixed, update } = SUITES[name];

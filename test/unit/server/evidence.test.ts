@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { readEvidenceFile } from "../../../src/attestation/evidence-file.ts";
+import type { AppraisalPolicy } from "../../../src/attestation/policy.ts";
 import { TEE_DEVICES } from "../../../src/attestation/tee-device.ts";
 import { verifyEvidence } from "../../../src/attestation/verify.ts";
 import { systemRandom } from "../../../src/crypto/random.ts";
@@ -58,6 +59,11 @@ describe("a server", () => {
   it("starts no run without hardware where its policy wants some", async (context) => {
     const refused = /this server's own: it is simulated, which the policy does not allow/;
     await assertNoStart(context, { evidencePolicy: {} }, "evidence.refused", refused);
+  });
+
+  it("takes null for no policy at all, neither its own default nor another", async (context) => {
+    const none = null as unknown as AppraisalPolicy;
+    await assertNoStart(context, { evidencePolicy: none }, "config.invalid", /appraisal policy: expected an object/);
   });
 
   it("starts where the enclave has the measurement that its policy names", async (context) => {
