@@ -21,7 +21,8 @@ export const SEAL_LABEL = "qflare/v1 seal";
 const SALT_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 const PREFIX_BYTES = 7;
-const SECRET_BYTES_MIN = 32;
+/** The shared secret of FrodoKEM-640, which is fresh for its blob. */
+const SECRET_BYTES_MIN = 16;
 /** Tiny chunks would let a sender make the opener pay a cipher call and a tag for every few bytes. */
 const CHUNK_BYTES_MIN = 4096;
 const CHUNK_BYTES_MAX = 2 ** 20;
@@ -38,8 +39,8 @@ export interface SealKeys {
 }
 
 /**
- * secret: at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB. Throws TypeError for what
- * is no bytes, RangeError for what is too short or too long.
+ * secret: 32 random bytes or more, or at least 16 that are fresh for this blob; stays the caller's to wipe. chunkBytes:
+ * 4 KiB to 1 MiB. Throws TypeError for what is no bytes, RangeError for what is too short or too long.
  */
 export function startSeal(
   secret: Uint8Array,

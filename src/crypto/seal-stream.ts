@@ -13,8 +13,9 @@ import { chunkNonce, SEAL_HEADER_BYTES, type SealKeys, startOpen, startSeal } fr
 type Pieces = AsyncIterable<Uint8Array>;
 
 /**
- * The header, then chunk after chunk. secret: at least 32 random bytes; stays the caller's to wipe. chunkBytes: 4 KiB
- * to 1 MiB. Throws TypeError for what is no bytes, RangeError for what is too short or too long.
+ * The header, then chunk after chunk. secret: 32 random bytes or more, or at least 16 that are fresh for this blob;
+ * stays the caller's to wipe. chunkBytes: 4 KiB to 1 MiB. Throws TypeError for what is no bytes, RangeError for what is
+ * too short or too long.
  */
 export async function* sealStream(
   secret: Uint8Array,
