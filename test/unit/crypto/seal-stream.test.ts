@@ -118,7 +118,7 @@ describe("what is given to seal or open in pieces", () => {
 
   it("must be a secret that nobody guesses", async () => {
     for (const length of [0, 1, 15]) {
-      const refusal = new RangeError(`Cannot use secret: expected at least 32 bytes, got ${length}`);
+      const refusal = new RangeError(`Cannot use secret: expected at least 16 bytes, got ${length}`);
       for (const run of both(secret.subarray(0, length), context, secret, sealed)) await assert.rejects(run, refusal);
     }
     const longer = random.bytes(48);
