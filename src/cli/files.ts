@@ -1,6 +1,7 @@
 // Files that people name.
 
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { makeFolder } from "../crypto/folder.ts";
 import { UsageError } from "./output.ts";
 
 /** Throws UsageError, which names the flag. */
@@ -26,5 +27,15 @@ export function readJson(path: string, flag: string, bytesMax: number): unknown 
   } catch (error) {
     if (error instanceof SyntaxError) throw new UsageError(`${flag}: ${path} is not JSON`);
     throw error;
+  }
+}
+
+/** Throws UsageError, which names the flag. */
+export function makeNamedFolder(path: string, flag: string, mode?: number): void {
+  if (path === "") throw new UsageError(`${flag}: expected a folder, got no name`);
+  try {
+    makeFolder(path, mode);
+  } catch (error) {
+    throw new UsageError(`${flag}: ${path} cannot be made (${(error as NodeJS.ErrnoException).code})`);
   }
 }

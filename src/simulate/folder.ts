@@ -1,10 +1,11 @@
 // The folder of a simulation: its plan, one file a run, and the results. A second start with the same plan goes on
 // where the first one stopped; with another plan it is refused, so that no result is a mixture.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats, floatsFromBytes } from "../core/floats.ts";
+import { makeFolder } from "../crypto/folder.ts";
 import type { Grid, RunStore } from "./grid.ts";
 import type { RoundRecord, Snapshot } from "./run.ts";
 
@@ -21,7 +22,7 @@ export class SimulationFolder implements RunStore {
   /** Throws config.invalid where the folder holds another simulation. */
   constructor(path: string, grid: Grid) {
     this.#path = path;
-    mkdirSync(join(path, "runs"), { recursive: true });
+    makeFolder(join(path, "runs"));
     const plan = `${JSON.stringify(grid, null, 1)}\n`;
     const file = join(path, "plan.json");
     if (existsSync(file) && readFileSync(file, "utf8") !== plan) {

@@ -11,17 +11,10 @@ import { before, describe, test } from "node:test";
 import { UsageError } from "../../src/cli/output.ts";
 import { readSettings, SETTING_NAMES } from "../../src/cli/settings.ts";
 import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
-import { cleanEnvironment, eachOf, PROGRAM, runCli } from "../support/cli.ts";
+import { eachOf, PROGRAM, runCli } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { assertRefused, type Refusal } from "../support/refused-call.ts";
 import { TestRun, tableOf } from "../support/run.ts";
-
-interface Refusal {
-  readonly args: readonly string[];
-  /** 1: failed, 2: used wrongly. */
-  readonly code: 1 | 2;
-  readonly says: RegExp;
-  readonly env?: NodeJS.ProcessEnv;
-}
 
 const BAD_NUMBERS = ["", "x", "-1", "0x10", "1 ", "1e400", "99999999999999999999"];
 const TEXTS: readonly string[] = [
@@ -45,18 +38,6 @@ function camel(name: string): string {
 
 function listing(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[]).sort();
-}
-
-async function assertRefused(folder: string, { args, code, says, env }: Refusal): Promise<void> {
-  const what = args.join(" ");
-  const ending = await runCli(args, { cwd: folder, ...(env === undefined ? {} : { env: cleanEnvironment(env) }) });
-  assert.equal(ending.code, code, `${what}: ${ending.stderr}`);
-  assert.match(ending.stderr, says, what);
-  assert.doesNotMatch(ending.stderr, /^\s+at /m, what);
-  const lines = ending.stderr.trimEnd().split("\n");
-  // The parser of the command line adds where to find help.
-  assert.equal(lines.filter((line) => line !== "(add --help for what it takes)").length, 1, ending.stderr);
-  assert.equal(ending.stdout, "", what);
 }
 
 describe("settings", () => {

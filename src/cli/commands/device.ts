@@ -1,6 +1,6 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { AppraisalPolicy } from "../../attestation/policy.ts";
@@ -21,6 +21,7 @@ import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { readEvidencePolicy, readReference, readReleaseKey } from "../evidence.ts";
+import { makeNamedFolder } from "../files.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { devicePsk, type QkdFlags } from "../qkd.ts";
@@ -257,6 +258,7 @@ function trainerTime(text: string): number {
 async function run(flags: Flags): Promise<void> {
   const output = createOutput(flags);
   const training = prepareTraining(flags);
+  if (flags.receipts !== undefined) makeNamedFolder(flags.receipts, "--receipts");
   const tally = { accepted: 0, rejected: 0 };
   const device = await openOrEnroll(flags, output, (event) => {
     if (event.event !== "outcome") return;
@@ -327,7 +329,7 @@ async function takePart(
 }
 
 function keepReceipt(folder: string, { round, encoded }: ProvenReceipt): void {
-  mkdirSync(folder, { recursive: true });
+  makeNamedFolder(folder, "--receipts");
   writeFileSync(join(folder, `round-${round}.receipt`), encoded);
 }
 

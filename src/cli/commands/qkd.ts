@@ -1,6 +1,6 @@
 // qflare qkd: keys from quantum key distribution (ETSI GS QKD 014), and two simulated key management entities.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { systemRandom } from "../../crypto/random.ts";
@@ -11,6 +11,7 @@ import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
 import { readQkdLink } from "../../qkd/link-file.ts";
 import { QuantumLink } from "../../qkd/quantum-link.ts";
 import { SimulatedKme } from "../../qkd/simulated-kme.ts";
+import { makeNamedFolder } from "../files.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
 import { interrupted, systemClock } from "../system.ts";
@@ -67,12 +68,12 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   };
   const devices = flags.devices.split(",");
   for (const name of [flags.server, ...devices]) requireSae(name);
+  makeNamedFolder(flags.dir, "--dir", 0o700);
   const authority = await Authority.create(systemClock.nowMs());
   const sides = await openSides(new QuantumLink(settings, systemClock, systemRandom), authority, flags.host);
   try {
     const serverUrl = await sides[0].listen(flags.host, serverPort);
     const deviceUrl = await sides[1].listen(flags.host, devicePort);
-    mkdirSync(flags.dir, { recursive: true, mode: 0o700 });
     writeFileSync(join(flags.dir, "authority.pem"), authority.certificate);
     await writeLink(flags.dir, authority, { sae: flags.server, url: serverUrl });
     for (const sae of devices) await writeLink(flags.dir, authority, { sae, url: deviceUrl, peer: flags.server });
