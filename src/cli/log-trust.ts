@@ -1,7 +1,6 @@
 // Whom a verifier of an audit log believes: the key or the device's key file that it was given, and the identities that
 // these have announced to follow them.
 
-import { readFileSync } from "node:fs";
 import { loadKeystore } from "../device/keystore.ts";
 import { identitiesEver, logTrustOf } from "../device/pins.ts";
 import type { LogTrust } from "../wire/checkpoint.ts";
@@ -9,6 +8,7 @@ import { type Identity, identityMessage } from "../wire/identity.ts";
 import { type NoteKey, noteKey, parseVkey } from "../wire/note.ts";
 import { announcedAfter, announcedAfterKey } from "../wire/rotation.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
+import { readText } from "./files.ts";
 import { UsageError } from "./output.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -37,7 +37,8 @@ export function runIdOf({ origin }: LogTrust): string {
 /** What --key or --keystore names. */
 export function pinnedBy({ key, keystore, witnessPolicy }: TrustFlags): Pinned {
   if ((key === undefined) === (keystore === undefined)) throw new UsageError("expected --key or --keystore");
-  const policy = witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(readFileSync(witnessPolicy, "utf8"));
+  const policy =
+    witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(readText(witnessPolicy, "--witness-policy"));
   return key === undefined ? pinnedByKeystore(keystore!, policy) : pinnedByKey(parseKey(key, "--key"), policy);
 }
 

@@ -67,7 +67,7 @@ describe("qflare enclave verify", () => {
     const calls: readonly (readonly [Promise<Ending>, number, RegExp])[] = [
       [verify(SNP, wrong), 2, /allow_everything: expected no such member/],
       [verify(SNP, text), 2, /--policy: .* is not JSON/],
-      [verify(join(folder, "none.json"), EMPTY), 2, /--evidence: there is no file/],
+      [verify(join(folder, "none.json"), EMPTY), 2, /--evidence: there is no /],
       [verify(SNP, EMPTY, "--at", "yesterday"), 2, /--at: expected a time like/],
       [verify(EMPTY, EMPTY), 1, /tee: expected sev-snp or tdx/],
     ];

@@ -162,7 +162,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
       says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
     },
     { args: server("--tee", "x"), code: 2, says: /expected one of auto, sev-snp, tdx, sgx, nitro, simulated, got "x"/ },
-    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no file none/ },
+    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no none/ },
     {
       args: server("--evidence-collateral", "none"),
       code: 2,

@@ -8,10 +8,12 @@ export interface Refusal {
   /** 1: failed, 2: used wrongly. */
   readonly code: 1 | 2;
   readonly says: RegExp;
+  /** On standard output before; nothing by default. */
+  readonly prints?: RegExp;
   readonly env?: NodeJS.ProcessEnv;
 }
 
-export async function assertRefused(folder: string, { args, code, says, env }: Refusal): Promise<void> {
+export async function assertRefused(folder: string, { args, code, says, prints = /^$/, env }: Refusal): Promise<void> {
   const what = args.join(" ");
   const ending = await runCli(args, { cwd: folder, ...(env === undefined ? {} : { env: cleanEnvironment(env) }) });
   assert.equal(ending.code, code, `${what}: ${ending.stderr}`);
@@ -20,5 +22,5 @@ export async function assertRefused(folder: string, { args, code, says, env }: R
   const lines = ending.stderr.trimEnd().split("\n");
   // The parser of the command line adds where to find help.
   assert.equal(lines.filter((line) => line !== "(add --help for what it takes)").length, 1, ending.stderr);
-  assert.equal(ending.stdout, "", what);
+  assert.match(ending.stdout, prints, what);
 }

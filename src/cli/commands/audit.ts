@@ -1,10 +1,10 @@
 // qflare audit: whether the log of a run holds together, seen from its folder or from outside.
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { systemRandom } from "../../crypto/random.ts";
 import { type AuditSummary, verifyAudit } from "../../server/audit-verify.ts";
 import { BLOB_FOLDER } from "../../server/data-folder.ts";
@@ -13,7 +13,8 @@ import { BlobStore } from "../../server/store/blobs.ts";
 import { replayRun } from "../../wire/log-replay.ts";
 import { verifyLog } from "../../wire/log-verify.ts";
 import { formatVkey } from "../../wire/note.ts";
-import { verifyReceipt } from "../../wire/receipt.ts";
+import { receiptAnswer, verifyReceipt } from "../../wire/receipt.ts";
+import { readBytes, readText } from "../files.ts";
 import { readLedger } from "../ledger.ts";
 import { remoteLog } from "../log-source.ts";
 import { type Pinned, pinnedBy, runIdOf, type TrustFlags } from "../log-trust.ts";
@@ -91,7 +92,7 @@ async function verifyUrl(url: string, pinned: Pinned, earlier: readonly string[]
 }
 
 async function verify(flags: Flags): Promise<void> {
-  const earlier = (flags.from ?? []).map((path) => readFileSync(path, "utf8"));
+  const earlier = (flags.from ?? []).map((path) => readText(path, "--from", LIMITS.noteBytesMax));
   const isRemote = flags.url !== undefined;
   if (!isRemote && (flags.key ?? flags.keystore ?? flags.witnessPolicy) !== undefined) {
     throw new UsageError("--key, --keystore and --witness-policy: expected --url with them");
@@ -120,8 +121,9 @@ async function keys({ dataDir, type, json }: Flags): Promise<void> {
 
 function receipt(file: string, flags: Flags): void {
   const { trust, receiptKeys } = pinnedBy(flags);
+  const encoded = readBytes(file, "receipt", receiptAnswer.bytesMax);
   if (receiptKeys.length === 0) throw new UsageError("--key: expected the log's ML-DSA-44 key");
-  const { receipt: fields, checkpoint } = verifyReceipt(readFileSync(file), receiptKeys, trust);
+  const { receipt: fields, checkpoint } = verifyReceipt(encoded, receiptKeys, trust);
   const { round, audit_index, accepted_at } = fields;
   const device_id = toHex(fields.device_id);
   const at = new Date(accepted_at).toISOString();

@@ -1,6 +1,6 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { AppraisalPolicy } from "../../attestation/policy.ts";
@@ -21,7 +21,7 @@ import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { readEvidencePolicy, readReference, readReleaseKey } from "../evidence.ts";
-import { makeNamedFolder } from "../files.ts";
+import { makeNamedFolder, readText, writeNamed } from "../files.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { devicePsk, type QkdFlags } from "../qkd.ts";
@@ -149,7 +149,7 @@ function deviceOptions(
     ...releasesOf(flags),
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, LIMITS.devicesPerRoundMax),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
-    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),
+    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readText(flags.witnessPolicy, "--witness-policy") }),
     onEvent: (event) => {
       onEvent(event);
       output.emit(event, describe(event));
@@ -330,7 +330,7 @@ async function takePart(
 
 function keepReceipt(folder: string, { round, encoded }: ProvenReceipt): void {
   makeNamedFolder(folder, "--receipts");
-  writeFileSync(join(folder, `round-${round}.receipt`), encoded);
+  writeNamed(join(folder, `round-${round}.receipt`), "--receipts", encoded);
 }
 
 function readPlan(json: string): TrainingPlan {

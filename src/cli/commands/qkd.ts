@@ -1,6 +1,5 @@
 // qflare qkd: keys from quantum key distribution (ETSI GS QKD 014), and two simulated key management entities.
 
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { systemRandom } from "../../crypto/random.ts";
@@ -11,7 +10,7 @@ import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
 import { readQkdLink } from "../../qkd/link-file.ts";
 import { QuantumLink } from "../../qkd/quantum-link.ts";
 import { SimulatedKme } from "../../qkd/simulated-kme.ts";
-import { makeNamedFolder } from "../files.ts";
+import { makeNamedFolder, readBytes, writeNamed } from "../files.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
 import { interrupted, systemClock } from "../system.ts";
@@ -74,7 +73,7 @@ async function simulate(flags: SimulateFlags): Promise<void> {
   try {
     const serverUrl = await sides[0].listen(flags.host, serverPort);
     const deviceUrl = await sides[1].listen(flags.host, devicePort);
-    writeFileSync(join(flags.dir, "authority.pem"), authority.certificate);
+    writeNamed(join(flags.dir, "authority.pem"), "--dir", authority.certificate);
     await writeLink(flags.dir, authority, { sae: flags.server, url: serverUrl });
     for (const sae of devices) await writeLink(flags.dir, authority, { sae, url: deviceUrl, peer: flags.server });
     output.emit(
@@ -112,13 +111,13 @@ interface Place {
 async function writeLink(folder: string, authority: Authority, place: Place): Promise<void> {
   const { certificate, key } = await authority.certify(place.sae);
   const file = { ...place, authority: "authority.pem", certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
-  writeFileSync(join(folder, file.certificate), certificate);
-  writeSecretFile(join(folder, file.key), key);
-  writeFileSync(join(folder, `${place.sae}.json`), `${JSON.stringify(file, null, 2)}\n`);
+  writeNamed(join(folder, file.certificate), "--dir", certificate);
+  writeNamed(join(folder, file.key), "--dir", key, writeSecretFile);
+  writeNamed(join(folder, `${place.sae}.json`), "--dir", `${JSON.stringify(file, null, 2)}\n`);
 }
 
 async function status({ link, peer, json }: { link: string; peer?: string; json?: boolean }): Promise<void> {
-  const file = readQkdLink(link);
+  const file = readQkdLink(link, (path) => readBytes(path, "--link"));
   const slave = peer ?? file.peer;
   if (slave === undefined) throw new UsageError("--peer: the link file names no peer");
   const client = new QkdClient(file);
