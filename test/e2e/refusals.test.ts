@@ -81,6 +81,10 @@ describe("a call that is wrong", { concurrency: true }, () => {
     return name;
   };
   const server = (...args: string[]): string[] => ["server", "--port", "0", "--data-dir", "new", ...args];
+  const qkd = (devices: string, server = "server"): string[] => [
+    ...["qkd", "simulate", "--dir", "new", "--server-port", "0", "--device-port", "0"],
+    ...["--server", server, "--devices", devices],
+  ];
   const device = (...args: string[]): string[] => ["device", "run", "--keystore", "new.key", ...args];
 
   before(() => {
@@ -217,6 +221,23 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: device("--csv", "good.csv"), code: 2, says: /^qflare: --csv: expected --label/ },
     { args: device("--csv", "good.csv", "--label", "x9"), code: 1, says: /expected a column "x9"/ },
     { args: device("--csv", "bad.csv", "--label", "kind"), code: 1, says: /line 3: expected 3 fields, got 2/ },
+    {
+      args: qkd("server"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "server"/,
+    },
+    { args: qkd("a,b,A"), code: 2, says: /^qflare: --server and --devices: expected names that differ.*, got "A"/ },
+    {
+      args: qkd("authority"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "authority"/,
+    },
+    {
+      args: qkd("a", "Authority"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "Authority"/,
+    },
+    { args: qkd(""), code: 2, says: /^qflare: --server and --devices: expected a name of letters/ },
     { args: ["model", "export", "--data-dir", "none"], code: 2, says: /there is no none\/ledger.sqlite/ },
     { args: ["audit", "verify", "--data-dir", "empty"], code: 2, says: /there is no empty\/ledger.sqlite/ },
     { args: ["doctor", "extra"], code: 2, says: /too many arguments/ },
