@@ -19,6 +19,7 @@ import { readLedger } from "../ledger.ts";
 import { remoteLog } from "../log-source.ts";
 import { type Pinned, pinnedBy, runIdOf, type TrustFlags } from "../log-trust.ts";
 import { createOutput, UsageError } from "../output.ts";
+import { collect } from "../parse.ts";
 
 interface Flags extends TrustFlags {
   readonly dataDir: string;
@@ -37,7 +38,11 @@ export function addAuditCommand(program: Command): Command {
     .description("check every entry, signature, update and model; exit code 1 where something does not hold")
     .option("--data-dir <folder>", "data folder of the server", ".qflare")
     .option("--url <url>", "read the log of a running server instead, as any stranger can")
-    .option("--key <vkey>", "with --url: the log's verifier key, as qflare audit keys prints it")
+    .option(
+      "--key <vkey>",
+      "with --url: the log's verifier key, as qflare audit keys prints it; again for its other type",
+      collect,
+    )
     .option("--keystore <file>", "with --url: the key file of a device of the run, in place of --key")
     .option("--from <file...>", "checkpoints that the log gave before and must continue")
     .option("--witness-policy <file>", "with --url: who must have cosigned the log (C2SP tlog-policy)")
@@ -56,7 +61,11 @@ export function addAuditCommand(program: Command): Command {
     .command("receipt")
     .description("check a device's receipt without the server")
     .argument("<file>", "as qflare device run --receipts writes it")
-    .option("--key <vkey>", "the log's ML-DSA-44 verifier key, as qflare audit keys prints it")
+    .option(
+      "--key <vkey>",
+      "the log's ML-DSA-44 verifier key, as qflare audit keys prints it; again for Ed25519",
+      collect,
+    )
     .option("--keystore <file>", "the key file of a device of the run, in place of --key")
     .option("--json", "one JSON object a line")
     .addHelpText("after", "\nExample:\n  qflare audit receipt round-1.receipt --keystore device.key")

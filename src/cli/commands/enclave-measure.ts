@@ -17,7 +17,7 @@ import { enclaveProgram } from "../../server/enclave-program.ts";
 import { readReference, readReleaseKey } from "../evidence.ts";
 import { readBytes, writeNamed } from "../files.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
-import { parseDuration } from "../parse.ts";
+import { collect, parseDuration } from "../parse.ts";
 import { systemClock } from "../system.ts";
 import { readVersion } from "../version.ts";
 
@@ -55,10 +55,6 @@ export function addMeasureCommand(enclave: Command): void {
     .option("--json", "one JSON object a line")
     .addHelpText("after", EXAMPLES)
     .action((flags: Flags) => run(flags));
-}
-
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value];
 }
 
 function run(flags: Flags): void {
