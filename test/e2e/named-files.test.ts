@@ -146,6 +146,28 @@ describe("a file that cannot be read", () => {
   });
 });
 
+describe("a file that holds what does not print", () => {
+  test("is not echoed to the terminal, nor at length", async () => {
+    const control = "\u001b]0;x\u0007\u009b2J";
+    writeFileSync(join(folder, "policy"), `${control}${"x".repeat(100_000)}\n`);
+    writeFileSync(join(folder, "link"), control);
+    const verify = ["audit", "verify", "--url", "https://127.0.0.1:1", "--key", KEY];
+    await assertAll([
+      {
+        args: [...verify, "--witness-policy", "policy"],
+        code: 2,
+        says: /line 1: .*, got \\u\{1b\}[\x20-\x7e]{1,80}\n$/,
+      },
+      { args: ["qkd", "status", "--link", "link"], code: 2, says: /^[\x20-\x7e]{1,80}\n$/ },
+      {
+        args: ["audit", "receipt", control, "--key", KEY],
+        code: 2,
+        says: /^qflare: receipt: there is no \\u\{1b\}\]0;x/,
+      },
+    ]);
+  });
+});
+
 describe("a file that cannot be written", () => {
   const sign = (key: string, out: string): string[] => ["enclave", "measure", "--sign", key, "--out", out];
 

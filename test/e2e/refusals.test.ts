@@ -85,6 +85,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
     ...["qkd", "simulate", "--dir", "new", "--server-port", "0", "--device-port", "0"],
     ...["--server", server, "--devices", devices],
   ];
+  const stranger = (url: string): string[] => ["audit", "verify", "--url", url, "--keystore", "garbage"];
   const device = (...args: string[]): string[] => ["device", "run", "--keystore", "new.key", ...args];
 
   before(() => {
@@ -241,12 +242,39 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: ["model", "export", "--data-dir", "none"], code: 2, says: /there is no none\/ledger.sqlite/ },
     { args: ["audit", "verify", "--data-dir", "empty"], code: 2, says: /there is no empty\/ledger.sqlite/ },
     { args: ["doctor", "extra"], code: 2, says: /too many arguments/ },
+    ...["ftp://h:1", "http://h:1", "https://h:1/x", "https://h:1/?x", "https://u:p@h:1", "h:1", ""].map(
+      (url): Refusal => ({
+        args: stranger(url),
+        code: 2,
+        says: /^qflare: --url: expected such as https:\/\/host:8443, got "/,
+      }),
+    ),
+    {
+      args: [...stranger("https://127.0.0.1:1"), "--data-dir", "empty"],
+      code: 2,
+      says: /^qflare: --data-dir and --url: expected one of them$/m,
+    },
+    ...["0d", "0.4ms", "36501d", "99999999999999d", "-1d"].map(
+      (valid): Refusal => ({
+        args: ["enclave", "measure", "--sign", "new.key", "--valid", valid],
+        code: 2,
+        says: /^qflare: --valid: expected such as 90d, at most 36500d, got "/,
+        prints: /^SHA-256 /,
+      }),
+    ),
   ];
 
   test("is refused in one line with its exit code, and leaves no file", async () => {
     const earlier = listing(folder);
     await eachOf(refusals, 3, async (refusal) => await assertRefused(folder, refusal));
     assert.deepEqual(listing(folder), earlier);
+  });
+
+  test("to look at a data folder that is none finds that a server would refuse it", async () => {
+    const { code, stdout } = await runCli(["doctor", "--json", "--data-dir", "garbage"], { cwd: folder });
+    assert.equal(code, 1);
+    const found = { event: "finding", name: "server on garbage", level: "needed", found: "it is no folder" };
+    assert.ok(stdout.includes(JSON.stringify(found)), stdout);
   });
 
   test("without a command shows what there is, with exit code 2", async () => {

@@ -22,7 +22,7 @@ import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { readEvidencePolicy, readReference, readReleaseKey } from "../evidence.ts";
 import { makeNamedFolder, readText, writeNamed } from "../files.ts";
-import { createOutput, type Output, UsageError } from "../output.ts";
+import { createOutput, type Output, printable, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { devicePsk, type QkdFlags } from "../qkd.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
@@ -353,8 +353,8 @@ function describe(event: DeviceEvent): string {
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":
-      return `round ${event.round}: too late (${event.reason})`;
+      return `round ${event.round}: too late (${printable(event.reason)})`;
     case "retry":
-      return `waiting ${event.wait_ms} ms: ${event.reason}`;
+      return `waiting ${event.wait_ms} ms: ${printable(event.reason)}`;
   }
 }

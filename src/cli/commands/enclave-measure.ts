@@ -33,6 +33,7 @@ interface Flags {
 }
 
 const PROGRAM_BYTES_MAX = 2 ** 26;
+const VALID_MS_MAX = 36_500 * 24 * 60 * 60 * 1000;
 
 const EXAMPLES = `
 Example:
@@ -71,8 +72,10 @@ function run(flags: Flags): void {
 }
 
 function sign(flags: Flags, program: Uint8Array<ArrayBuffer>, output: Output): void {
-  const validMs = parseDuration(flags.valid);
-  if (validMs === undefined) throw new UsageError(`--valid: expected such as 90d, got ${JSON.stringify(flags.valid)}`);
+  const validMs = Math.floor(parseDuration(flags.valid) ?? 0);
+  if (validMs < 1 || validMs > VALID_MS_MAX) {
+    throw new UsageError(`--valid: expected such as 90d, at most 36500d, got ${JSON.stringify(flags.valid)}`);
+  }
   const values: ReferenceValues = {
     v: 1,
     release: readVersion(),
