@@ -1,6 +1,6 @@
 // Folders that people name, with those above them that are missing.
 
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -9,23 +9,25 @@ import { dirname } from "node:path";
  */
 export function makeFolder(path: string, mode?: number): string[] {
   if (isFolder(path)) return [];
+  const missing = [path];
+  for (let above = dirname(path); !isThere(above); above = dirname(above)) missing.unshift(above);
+  return missing.filter((folder) => isMade(folder, mode));
+}
+
+/** False where another process was faster. */
+function isMade(path: string, mode: number | undefined): boolean {
   try {
-    return makeOne(path, mode);
+    mkdirSync(path, { mode });
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || existsSync(dirname(path))) throw error;
-    return [...makeFolder(dirname(path), mode), ...makeOne(path, mode)];
+    if (isFolder(path)) return false;
+    throw error;
   }
 }
 
-/** Another process may have been faster. */
-function makeOne(path: string, mode: number | undefined): string[] {
-  try {
-    mkdirSync(path, { mode });
-    return [path];
-  } catch (error) {
-    if (isFolder(path)) return [];
-    throw error;
-  }
+/** What is its own parent always is. */
+function isThere(path: string): boolean {
+  return dirname(path) === path || statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function isFolder(path: string): boolean {

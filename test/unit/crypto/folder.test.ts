@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -24,6 +26,17 @@ describe("a folder that is made", () => {
     assert.deepEqual(makeFolder(join(folder, "there")), []);
     assert.deepEqual(makeFolder(join(folder, "link")), []);
     assert.deepEqual(makeFolder("/"), []);
+  });
+
+  it("is there for all processes that make it at once", async () => {
+    const module = new URL("../../../src/crypto/folder.ts", import.meta.url).href;
+    const work = `import { makeFolder } from ${JSON.stringify(module)};
+      while (Date.now() < Number(process.argv[2]));
+      for (let i = 0; i < 1000; i++) makeFolder(process.argv[1] + "/" + i + "/a/b/c");`;
+    const args = ["--input-type=module", "--eval", work, temporaryFolder(), String(Date.now() + 500)];
+    const children = Array.from({ length: 4 }, () => spawn(process.execPath, args, { stdio: "inherit" }));
+    const codes = await Promise.all(children.map(async (child) => (await once(child, "exit"))[0]));
+    assert.deepEqual(codes, [0, 0, 0, 0]);
   });
 
   it("is refused by the first error, also where a folder that is there says that it is not", () => {
