@@ -1,6 +1,6 @@
 // Data sets from files: a folder of IDX files (plain or .gz), a CSV file, or the set that comes with the program.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
@@ -8,6 +8,7 @@ import { datasetFromCsv } from "../learning/csv.ts";
 import { type Dataset, selectRows } from "../learning/dataset.ts";
 import { datasetFromIdx } from "../learning/idx.ts";
 import { parsePartition, partition } from "../learning/partition.ts";
+import { readBytes } from "./files.ts";
 import { UsageError } from "./output.ts";
 
 const BYTES_MAX = 2 ** 30;
@@ -40,22 +41,22 @@ export function loadTest(options: DataOptions): Dataset | undefined {
 function loadCsv(path: string, { label, classNames }: DataOptions): Dataset {
   if (label === undefined) throw new UsageError("--csv: expected --label with the name of its label column");
   const named = classNames === undefined ? {} : { classNames: classNames.split(",") };
-  return datasetFromCsv(readInput(path), { labelColumn: label, ...named }).dataset;
+  return datasetFromCsv(readInput(path, "--csv"), { labelColumn: label, ...named }).dataset;
 }
 
 function loadIdx(folder: string, part: "train" | "t10k"): Dataset {
-  const images = readInput(join(folder, `${part}-images-idx3-ubyte`));
-  const labels = readInput(join(folder, `${part}-labels-idx1-ubyte`));
+  const images = readInput(join(folder, `${part}-images-idx3-ubyte`), "--data");
+  const labels = readInput(join(folder, `${part}-labels-idx1-ubyte`), "--data");
   return datasetFromIdx(images, labels, CLASSES);
 }
 
 /** The file, or the same name with .gz behind it. */
-function readInput(path: string): Uint8Array {
+function readInput(path: string, flag: string): Uint8Array {
   const packed = `${path}.gz`;
   const found = [path, packed].find((candidate) => existsSync(candidate));
   if (found === undefined) throw new UsageError(`${path}: there is no such file, nor with .gz`);
+  const bytes = readBytes(found, flag, BYTES_MAX);
   try {
-    const bytes = readFileSync(found);
     return found.endsWith(".gz") ? gunzipSync(bytes, { maxOutputLength: BYTES_MAX }) : bytes;
   } catch (error) {
     throw new UsageError(`${found}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);

@@ -5,7 +5,7 @@ import { fromHex } from "../core/bytes.ts";
 import { QflareError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SHA256_BYTES } from "../crypto/hash.ts";
-import { readBytes, readJson } from "./files.ts";
+import { readBytes, readJson, readText } from "./files.ts";
 import { UsageError } from "./output.ts";
 
 /** Throws UsageError or config.invalid. */
@@ -22,7 +22,7 @@ export function readReleaseKey(hex: string): Uint8Array<ArrayBuffer> {
 
 /** Text of a file of reference values. Throws UsageError. */
 export function readReference(path: string, flag: string): string {
-  return readBytes(path, flag, LIMITS.collateralBytesMax).toString("utf8");
+  return readText(path, flag, LIMITS.collateralBytesMax);
 }
 
 /**

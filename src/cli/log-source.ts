@@ -10,6 +10,7 @@ import { errorOf, Transport, Unreachable } from "../device/transport.ts";
 import type { LogSource } from "../wire/log-verify.ts";
 import { rotationsAnswer } from "../wire/rotation.ts";
 import { BUNDLE_BYTES_MAX, LOG_PREFIX, tilePath } from "../wire/tile.ts";
+import { UsageError } from "./output.ts";
 
 const WAIT_MS = 5000;
 const ERROR_BYTES_MAX = 4096;
@@ -18,6 +19,13 @@ export interface RemoteLog extends LogSource {
   /** Of the identities that follow one another at this server. */
   announcements(): Promise<readonly Uint8Array<ArrayBuffer>[]>;
   close(): void;
+}
+
+/** The log stands at one place of a server: nothing else that a URL may say would be looked at. Throws UsageError. */
+export function requireServerUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.protocol === "https:" && parsed.href === `${parsed.origin}/`) return;
+  throw new UsageError(`--url: expected such as https://host:8443, got ${JSON.stringify(url.slice(0, 80))}`);
 }
 
 export function remoteLog(url: string): RemoteLog {

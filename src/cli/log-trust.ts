@@ -1,7 +1,6 @@
 // Whom a verifier of an audit log believes: the key or the device's key file that it was given, and the identities that
 // these have announced to follow them.
 
-import { readFileSync } from "node:fs";
 import { loadKeystore } from "../device/keystore.ts";
 import { identitiesEver, logTrustOf } from "../device/pins.ts";
 import type { LogTrust } from "../wire/checkpoint.ts";
@@ -9,12 +8,14 @@ import { type Identity, identityMessage } from "../wire/identity.ts";
 import { type NoteKey, noteKey, parseVkey } from "../wire/note.ts";
 import { announcedAfter, announcedAfterKey } from "../wire/rotation.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../wire/witness-policy.ts";
+import { readText } from "./files.ts";
 import { UsageError } from "./output.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface TrustFlags {
-  readonly key?: string;
+  /** Each of another type; all must have signed. */
+  readonly key?: readonly string[];
   readonly keystore?: string;
   readonly witnessPolicy?: string;
 }
@@ -37,8 +38,9 @@ export function runIdOf({ origin }: LogTrust): string {
 /** What --key or --keystore names. */
 export function pinnedBy({ key, keystore, witnessPolicy }: TrustFlags): Pinned {
   if ((key === undefined) === (keystore === undefined)) throw new UsageError("expected --key or --keystore");
-  const policy = witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(readFileSync(witnessPolicy, "utf8"));
-  return key === undefined ? pinnedByKeystore(keystore!, policy) : pinnedByKey(parseKey(key, "--key"), policy);
+  const policy =
+    witnessPolicy === undefined ? NO_WITNESSES : parseWitnessPolicy(readText(witnessPolicy, "--witness-policy"));
+  return key === undefined ? pinnedByKeystore(keystore!, policy) : pinnedByKeys(key.map(parseKey), policy);
 }
 
 function pinnedByKeystore(path: string, policy: WitnessPolicy): Pinned {
@@ -56,27 +58,39 @@ function pinnedByKeystore(path: string, policy: WitnessPolicy): Pinned {
   };
 }
 
-function pinnedByKey(pinned: NoteKey, policy: WitnessPolicy): Pinned {
-  const { name: origin, type, publicKey } = pinned;
-  if (!ORIGIN.test(origin)) throw new UsageError(`--key: expected a key of a run's log, got one of ${origin}`);
-  const trust = { origin, logKeys: [pinned], policy };
-  const isLasting = type === "ml-dsa-44";
+function pinnedByKeys(pinned: readonly NoteKey[], policy: WitnessPolicy): Pinned {
+  const origin = requireOneLog(pinned);
+  const trust = { origin, logKeys: pinned, policy, needsEachType: pinned.length > 1 };
+  const lasting = pinned.filter(({ type }) => type === "ml-dsa-44").map(({ publicKey }) => publicKey);
   return {
     trust,
-    receiptKeys: isLasting ? [pinned.publicKey] : [],
+    receiptKeys: lasting,
     follow: (announcements) => {
-      const after = isLasting ? announcedAfterKey(publicKey, announcements).map(identityMessage.decode) : [];
-      return { ...trust, logKeys: [pinned, ...after.map((one) => logKeyOf(origin, one))] };
+      const after = lasting.flatMap((key) => announcedAfterKey(key, announcements)).map(identityMessage.decode);
+      return { ...trust, logKeys: [...pinned, ...after.map((one) => logKeyOf(origin, one))] };
     },
   };
+}
+
+/** The log that all are keys of, each of a type of its own: of one type only the key in force has signed. */
+function requireOneLog(keys: readonly NoteKey[]): string {
+  const origin = keys[0]!.name;
+  if (!ORIGIN.test(origin)) throw new UsageError(`--key: expected a key of a run's log, got one of ${origin}`);
+  for (const [i, { name, type }] of keys.entries()) {
+    if (name !== origin)
+      throw new UsageError(`--key: expected keys of one log, got one of ${origin} and one of ${name}`);
+    const isTwice = keys.slice(0, i).some((other) => other.type === type);
+    if (isTwice) throw new UsageError(`--key: expected one key of a type, got two of ${type}`);
+  }
+  return origin;
 }
 
 function logKeyOf(origin: string, { signature_public_key }: Identity): NoteKey {
   return noteKey(origin, "ml-dsa-44", signature_public_key);
 }
 
-function parseKey(text: string, flag: string): NoteKey {
+function parseKey(text: string): NoteKey {
   const key = parseVkey(text);
-  if (key === undefined) throw new UsageError(`${flag}: expected a verifier key, got ${text.slice(0, 80)}`);
+  if (key === undefined) throw new UsageError(`--key: expected a verifier key, got ${text.slice(0, 80)}`);
   return key;
 }

@@ -8,7 +8,7 @@ import { decodeModel, encodeModel, parseDescription } from "../learning/model-fi
 import { namedModel } from "../learning/named-model.ts";
 import { Network } from "../learning/network.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
-import { readBytes } from "./files.ts";
+import { readBytes, readText } from "./files.ts";
 import { UsageError } from "./output.ts";
 import type { Settings } from "./settings.ts";
 
@@ -26,7 +26,7 @@ export function firstModel({ model, inputs, classes, seed }: Settings): Uint8Arr
 /** The model of a name or of a file with its description. */
 export function modelNamed(text: string, inputs: number, classes: number): ModelDescription {
   if (text.endsWith(".json")) {
-    return parseDescription(readBytes(text, "--model", LIMITS.modelHeaderBytesMax).toString("utf8"));
+    return parseDescription(readText(text, "--model", LIMITS.modelHeaderBytesMax));
   }
   const description = named(text, inputs, classes);
   if (description !== undefined) return description;

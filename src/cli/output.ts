@@ -56,6 +56,16 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+const SHOWN_LENGTH_MAX = 2000;
+/** Controls, what turns the direction of writing, ends of lines. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** For a terminal: what files, servers and arguments say must not steer it. */
+export function printable(text: string): string {
+  const shown = text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}...` : text;
+  return shown.replaceAll(UNPRINTABLE, (letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`);
+}
+
 /** What the machine refused: a file, a folder, a process. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error && "code" in error;
@@ -65,7 +75,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 export function report(error: unknown): void {
   const isUsage = error instanceof UsageError || (error instanceof QflareError && error.code === "config.invalid");
   if (error instanceof UsageError || error instanceof QflareError || isSystemError(error)) {
-    process.stderr.write(`qflare: ${error.message}\n`);
+    process.stderr.write(`qflare: ${printable(error.message)}\n`);
   } else {
     process.stderr.write(`qflare: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   }

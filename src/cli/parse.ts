@@ -25,6 +25,11 @@ export function parseChoice<T extends string>(text: string, choices: readonly T[
   return choices.find((known) => known === text);
 }
 
+/** Of an option that may stand there again. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
 /** Throws UsageError, which names the flag; so do those below. */
 export function whole(text: string, flag: string, min: number, max: number): number {
   return parseWhole(text, min, max) ?? refuse(flag, `a whole number from ${min} to ${max}`, text);

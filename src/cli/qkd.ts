@@ -4,6 +4,7 @@ import type { DevicePsk, Log, ServerPsk } from "../core/ports.ts";
 import { QkdClient } from "../qkd/client.ts";
 import { readQkdLink } from "../qkd/link-file.ts";
 import { QKD_POLICIES, QkdDevicePsk, type QkdPolicy, QkdServerPsk } from "../qkd/psk.ts";
+import { readBytes } from "./files.ts";
 import { UsageError } from "./output.ts";
 import { choice } from "./parse.ts";
 
@@ -32,6 +33,6 @@ function linkOf(
 ): { policy: QkdPolicy; link: ReturnType<typeof readQkdLink>; client: QkdClient } | undefined {
   if (policy === "off" && file === undefined) return undefined;
   if (policy === "off" || file === undefined) throw new UsageError("--qkd and --qkd-link: expected both or none");
-  const link = readQkdLink(file);
+  const link = readQkdLink(file, (path) => readBytes(path, "--qkd-link"));
   return { policy, link, client: new QkdClient(link) };
 }

@@ -1,7 +1,7 @@
 // Settings of a server: the one table from which command-line flags, environment variables, the configuration file and
 // their help are made. A flag wins over the environment, the environment over the file, the file over the default.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { TEE_CHOICES } from "../attestation/tee-device.ts";
@@ -14,6 +14,7 @@ import { QKD_POLICIES } from "../qkd/psk.ts";
 import { LOST_ENCLAVE } from "../server/enclave-link.ts";
 import { DEFAULT_EPOCHS } from "../server/epochs.ts";
 import { RULE_WORDS } from "./defence.ts";
+import { readText } from "./files.ts";
 import { UsageError } from "./output.ts";
 import { parseChoice, parseDuration, parseNumber, parseWhole } from "./parse.ts";
 
@@ -247,7 +248,7 @@ function readConfigFile(path: string | undefined): ConfigFile {
   const file = path ?? CONFIG_FILE;
   let values: Record<string, unknown>;
   try {
-    values = parseToml(readFileSync(file, "utf8"));
+    values = parseToml(readText(file, "--config"));
   } catch (error) {
     const reason =
       error instanceof TomlError ? `line ${error.line}: ${error.message.split("\n")[0]}` : "it cannot be read";

@@ -1,6 +1,5 @@
 // What a program must know to fetch keys from its KME: a small JSON file, whose paths stand relative to it.
 
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { QflareError } from "../core/error.ts";
 import { parseJson } from "../core/json.ts";
@@ -38,22 +37,27 @@ const deviceFileShape = object({ ...fileShape.fields, peer: name });
 /** What the file says: where certificates and key lie. */
 type Paths = Omit<QkdLink, "key"> & { readonly key: string };
 
-/** Throws config.invalid, which names the file. */
-export function readQkdLink(file: string): QkdLink {
+/** read: of the file and of those that it names. Throws config.invalid, which names the file, and what read does. */
+export function readQkdLink(file: string, read: (path: string) => Buffer): QkdLink {
+  const fields = pathsOf(file, read(file).toString());
+  const pem = (relative: string): Buffer => read(resolve(dirname(file), relative));
+  const { authority, certificate, key } = fields;
+  return {
+    ...fields,
+    peer: fields.peer,
+    authority: pem(authority).toString(),
+    certificate: pem(certificate).toString(),
+    key: pem(key),
+  };
+}
+
+function pathsOf(file: string, json: string): Paths {
   try {
-    const value = { tls: "post-quantum", ...(parseJson(readFileSync(file, "utf8")) as object) };
+    const value = { tls: "post-quantum", ...(parseJson(json) as object) };
     const shape = "peer" in value ? deviceFileShape : fileShape;
-    const fields = shape.read(value, "link") as Paths;
-    const pem = (relative: string): Buffer => readFileSync(resolve(dirname(file), relative));
-    const { authority, certificate, key } = fields;
-    return {
-      ...fields,
-      peer: fields.peer,
-      authority: pem(authority).toString(),
-      certificate: pem(certificate).toString(),
-      key: pem(key),
-    };
+    return shape.read(value, "link") as Paths;
   } catch (cause) {
-    throw new QflareError("config.invalid", `${file}: ${(cause as Error).message}`, { cause });
+    const problem = cause instanceof SyntaxError ? "it is not JSON with every key once" : (cause as Error).message;
+    throw new QflareError("config.invalid", `${file}: ${problem}`, { cause });
   }
 }

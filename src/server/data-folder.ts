@@ -1,8 +1,9 @@
 // A server's data folder: what lies in it under which name, and whether what belongs together is there.
 
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
+import { makeFolder } from "../crypto/folder.ts";
 import { ADMIN_SOCKET, checkAdminPath } from "./admin.ts";
 import { KEY_FILE } from "./keys.ts";
 import { storeError } from "./store/database.ts";
@@ -18,12 +19,19 @@ export const EVIDENCE_FILE = "evidence.json";
 /** Throws config.invalid, or store.* where the disk refuses. */
 export function prepareFolder(dataDir: string): void {
   checkAdminPath(join(dataDir, ADMIN_SOCKET));
+  makeDataFolder(dataDir);
+}
+
+/** Throws config.invalid, or store.* where the disk refuses. */
+export function makeDataFolder(dataDir: string): void {
+  if (dataDir === "") throw new QflareError("config.invalid", "data-dir: expected a folder, got no name");
   try {
-    if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (!existsSync(dataDir)) makeFolder(dataDir, 0o700);
   } catch (error) {
     const cause = storeError(error, dataDir);
     if (cause instanceof QflareError) throw cause;
-    throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made`, { cause });
+    const { code } = error as NodeJS.ErrnoException;
+    throw new QflareError("config.invalid", `data-dir: ${dataDir} cannot be made (${code})`, { cause });
   }
   if (!statSync(dataDir).isDirectory()) throw new QflareError("config.invalid", `data-dir: ${dataDir} is no folder`);
 }

@@ -2,12 +2,13 @@
 // the strictest walls that the host has.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
-import { closeSync, mkdirSync, writeFileSync } from "node:fs";
+import { closeSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { Tee } from "../attestation/evidence.ts";
 import { deviceOf } from "../attestation/tee-device.ts";
 import { toHex } from "../core/bytes.ts";
+import { makeFolder } from "../crypto/folder.ts";
 import { sha256 } from "../crypto/hash.ts";
 import { openSecretFile } from "../crypto/secret-file.ts";
 import { enclaveProgram, PROGRAM_NAME } from "./enclave-program.ts";
@@ -39,7 +40,7 @@ const PERMISSION_FLAGS: readonly string[] = [
  * Throws as openSecretFile does.
  */
 export function launchEnclave(keyFolder: string, isolation: HostIsolation, tee: Tee): Launched {
-  mkdirSync(keyFolder, { recursive: true, mode: 0o700 });
+  makeFolder(keyFolder, 0o700);
   const program = enclaveProgram();
   const keyFile = openSecretFile(join(keyFolder, SEALING_KEY_FILE));
   try {

@@ -1,7 +1,6 @@
 // What server and remote enclave know each other by: a certificate of their own on each side, made at the first start
 // and pinned by its SHA-256 on the other. The connection is TLS 1.3 with a post-quantum key exchange and nothing else.
 
-import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PeerCertificate, SecureContextOptions, TLSSocket } from "node:tls";
 import { equal, fromHex, toHex } from "../core/bytes.ts";
@@ -11,6 +10,7 @@ import { type CertifiedKey, certificateHash, certifiedKeyFields } from "../crypt
 import { sha256 } from "../crypto/hash.ts";
 import { readSecretFile, writeSecretFile } from "../crypto/secret-file.ts";
 import { makeCertificate } from "./certificate.ts";
+import { makeDataFolder } from "./data-folder.ts";
 
 const LINK_FILE = "enclave-link.key";
 const PIN_BYTES = 32;
@@ -23,9 +23,9 @@ export interface LinkIdentity {
   readonly pin: string;
 }
 
-/** folder: made if it is not there. Throws as readSecretFile does. */
+/** folder: made if it is not there. Throws as makeDataFolder and readSecretFile do. */
 export async function loadLinkIdentity(folder: string): Promise<LinkIdentity> {
-  if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeDataFolder(folder);
   const path = join(folder, LINK_FILE);
   const stored = readSecretFile(path);
   const tls = stored === undefined ? await makeCertificate(["localhost"]) : linkFile.decode(stored);

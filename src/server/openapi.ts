@@ -159,37 +159,34 @@ function roundPaths(): JsonSchema {
   };
 }
 
+/** HEAD asks for what stands above a file. */
+function file(name: string, operation: JsonSchema): JsonSchema {
+  return { get: { operationId: `read${name}`, ...operation }, head: { operationId: `check${name}`, ...operation } };
+}
+
 function logPaths(): JsonSchema {
   const note = { "text/plain": { schema: { type: "string" } } };
   const number = { type: "string", pattern: "^(x[0-9]{3}/)*[0-9]{3}([.]p/[1-9][0-9]{0,2})?$" };
   const level = { type: "string", pattern: "^(entries|[0-9]{1,2})$" };
-  const file = { "application/octet-stream": { schema: { type: "string" } } };
+  const tile = { "application/octet-stream": { schema: { type: "string" } } };
   return {
-    [`${LOG_PREFIX}/checkpoint`]: {
-      get: {
-        operationId: "readLogCheckpoint",
-        summary: "The audit log's newest checkpoint (C2SP tlog-checkpoint)",
-        responses: answers("Checkpoint", note, [429, 503]),
-      },
-    },
-    [`${LOG_PREFIX}/keys`]: {
-      get: {
-        operationId: "readLogKeys",
-        summary: "The log's verifier keys, one a line; trust those that were pinned elsewhere",
-        responses: answers("Verifier keys", note, [429]),
-      },
-    },
-    [`${LOG_PREFIX}/tile/{level}/{number}`]: {
-      get: {
-        operationId: "readLogTile",
-        summary: "A tile of hashes or a bundle of entries (C2SP tlog-tiles)",
-        parameters: [
-          { in: "path", name: "level", required: true, schema: level },
-          { in: "path", name: "number", required: true, schema: number },
-        ],
-        responses: answers("Tile", file, [404, 429]),
-      },
-    },
+    [`${LOG_PREFIX}/checkpoint`]: file("LogCheckpoint", {
+      summary: "The audit log's newest checkpoint (C2SP tlog-checkpoint)",
+      parameters: [{ in: "header", name: "if-none-match", required: false, schema: { type: "string" } }],
+      responses: { ...answers("Checkpoint", note, [429, 503]), 304: { description: "The one that the tag names" } },
+    }),
+    [`${LOG_PREFIX}/keys`]: file("LogKeys", {
+      summary: "The log's verifier keys, one a line; trust those that were pinned elsewhere",
+      responses: answers("Verifier keys", note, [429]),
+    }),
+    [`${LOG_PREFIX}/tile/{level}/{number}`]: file("LogTile", {
+      summary: "A tile of hashes or a bundle of entries (C2SP tlog-tiles)",
+      parameters: [
+        { in: "path", name: "level", required: true, schema: level },
+        { in: "path", name: "number", required: true, schema: number },
+      ],
+      responses: answers("Tile", tile, [404, 429]),
+    }),
   };
 }
 

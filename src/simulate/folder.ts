@@ -1,10 +1,12 @@
 // The folder of a simulation: its plan, one file a run, and the results. A second start with the same plan goes on
 // where the first one stopped; with another plan it is refused, so that no result is a mixture.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { QflareError } from "../core/error.ts";
 import { bytesFromFloats, floatsFromBytes } from "../core/floats.ts";
+import { makeFolder } from "../crypto/folder.ts";
+import { NO_SPACE } from "../crypto/secret-file.ts";
 import type { Grid, RunStore } from "./grid.ts";
 import type { RoundRecord, Snapshot } from "./run.ts";
 
@@ -18,13 +20,14 @@ interface Stored {
 export class SimulationFolder implements RunStore {
   readonly #path: string;
 
-  /** Throws config.invalid where the folder holds another simulation. */
+  /** Throws config.invalid where the folder holds another simulation; as write does for what it cannot hold. */
   constructor(path: string, grid: Grid) {
     this.#path = path;
-    mkdirSync(join(path, "runs"), { recursive: true });
+    const runs = join(path, "runs");
+    named(runs, () => makeFolder(runs));
     const plan = `${JSON.stringify(grid, null, 1)}\n`;
     const file = join(path, "plan.json");
-    if (existsSync(file) && readFileSync(file, "utf8") !== plan) {
+    if (existsSync(file) && named(file, () => readFileSync(file, "utf8")) !== plan) {
       throw new QflareError("config.invalid", `${path} holds another simulation; expected an empty folder`);
     }
     this.write("plan.json", plan);
@@ -53,11 +56,24 @@ export class SimulationFolder implements RunStore {
     this.write(join("runs", `${key}.json`), JSON.stringify(stored));
   }
 
-  /** Whole or not at all. Returns the path. */
+  /** Whole or not at all. Returns the path. Throws store.full or store.unavailable. */
   write(name: string, contents: string): string {
     const path = join(this.#path, name);
-    writeFileSync(`${path}.new`, contents);
-    renameSync(`${path}.new`, path);
+    named(path, () => {
+      writeFileSync(`${path}.new`, contents);
+      renameSync(`${path}.new`, path);
+    });
     return path;
+  }
+}
+
+/** What the file system refuses is told with its place. */
+function named<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    if (NO_SPACE.includes(code)) throw new QflareError("store.full", path, { cause });
+    throw new QflareError("store.unavailable", `${path} (${code})`, { cause });
   }
 }

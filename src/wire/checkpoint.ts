@@ -151,6 +151,8 @@ export interface LogTrust {
   /** More than one where the server's identity is replaced by the one that it has announced. */
   readonly logKeys: readonly NoteKey[];
   readonly policy: WitnessPolicy;
+  /** A key of each type among these must have signed, where else any is enough. */
+  readonly needsEachType?: boolean;
 }
 
 /**
@@ -163,11 +165,19 @@ export function openCheckpoint(trust: LogTrust, note: string): Checkpoint {
   if (checkpoint.origin !== trust.origin) throw new QflareError("log.signature", "it is of another run");
   const signed = trust.logKeys.filter((key) => isSigned(parsed.signatures, checkpoint, key));
   if (signed.length === 0) throw new QflareError("log.signature");
+  const [missing] = missingTypes(trust, signed);
+  if (missing !== undefined) throw new QflareError("log.signature", `no line of the pinned ${missing} key`);
   const names = cosigners(parsed.signatures, checkpoint, trust.policy);
   if (!isWitnessed(trust.policy, names)) {
     throw new QflareError("log.witness", `got the lines of ${[...names].join(", ") || "none"}`);
   }
   return checkpoint;
+}
+
+/** Types of keys that are wanted beside these. */
+export function missingTypes({ logKeys, needsEachType = false }: LogTrust, signers: readonly NoteKey[]): string[] {
+  const wanted = needsEachType ? new Set(logKeys.map(({ type }) => type)) : [];
+  return [...wanted].filter((type) => signers.every((signer) => signer.type !== type));
 }
 
 /** Those of the trusted keys whose lines stand on a note that openCheckpoint has taken. */

@@ -6,8 +6,8 @@ import { QflareError } from "../core/error.ts";
 import { HASH_BYTES, TILE_WIDTH, TileEdge, type TileReader, tileWidth } from "../crypto/log-tree.ts";
 import { leafHash } from "../crypto/merkle.ts";
 import { type AuditEntry, auditEntry } from "./audit.ts";
-import { type Checkpoint, type LogTrust, openCheckpoint, signersOf } from "./checkpoint.ts";
-import { formatVkey, type NoteKey } from "./note.ts";
+import { type Checkpoint, type LogTrust, missingTypes, openCheckpoint, signersOf } from "./checkpoint.ts";
+import { formatVkey } from "./note.ts";
 import { decodeBundle } from "./tile.ts";
 import { NO_WITNESSES } from "./witness-policy.ts";
 
@@ -39,7 +39,8 @@ export async function verifyLog(
   const checkpoint = opened(trust, note, NEWEST, problems);
   if (checkpoint === undefined) return { checkpoint, entries: [], problems };
   const notes = [...earlier, note];
-  const before = earlier.map((text, i) => opened({ ...trust, policy: NO_WITNESSES }, text, nameOf(i), problems));
+  const lenient = { ...trust, policy: NO_WITNESSES, needsEachType: false };
+  const before = earlier.map((text, i) => opened(lenient, text, nameOf(i), problems));
   const roots = new Map([...before, checkpoint].map((one) => [one?.size, ""]));
   const entries: (AuditEntry | undefined)[] = [];
   try {
@@ -60,7 +61,8 @@ export async function verifyLog(
   }
   for (const [i, one] of [...before, checkpoint].entries()) {
     const name = i < before.length ? nameOf(i) : NEWEST;
-    if (one !== undefined && !isInForce(signersOf(trust, notes[i]!), entries.slice(0, one.size))) {
+    const wanted = i < before.length ? lenient : trust;
+    if (one !== undefined && !isInForce(wanted, notes[i]!, entries.slice(0, one.size))) {
       problems.push(`${name} is signed by a key that was not in force`);
     }
   }
@@ -70,12 +72,13 @@ export async function verifyLog(
 const NEWEST = "newest checkpoint";
 
 /** Each rotation publishes its keys in the log before they count: a key that was replaced signs nothing any more. */
-function isInForce(signers: readonly NoteKey[], entries: readonly (AuditEntry | undefined)[]): boolean {
-  return signers.some((key) => {
+function isInForce(trust: LogTrust, note: string, entries: readonly (AuditEntry | undefined)[]): boolean {
+  const signers = signersOf(trust, note).filter((key) => {
     const subject = `log ${key.type}`;
     const published = entries.findLast((entry) => entry?.type === "key.published" && entry.subject === subject);
     return published === undefined || equal(published.data, utf8(formatVkey(key)));
   });
+  return signers.length > 0 && missingTypes(trust, signers).length === 0;
 }
 
 function nameOf(earlier: number): string {

@@ -32,6 +32,8 @@ export interface WitnessPolicy {
 
 export const NO_WITNESSES: WitnessPolicy = { witnesses: [], quorum: undefined };
 
+const PROBLEM_LENGTH_MAX = 100;
+
 /** Throws config.invalid with the line. Log lines, which a run's own origin makes needless, are read over. */
 export function parseWitnessPolicy(text: string): WitnessPolicy {
   const reader = new PolicyReader();
@@ -50,7 +52,7 @@ class PolicyReader {
 
   take(words: readonly string[], line: number): void {
     const refuse = (problem: string): never => {
-      throw new QflareError("config.invalid", `witness policy, line ${line}: ${problem}`);
+      throw new QflareError("config.invalid", `witness policy, line ${line}: ${problem.slice(0, PROBLEM_LENGTH_MAX)}`);
     };
     const [kind, ...rest] = words;
     if (kind === "witness") this.#witness(rest, refuse);

@@ -55,6 +55,15 @@ async function startWitness(run: TestRun, policyPath: string): Promise<void> {
   writeFileSync(policyPath, `witness one ${(vkeys as string[])[1]} ${url as string}\nquorum one\n`);
 }
 
+async function inForce(run: TestRun, type: string): Promise<string | undefined> {
+  const { stdout } = await runCli(["audit", "keys", "--json", "--type", type, "--data-dir", run.dataDir]);
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { state: string; vkey: string });
+  return lines.find(({ state }) => state === "in_force")?.vkey;
+}
+
 /** Until the checkpoint carries a witness's line. */
 async function cosigned(run: TestRun): Promise<string> {
   for (;;) {
@@ -85,6 +94,7 @@ describe("a server that rotates its identity", () => {
     const kept = ["--from", `${run.keystoreOf("a")}.log`];
     for (const pinned of [
       ["--key", first],
+      ["--key", first, "--key", (await inForce(run, "ed25519"))!],
       ["--keystore", run.keystoreOf("b")],
     ]) {
       const verified = await runCli(["audit", "verify", ...url, ...pinned, ...kept]);

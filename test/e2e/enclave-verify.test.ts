@@ -75,7 +75,7 @@ describe("qflare enclave verify", () => {
       [verify(SNP, inner), 2, /--policy: .* is not JSON with every key once/],
       [verify(evidence, EMPTY), 2, /--evidence: .* is not JSON with every key once/],
       [verify(SNP, EMPTY, "--collateral", collateral), 2, /--collateral: .* is not JSON with every key once/],
-      [verify(join(folder, "none.json"), EMPTY), 2, /--evidence: there is no file/],
+      [verify(join(folder, "none.json"), EMPTY), 2, /--evidence: there is no /],
       [verify(SNP, EMPTY, "--at", "yesterday"), 2, /--at: expected a time like/],
       [verify(EMPTY, EMPTY), 1, /tee: expected sev-snp or tdx/],
     ];

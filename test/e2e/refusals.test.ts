@@ -11,17 +11,10 @@ import { before, describe, test } from "node:test";
 import { UsageError } from "../../src/cli/output.ts";
 import { readSettings, SETTING_NAMES } from "../../src/cli/settings.ts";
 import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
-import { cleanEnvironment, eachOf, PROGRAM, runCli } from "../support/cli.ts";
+import { eachOf, PROGRAM, runCli } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { assertRefused, type Refusal } from "../support/refused-call.ts";
 import { TestRun, tableOf } from "../support/run.ts";
-
-interface Refusal {
-  readonly args: readonly string[];
-  /** 1: failed, 2: used wrongly. */
-  readonly code: 1 | 2;
-  readonly says: RegExp;
-  readonly env?: NodeJS.ProcessEnv;
-}
 
 const BAD_NUMBERS = ["", "x", "-1", "0x10", "1 ", "1e400", "99999999999999999999"];
 const TEXTS: readonly string[] = [
@@ -45,18 +38,6 @@ function camel(name: string): string {
 
 function listing(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[]).sort();
-}
-
-async function assertRefused(folder: string, { args, code, says, env }: Refusal): Promise<void> {
-  const what = args.join(" ");
-  const ending = await runCli(args, { cwd: folder, ...(env === undefined ? {} : { env: cleanEnvironment(env) }) });
-  assert.equal(ending.code, code, `${what}: ${ending.stderr}`);
-  assert.match(ending.stderr, says, what);
-  assert.doesNotMatch(ending.stderr, /^\s+at /m, what);
-  const lines = ending.stderr.trimEnd().split("\n");
-  // The parser of the command line adds where to find help.
-  assert.equal(lines.filter((line) => line !== "(add --help for what it takes)").length, 1, ending.stderr);
-  assert.equal(ending.stdout, "", what);
 }
 
 describe("settings", () => {
@@ -100,6 +81,11 @@ describe("a call that is wrong", { concurrency: true }, () => {
     return name;
   };
   const server = (...args: string[]): string[] => ["server", "--port", "0", "--data-dir", "new", ...args];
+  const qkd = (devices: string, server = "server"): string[] => [
+    ...["qkd", "simulate", "--dir", "new", "--server-port", "0", "--device-port", "0"],
+    ...["--server", server, "--devices", devices],
+  ];
+  const stranger = (url: string): string[] => ["audit", "verify", "--url", url, "--keystore", "garbage"];
   const device = (...args: string[]): string[] => ["device", "run", "--keystore", "new.key", ...args];
 
   before(() => {
@@ -181,7 +167,7 @@ describe("a call that is wrong", { concurrency: true }, () => {
       says: /^qflare: Cannot start enclave: .*: expected tee, this host gives (?:none|permission|sandbox) \(.+\)/,
     },
     { args: server("--tee", "x"), code: 2, says: /expected one of auto, sev-snp, tdx, sgx, nitro, simulated, got "x"/ },
-    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no file none/ },
+    { args: server("--evidence-policy", "none"), code: 2, says: /^qflare: --evidence-policy: there is no none/ },
     {
       args: server("--evidence-collateral", "none"),
       code: 2,
@@ -236,15 +222,59 @@ describe("a call that is wrong", { concurrency: true }, () => {
     { args: device("--csv", "good.csv"), code: 2, says: /^qflare: --csv: expected --label/ },
     { args: device("--csv", "good.csv", "--label", "x9"), code: 1, says: /expected a column "x9"/ },
     { args: device("--csv", "bad.csv", "--label", "kind"), code: 1, says: /line 3: expected 3 fields, got 2/ },
+    {
+      args: qkd("server"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "server"/,
+    },
+    { args: qkd("a,b,A"), code: 2, says: /^qflare: --server and --devices: expected names that differ.*, got "A"/ },
+    {
+      args: qkd("authority"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "authority"/,
+    },
+    {
+      args: qkd("a", "Authority"),
+      code: 2,
+      says: /^qflare: --server and --devices: expected names that differ.*, got "Authority"/,
+    },
+    { args: qkd(""), code: 2, says: /^qflare: --server and --devices: expected a name of letters/ },
     { args: ["model", "export", "--data-dir", "none"], code: 2, says: /there is no none\/ledger.sqlite/ },
     { args: ["audit", "verify", "--data-dir", "empty"], code: 2, says: /there is no empty\/ledger.sqlite/ },
     { args: ["doctor", "extra"], code: 2, says: /too many arguments/ },
+    ...["ftp://h:1", "http://h:1", "https://h:1/x", "https://h:1/?x", "https://u:p@h:1", "h:1", ""].map(
+      (url): Refusal => ({
+        args: stranger(url),
+        code: 2,
+        says: /^qflare: --url: expected such as https:\/\/host:8443, got "/,
+      }),
+    ),
+    {
+      args: [...stranger("https://127.0.0.1:1"), "--data-dir", "empty"],
+      code: 2,
+      says: /^qflare: --data-dir and --url: expected one of them$/m,
+    },
+    ...["0d", "0.4ms", "36501d", "99999999999999d", "-1d"].map(
+      (valid): Refusal => ({
+        args: ["enclave", "measure", "--sign", "new.key", "--valid", valid],
+        code: 2,
+        says: /^qflare: --valid: expected such as 90d, at most 36500d, got "/,
+        prints: /^SHA-256 /,
+      }),
+    ),
   ];
 
   test("is refused in one line with its exit code, and leaves no file", async () => {
     const earlier = listing(folder);
     await eachOf(refusals, 3, async (refusal) => await assertRefused(folder, refusal));
     assert.deepEqual(listing(folder), earlier);
+  });
+
+  test("to look at a data folder that is none finds that a server would refuse it", async () => {
+    const { code, stdout } = await runCli(["doctor", "--json", "--data-dir", "garbage"], { cwd: folder });
+    assert.equal(code, 1);
+    const found = { event: "finding", name: "server on garbage", level: "needed", found: "it is no folder" };
+    assert.ok(stdout.includes(JSON.stringify(found)), stdout);
   });
 
   test("without a command shows what there is, with exit code 2", async () => {

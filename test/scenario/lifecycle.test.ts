@@ -150,10 +150,10 @@ test("a log, a kept checkpoint and a receipt hold over rotations, for devices an
   const source = remoteLog(server.url);
   t.after(() => source.close());
   const announcements = await source.announcements();
-  for (const pinned of [pinnedBy({ keystore: path }), pinnedBy({ key: vkey })]) {
+  for (const pinned of [pinnedBy({ keystore: path }), pinnedBy({ key: [vkey] })]) {
     assert.deepEqual((await verifyLog(source, pinned.follow(announcements), [kept])).problems, []);
   }
-  const { problems } = await verifyLog(source, pinnedBy({ key: vkey }).trust);
+  const { problems } = await verifyLog(source, pinnedBy({ key: [vkey] }).trust);
   assert.match(problems[0]!, /is not signed by the pinned key$/);
 });
 

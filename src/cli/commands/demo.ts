@@ -1,7 +1,7 @@
 // qflare demo: the whole of it on this machine, over real sockets: a server, its enclave, and devices as processes of
 // their own, some of them lying.
 
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { devNull } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -21,6 +21,7 @@ import { AdminClient } from "../admin-client.ts";
 import { Child, type JsonLine } from "../children.ts";
 import { type DataOptions, loadTest } from "../data.ts";
 import { RULE_WORDS } from "../defence.ts";
+import { makeNamedFolder } from "../files.ts";
 import { networkFor } from "../model.ts";
 import { createOutput, type Output, paint, UsageError } from "../output.ts";
 import { choice, parseDuration, whole } from "../parse.ts";
@@ -301,7 +302,7 @@ class Demo {
 
 function runFolder(given: string | undefined): string {
   if (given !== undefined) return given;
-  mkdirSync(".qflare", { recursive: true, mode: 0o700 });
+  makeNamedFolder(".qflare", "--data-dir", 0o700);
   return mkdtempSync(join(".qflare", "demo-"));
 }
 

@@ -1,6 +1,6 @@
 // qflare device: enrol a device, run it, look at it.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { AppraisalPolicy } from "../../attestation/policy.ts";
@@ -21,7 +21,8 @@ import { type TrainingPlan, trainingPlanShape } from "../../learning/plan.ts";
 import { createTrainer, keepTrainer, type Trainer } from "../../learning/trainer.ts";
 import { type DataOptions, loadTraining, shareOf } from "../data.ts";
 import { readEvidencePolicy, readReference, readReleaseKey } from "../evidence.ts";
-import { createOutput, type Output, UsageError } from "../output.ts";
+import { makeNamedFolder, readText, writeNamed } from "../files.ts";
+import { createOutput, type Output, printable, UsageError } from "../output.ts";
 import { parseDuration, whole } from "../parse.ts";
 import { devicePsk, type QkdFlags } from "../qkd.ts";
 import { endWithInput, interrupted, systemClock } from "../system.ts";
@@ -148,7 +149,7 @@ function deviceOptions(
     ...releasesOf(flags),
     updatesMin: whole(flags.updatesMin, "--updates-min", 1, LIMITS.devicesPerRoundMax),
     suites: suitesOf(flags.suites ?? SUITE_NAMES.join(",")),
-    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readFileSync(flags.witnessPolicy, "utf8") }),
+    ...(flags.witnessPolicy === undefined ? {} : { witnessPolicy: readText(flags.witnessPolicy, "--witness-policy") }),
     onEvent: (event) => {
       onEvent(event);
       output.emit(event, describe(event));
@@ -257,6 +258,7 @@ function trainerTime(text: string): number {
 async function run(flags: Flags): Promise<void> {
   const output = createOutput(flags);
   const training = prepareTraining(flags);
+  if (flags.receipts !== undefined) makeNamedFolder(flags.receipts, "--receipts");
   const tally = { accepted: 0, rejected: 0 };
   const device = await openOrEnroll(flags, output, (event) => {
     if (event.event !== "outcome") return;
@@ -327,8 +329,8 @@ async function takePart(
 }
 
 function keepReceipt(folder: string, { round, encoded }: ProvenReceipt): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `round-${round}.receipt`), encoded);
+  makeNamedFolder(folder, "--receipts");
+  writeNamed(join(folder, `round-${round}.receipt`), "--receipts", encoded);
 }
 
 function readPlan(json: string): TrainingPlan {
@@ -351,8 +353,8 @@ function describe(event: DeviceEvent): string {
     case "outcome":
       return `round ${event.round}: ${event.verdict}${event.reason === null ? "" : ` (${event.reason})`}`;
     case "late":
-      return `round ${event.round}: too late (${event.reason})`;
+      return `round ${event.round}: too late (${printable(event.reason)})`;
     case "retry":
-      return `waiting ${event.wait_ms} ms: ${event.reason}`;
+      return `waiting ${event.wait_ms} ms: ${printable(event.reason)}`;
   }
 }

@@ -1,6 +1,6 @@
 // qflare doctor: what this machine offers and what it lacks.
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Command } from "commander";
 import { kem } from "../../crypto/kem-table.ts";
@@ -137,6 +137,7 @@ function hardware(): Finding[] {
 async function runningServer(dataDir: string): Promise<Finding> {
   const name = `server on ${dataDir}`;
   if (!existsSync(dataDir)) return { name, level: "ok", found: "none, no such folder" };
+  if (!statSync(dataDir).isDirectory()) return { name, level: "needed", found: "it is no folder" };
   try {
     const admin = await AdminClient.connect(dataDir);
     const { url, isolation } = await admin.call<{ url: string; isolation: string }>("status");

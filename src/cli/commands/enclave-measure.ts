@@ -1,6 +1,5 @@
 // qflare enclave measure: the digest of the enclave's program, and the signed file that says what a release is.
 
-import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import {
   isHardware,
@@ -16,9 +15,9 @@ import { readSecretFile, writeSecretFile } from "../../crypto/secret-file.ts";
 import { signature } from "../../crypto/signature.ts";
 import { enclaveProgram } from "../../server/enclave-program.ts";
 import { readReference, readReleaseKey } from "../evidence.ts";
-import { readBytes } from "../files.ts";
+import { readBytes, writeNamed } from "../files.ts";
 import { createOutput, type Output, UsageError } from "../output.ts";
-import { parseDuration } from "../parse.ts";
+import { collect, parseDuration } from "../parse.ts";
 import { systemClock } from "../system.ts";
 import { readVersion } from "../version.ts";
 
@@ -32,6 +31,9 @@ interface Flags {
   readonly releaseKey?: string;
   readonly json?: boolean;
 }
+
+const PROGRAM_BYTES_MAX = 2 ** 26;
+const VALID_MS_MAX = 36_500 * 24 * 60 * 60 * 1000;
 
 const EXAMPLES = `
 Example:
@@ -56,14 +58,12 @@ export function addMeasureCommand(enclave: Command): void {
     .action((flags: Flags) => run(flags));
 }
 
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value];
-}
-
 function run(flags: Flags): void {
   const output = createOutput(flags);
   const program =
-    flags.program === undefined ? enclaveProgram() : new Uint8Array(readBytes(flags.program, "--program"));
+    flags.program === undefined
+      ? enclaveProgram()
+      : new Uint8Array(readBytes(flags.program, "--program", PROGRAM_BYTES_MAX));
   const digest = sha256(program);
   const event = { event: "measured", program: toHex(digest), length: program.length, node: process.version };
   output.emit(event, `SHA-256 ${toHex(digest)}, ${program.length} bytes, for Node ${process.version}`);
@@ -72,8 +72,10 @@ function run(flags: Flags): void {
 }
 
 function sign(flags: Flags, program: Uint8Array<ArrayBuffer>, output: Output): void {
-  const validMs = parseDuration(flags.valid);
-  if (validMs === undefined) throw new UsageError(`--valid: expected such as 90d, got ${JSON.stringify(flags.valid)}`);
+  const validMs = Math.floor(parseDuration(flags.valid) ?? 0);
+  if (validMs < 1 || validMs > VALID_MS_MAX) {
+    throw new UsageError(`--valid: expected such as 90d, at most 36500d, got ${JSON.stringify(flags.valid)}`);
+  }
   const values: ReferenceValues = {
     v: 1,
     release: readVersion(),
@@ -83,7 +85,7 @@ function sign(flags: Flags, program: Uint8Array<ArrayBuffer>, output: Output): v
     not_after: systemClock.nowMs() + validMs,
   };
   const keys = releaseKey(flags.sign!);
-  writeFileSync(flags.out, signReferenceValues(values, keys));
+  writeNamed(flags.out, "--out", signReferenceValues(values, keys));
   const name = toHex(releaseKeyHash(keys.publicKey));
   output.emit({ event: "signed", file: flags.out, release_key: name }, `signed ${flags.out}, release key ${name}`);
 }
@@ -96,7 +98,7 @@ function releaseKey(path: string): ReturnType<ReturnType<typeof signature>["gene
     throw new QflareError("keystore.malformed", `expected ${scheme.sizes.secretKey} bytes in ${path}`);
   }
   const pair = scheme.generateKeyPair(seed);
-  if (seed === undefined) writeSecretFile(path, pair.secretKey);
+  if (seed === undefined) writeNamed(path, "--sign", pair.secretKey, writeSecretFile);
   return pair;
 }
 

@@ -1,6 +1,5 @@
 // qflare enclave: whether evidence of an enclave is genuine and good enough.
 
-import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Evidence, Verdict } from "../../attestation/evidence.ts";
 import { readEvidenceFile } from "../../attestation/evidence-file.ts";
@@ -9,7 +8,7 @@ import { verifyEvidence } from "../../attestation/verify.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { readEvidencePolicy } from "../evidence.ts";
-import { readJson } from "../files.ts";
+import { readJson, writeNamed } from "../files.ts";
 import { createOutput, UsageError } from "../output.ts";
 
 interface VerifyFlags {
@@ -102,6 +101,6 @@ function describe(verdict: Verdict, isPinned: boolean): string {
 async function collateral({ evidence, out, json }: CollateralFlags): Promise<void> {
   const found = await fetchCollateral(readEvidence(evidence), { fetch, nowMs: Date.now() });
   if (found === undefined) throw new UsageError("--evidence: this kind of evidence needs no collateral");
-  writeFileSync(out, `${JSON.stringify(found, undefined, 2)}\n`);
+  writeNamed(out, "--out", `${JSON.stringify(found, undefined, 2)}\n`);
   createOutput({ json }).emit({ event: "collateral", out, members: Object.keys(found) }, `written: ${out}`);
 }

@@ -1,6 +1,5 @@
 // qflare model: the trained model as a file.
 
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { toHex } from "../../core/bytes.ts";
@@ -9,6 +8,7 @@ import { decodeModel } from "../../learning/model-file.ts";
 import { BLOB_FOLDER } from "../../server/data-folder.ts";
 import { ModelVault } from "../../server/models.ts";
 import { BlobStore } from "../../server/store/blobs.ts";
+import { writeNamed } from "../files.ts";
 import { readLedger } from "../ledger.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
@@ -50,11 +50,7 @@ async function exportModel({ dataDir, out, round, json }: Flags): Promise<void> 
   const blobs = new BlobStore(join(dataDir, BLOB_FOLDER), systemRandom);
   const file = await new ModelVault(blobs, systemRandom, systemClock).read(row);
   const { description, parameters } = decodeModel(file);
-  try {
-    writeFileSync(out, file);
-  } catch (error) {
-    throw new UsageError(`--out: ${out} cannot be written (${(error as NodeJS.ErrnoException).code})`);
-  }
+  writeNamed(out, "--out", file);
   const facts = {
     event: "exported",
     file: out,

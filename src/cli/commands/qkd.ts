@@ -1,6 +1,5 @@
 // qflare qkd: keys from quantum key distribution (ETSI GS QKD 014), and two simulated key management entities.
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { systemRandom } from "../../crypto/random.ts";
@@ -11,6 +10,7 @@ import { SAE_LENGTH_MAX, SAE_PATTERN } from "../../qkd/etsi014.ts";
 import { readQkdLink } from "../../qkd/link-file.ts";
 import { QuantumLink } from "../../qkd/quantum-link.ts";
 import { SimulatedKme } from "../../qkd/simulated-kme.ts";
+import { makeNamedFolder, readBytes, writeNamed } from "../files.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
 import { interrupted, systemClock } from "../system.ts";
@@ -28,6 +28,8 @@ interface SimulateFlags {
 }
 
 const KEYS_MAX = 1_000_000;
+const AUTHORITY = "authority";
+const AUTHORITY_FILE = `${AUTHORITY}.pem`;
 
 export function addQkdCommand(program: Command): void {
   const qkd = program.command("qkd").description("keys from quantum key distribution, by ETSI GS QKD 014");
@@ -66,14 +68,14 @@ async function simulate(flags: SimulateFlags): Promise<void> {
     keyCountMax: whole(flags.keyCount, "--key-count", 1, KEYS_MAX),
   };
   const devices = flags.devices.split(",");
-  for (const name of [flags.server, ...devices]) requireSae(name);
+  requireSaes([flags.server, ...devices]);
+  makeNamedFolder(flags.dir, "--dir", 0o700);
   const authority = await Authority.create(systemClock.nowMs());
   const sides = await openSides(new QuantumLink(settings, systemClock, systemRandom), authority, flags.host);
   try {
     const serverUrl = await sides[0].listen(flags.host, serverPort);
     const deviceUrl = await sides[1].listen(flags.host, devicePort);
-    mkdirSync(flags.dir, { recursive: true, mode: 0o700 });
-    writeFileSync(join(flags.dir, "authority.pem"), authority.certificate);
+    writeNamed(join(flags.dir, AUTHORITY_FILE), "--dir", authority.certificate);
     await writeLink(flags.dir, authority, { sae: flags.server, url: serverUrl });
     for (const sae of devices) await writeLink(flags.dir, authority, { sae, url: deviceUrl, peer: flags.server });
     output.emit(
@@ -97,9 +99,19 @@ async function openSides(link: QuantumLink, authority: Authority, host: string):
   return [await open("kme-server", "kme-devices"), await open("kme-devices", "kme-server")];
 }
 
-function requireSae(name: string): void {
-  if (SAE_PATTERN.test(name) && name.length <= SAE_LENGTH_MAX) return;
-  throw new UsageError(`expected a name of letters, digits, dots and dashes, got ${JSON.stringify(name)}`);
+/** Each names files of its own in one folder, beside the authority's; some file systems read A and a as one name. */
+function requireSaes(names: readonly string[]): void {
+  const taken = new Set([AUTHORITY]);
+  for (const name of names) {
+    const isName = SAE_PATTERN.test(name) && name.length <= SAE_LENGTH_MAX;
+    if (!isName) refuse("a name of letters, digits, dots and dashes", name);
+    if (taken.has(name.toLowerCase())) refuse(`names that differ, and not ${AUTHORITY}`, name);
+    taken.add(name.toLowerCase());
+  }
+}
+
+function refuse(expected: string, name: string): never {
+  throw new UsageError(`--server and --devices: expected ${expected}, got ${JSON.stringify(name)}`);
 }
 
 interface Place {
@@ -110,14 +122,14 @@ interface Place {
 
 async function writeLink(folder: string, authority: Authority, place: Place): Promise<void> {
   const { certificate, key } = await authority.certify(place.sae);
-  const file = { ...place, authority: "authority.pem", certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
-  writeFileSync(join(folder, file.certificate), certificate);
-  writeSecretFile(join(folder, file.key), key);
-  writeFileSync(join(folder, `${place.sae}.json`), `${JSON.stringify(file, null, 2)}\n`);
+  const file = { ...place, authority: AUTHORITY_FILE, certificate: `${place.sae}.pem`, key: `${place.sae}.key` };
+  writeNamed(join(folder, file.certificate), "--dir", certificate);
+  writeNamed(join(folder, file.key), "--dir", key, writeSecretFile);
+  writeNamed(join(folder, `${place.sae}.json`), "--dir", `${JSON.stringify(file, null, 2)}\n`);
 }
 
 async function status({ link, peer, json }: { link: string; peer?: string; json?: boolean }): Promise<void> {
-  const file = readQkdLink(link);
+  const file = readQkdLink(link, (path) => readBytes(path, "--link"));
   const slave = peer ?? file.peer;
   if (slave === undefined) throw new UsageError("--peer: the link file names no peer");
   const client = new QkdClient(file);

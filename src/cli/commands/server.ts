@@ -15,7 +15,7 @@ import { AGGREGATION_LENGTH_MAX } from "../../wire/policy.ts";
 import { NO_WITNESSES, parseWitnessPolicy, type WitnessPolicy } from "../../wire/witness-policy.ts";
 import { readDefence } from "../defence.ts";
 import { collateralReader, readEvidencePolicy } from "../evidence.ts";
-import { readBytes } from "../files.ts";
+import { readBytes, readText } from "../files.ts";
 import { createLog, LOG_LEVELS } from "../log.ts";
 import { firstModel, trainingPlan } from "../model.ts";
 import { createOutput, UsageError } from "../output.ts";
@@ -161,10 +161,6 @@ function witnessPolicy({ witness_policy }: Settings): WitnessPolicy {
     if (url === undefined || !URL.canParse(url)) throw new UsageError(`--witness-policy: witness ${name} has no URL`);
   }
   return policy;
-}
-
-function readText(path: string, flag: string): string {
-  return readBytes(path, flag).toString("utf8");
 }
 
 function roundSettings(settings: Settings): Parameters<typeof startServer>[0]["rounds"] {

@@ -15,6 +15,7 @@ import { Pool } from "../../simulate/pool.ts";
 import { reportOf } from "../../simulate/report.ts";
 import { csvOf, type Summary, summarise } from "../../simulate/summary.ts";
 import { loadTest, loadTraining } from "../data.ts";
+import { makeNamedFolder } from "../files.ts";
 import { modelNamed, networkFor } from "../model.ts";
 import { ruleNamed } from "../names.ts";
 import { createOutput, type Output } from "../output.ts";
@@ -96,6 +97,7 @@ async function simulate(flags: Flags): Promise<void> {
   const grid = gridOf(flags, training);
   const threads =
     flags.threads === undefined ? availableParallelism() : whole(flags.threads, "--threads", 1, THREADS_MAX);
+  makeNamedFolder(flags.out, "--out");
   const folder = new SimulationFolder(flags.out, grid);
   const pool = new Pool(threads, { training: shared(training), test: shared(test) });
   try {

@@ -1,6 +1,5 @@
 // qflare witness: cosigns the audit logs of runs, so that nobody is shown a history of his own.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { systemRandom } from "../../crypto/random.ts";
@@ -9,6 +8,7 @@ import { loadWitnessKeys } from "../../witness/keys.ts";
 import { listenWitness } from "../../witness/listen.ts";
 import { WitnessStore } from "../../witness/store.ts";
 import { Witness } from "../../witness/witness.ts";
+import { makeNamedFolder } from "../files.ts";
 import { createLog } from "../log.ts";
 import { createOutput, UsageError } from "../output.ts";
 import { whole } from "../parse.ts";
@@ -51,7 +51,7 @@ async function run(flags: Flags): Promise<void> {
   const stopped = interrupted();
   const logs = flags.log.map(logKey);
   const port = whole(flags.port, "--port", 0, 65_535);
-  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
+  makeNamedFolder(flags.dataDir, "--data-dir", 0o700);
   const signer = loadWitnessKeys(join(flags.dataDir, KEY_FILE), flags.name, systemRandom);
   const store = new WitnessStore(join(flags.dataDir, STORE_FILE));
   const witness = new Witness({ signer, logs, store, clock: systemClock });

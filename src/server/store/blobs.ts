@@ -1,12 +1,13 @@
 // Blobs as files named by their digest: the same content has the same place, so storing twice changes nothing.
 
 import type { ReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { equal, toHex } from "../../core/bytes.ts";
 import { QflareError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/ports.ts";
+import { makeFolder } from "../../crypto/folder.ts";
 import { type LeafPool, PooledBlobHasher } from "../../crypto/leaf-pool.ts";
 import { BlobHasher } from "../../crypto/merkle.ts";
 import { syncFolderInBackground } from "../../crypto/secret-file.ts";
@@ -29,7 +30,7 @@ export class BlobStore {
   /** Makes the folder and removes what an interrupted write left behind. */
   async prepare(): Promise<void> {
     await rm(this.#incoming(), { recursive: true, force: true });
-    await makeFolder(this.#incoming());
+    await makeDurable(this.#incoming());
   }
 
   /**
@@ -147,7 +148,7 @@ export class BlobStore {
 
   async #makeFolder(path: string): Promise<void> {
     if (this.#folders.has(path)) return;
-    await makeFolder(path);
+    await makeDurable(path);
     this.#folders.add(path);
   }
 
@@ -161,11 +162,8 @@ function unlessMissing(error: unknown): undefined {
 }
 
 /** A new folder is durable once the one above it is. */
-async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder))
-    await syncFolderInBackground(dirname(folder));
+async function makeDurable(path: string): Promise<void> {
+  for (const folder of makeFolder(path).reverse()) await syncFolderInBackground(dirname(folder));
 }
 
 export async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
