@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseChain } from "../../../src/aggregation/chain.ts";
 import { readPolicy } from "../../../src/aggregation/policy.ts";
 import { createDataset } from "../../../src/learning/dataset.ts";
 import { DEFAULT_PLAN } from "../../../src/learning/defaults.ts";
@@ -129,6 +130,32 @@ test("a finished grid is not run again, and a folder takes one plan alone", asyn
   assert.equal(rounds, 0);
   assert.deepEqual(again, results);
   assert.throws(() => new SimulationFolder(path, { ...grid, seeds: [1] }), { code: "config.invalid" });
+});
+
+test("rules that differ in a sign or at their end alone are kept apart", async (context) => {
+  const long = "norm-reject:factor=5/norm-reject:factor=6/norm-reject:factor=7/trimmed-mean:f=";
+  const texts = ["cosine:threshold=0.9/mean", "cosine:threshold=-0.9/mean", `${long}1`, `${long}2`];
+  const rules = texts.map((text) => ({ text, policy: readPolicy({ aggregation: parseChain(text) }) }));
+  const apart: Grid = { ...grid, rules, attacks: [parseAttack("none")], seeds: [1] };
+  const run = (store: RunStore) =>
+    withPool(2, (pool) => runGrid(apart, { pool, store, nowMs: () => performance.now(), onRound: () => {} }));
+  const path = folderOf(context);
+  const results = await run(new SimulationFolder(path, apart));
+  assert.deepEqual(await run(new SimulationFolder(path, apart)), results);
+  assert.deepEqual(
+    results.map(({ rule: name }) => name),
+    texts,
+  );
+  assert.notDeepEqual(results[0].records, results[1].records);
+});
+
+test("a rule that judges each layer by itself gets the layers of the model", async () => {
+  const plan = { ...planOf("none"), rule: rule({ rule: "krum", f: 1, layerwise: true }) };
+  const { records } = await withPool(1, (pool) => finish(new Run(plan, pool)));
+  assert.deepEqual(
+    records.map(({ failure }) => failure),
+    [null, null, null, null],
+  );
 });
 
 test("a summary gives the mean over seeds, the worst attack and the backdoor's success", async () => {
