@@ -4,7 +4,8 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, QflareError } from "../core/error.ts";
-import type { Aggregate, AggregateOptions } from "./aggregate.ts";
+import type { Aggregate } from "./aggregate.ts";
+import type { AggregateOptions } from "./input.ts";
 import { type Choice, readChoice } from "./specification.ts";
 
 const THREADS_MAX = 256;
