@@ -149,6 +149,15 @@ describe("rules that cannot do what they are asked", () => {
     assert.throws(() => aggregate({ rule: "foolsgold" }, deltas.slice(0, 1)), precondition);
   });
 
+  it("name the neighbours that are too many", () => {
+    const deltas = gaussianRows(1, 7, 10);
+    for (const rule of ["krum", "multi-krum"] as const) {
+      const need = coded("aggregation.precondition", /n > neighbours = 7, .*got n = 7/);
+      assert.throws(() => aggregate({ rule, f: 1, neighbours: 7 }, deltas), need);
+      assert.equal(aggregate({ rule, f: 1, neighbours: 6 }, deltas).scores[rule].length, 7);
+    }
+  });
+
   it("refuse a draw that keeps nobody", () => {
     const deltas = gaussianRows(1, 5, 300);
     const drawn = { rule: "dnc", f: 2, c: 2, iterations: 30, coordinates: 2 } as const;
