@@ -19,8 +19,7 @@ const ROUNDING = 1 + 1e-9; // of pulls and weights that are equal
 
 export const geometricMedian: Rule<GeometricMedianParameters> = {
   name: "geometric-median",
-  summary:
-    "Point with the least weighted sum of distances to the updates; exact where neither smoothing nor iterations are given.",
+  summary: "Point with the least weighted sum of distances to the updates; exact without smoothing and iterations.",
   source: "Pillutla et al., Robust Aggregation for Federated Learning, 2019; Vardi and Zhang, PNAS 2000",
   parameters: {
     smoothing: optional(float(0, 1e9), "nu: distances count as at least this; 0 where absent"),
@@ -66,11 +65,13 @@ function steps(weiszfeld: Weiszfeld, first: Float64Array, iterations: number): F
   return a;
 }
 
-/** Steps until nothing moves. */
+/** Steps until nothing moves. A point that lies on a row, which is no median here, leaves it: the others' pull wins. */
 function settled(weiszfeld: Weiszfeld, first: Float64Array): Float64Array {
-  let a = step(weiszfeld, first);
+  const leaving = (from: Float64Array): Float64Array =>
+    weiszfeld.smoothing === 0 ? from.map((size) => (size === 0 ? Number.POSITIVE_INFINITY : size)) : from;
+  let a = step(weiszfeld, leaving(first));
   for (let i = 1; i < STEPS_MAX; i++) {
-    const next = step(weiszfeld, weiszfeld.frame.distancesFrom(a));
+    const next = step(weiszfeld, leaving(weiszfeld.frame.distancesFrom(a)));
     const change = weiszfeld.frame.change(a, next);
     a = next;
     if (change < 1e-13) break;

@@ -35,6 +35,15 @@ describe("the geometric median", () => {
     assert.deepEqual(median([...products, Float32Array.from(centre)]), centre);
   });
 
+  it("is found from a start that lies on an update", () => {
+    const corner = rows([0, 0], [3, 0], [0, 9]);
+    const expected = referenceWeiszfeld(corner, [1, 3], { smoothing: 0, iterations: 5000 });
+    assertClose(median(corner, { start: "zero" }), expected, 1e-6);
+    const around = rows([0, 0], [0, -4], [8, 2], [-8, 2], [1, 0], [-1, 0]);
+    const weights = [0.1, 1, 1, 1, 0.01, 0.01];
+    assertClose(median(around, {}, weights), median(around, { start: "zero" }, [...weights]), 1e-6);
+  });
+
   it("rests where it is smoothed and no number of steps is given", () => {
     const deltas = rows([0, 0], [1, 0], [0, 1], [10, 10]);
     assertClose(median(deltas, { smoothing: 10 }), [2.690356, 2.690356], 1e-6);
