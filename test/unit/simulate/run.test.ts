@@ -8,7 +8,7 @@ import { parseAttack } from "../../../src/simulate/attacks.ts";
 import { SimulationFolder } from "../../../src/simulate/folder.ts";
 import { type Grid, type RunStore, runGrid } from "../../../src/simulate/grid.ts";
 import { shared } from "../../../src/simulate/jobs.ts";
-import { checkSetting, cohortOf, liarsOf, type RunPlan, type Setting } from "../../../src/simulate/plan.ts";
+import { checkRule, checkSetting, cohortOf, liarsOf, type RunPlan, type Setting } from "../../../src/simulate/plan.ts";
 import { Pool } from "../../../src/simulate/pool.ts";
 import { Run, type Snapshot } from "../../../src/simulate/run.ts";
 import { csvOf, summarise } from "../../../src/simulate/summary.ts";
@@ -162,6 +162,7 @@ test("a summary gives the mean over seeds, the worst attack and the backdoor's s
   const results = await runIn({ load: () => undefined, save: () => undefined });
   const { cells, rules } = summarise(results);
   assert.equal(cells.length, 4);
+  for (const { rounds, failedRounds } of cells) assert.deepEqual([rounds, failedRounds], [2 * 4, 0]);
   for (const { rule: name, clean, worst, worstBackdoor } of rules) {
     const own = cells.filter((cell) => cell.rule === name);
     assert.equal(clean, own.find((cell) => cell.attack === "none")!.accuracy.mean);
@@ -171,6 +172,22 @@ test("a summary gives the mean over seeds, the worst attack and the backdoor's s
   const lines = csvOf(results).trim().split("\n");
   assert.equal(lines.length, 1 + 8 * 4);
   assert.match(lines[1], /^"\{""rule"":""mean""\}",none,1,1,/);
+});
+
+test("a rule that no round of the setting can run is refused", () => {
+  const steps = [{ rule: "bucketing", s: 2 }];
+  for (const ran of [{ rule: "krum", f: 1 }, { rule: "default" }, { rule: "krum", f: 0, before: steps }]) {
+    checkRule(setting, rule(ran));
+  }
+  for (const wrong of [
+    { rule: "krum", f: 2 },
+    { rule: "mean", before: [{ rule: "nnm", f: 3 }] },
+    { rule: "krum", f: 1, before: steps },
+    { rule: "fltrust", root: "round" },
+  ]) {
+    assert.throws(() => checkRule(setting, rule(wrong)), { code: "config.invalid" });
+  }
+  checkRule({ ...setting, rootExamples: 5 }, rule({ rule: "fltrust", root: "round" }));
 });
 
 test("a setting out of range is refused", () => {
