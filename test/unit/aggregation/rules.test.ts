@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { aggregate } from "../../../src/aggregation/aggregate.ts";
 import { referenceKrumScores } from "../../../src/aggregation/reference.ts";
 import type { Specification } from "../../../src/aggregation/table.ts";
+import { referenceMeanAroundMedian } from "../../../src/math/reference.ts";
 import { coded } from "../../support/errors.ts";
 import { assertClose, gaussianRows } from "../../support/rows.ts";
 
@@ -81,6 +82,24 @@ describe("rules that choose", () => {
     assert.deepEqual(selected, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     const none = [...positive.slice(0, 2).map((row) => row.map((value) => 1e-3 * value)), turned, turned];
     assert.throws(() => aggregate({ rule: "signguard", low: 1, high: 1 }, none), precondition);
+  });
+
+  it("prefer the first of updates as far from the median, by value or as picked", () => {
+    for (const [values, expected] of [
+      [[1, 2, 3], 1.5],
+      [[3, 2, 1], 2.5],
+    ] as const) {
+      assert.deepEqual([...aggregate({ rule: "meamed", f: 1 }, rows(...values.map((v) => [v]))).delta], [expected]);
+    }
+    for (const n of [8, 9, 10]) {
+      const whole = gaussianRows(n, n, 200).map((row) => row.map((value) => Math.round(2 * value)));
+      const { delta, selected } = aggregate({ rule: "bulyan", f: 1 }, whole);
+      const expected = referenceMeanAroundMedian(
+        selected.map((i) => whole[i]),
+        n - 4,
+      );
+      assertClose(delta, expected, 1e-6);
+    }
   });
 
   it("turn the step where too few agree on its sign", () => {
