@@ -250,7 +250,8 @@ function exchangeFour(a: usize, b: usize): void {
  * out[i] = mean of the kept values of a column nearest to the mean of its rows middle and other; out: float64. In each
  * row from first to first + kept + steps - 1 lies the column's value of that rank, float32. The kept values stand side
  * by side from one of the ranks first to first + steps, so of two values kept ranks apart one enters: the upper one
- * where it is strictly nearer, which is where their sum is less than that of the two in the middle.
+ * where it is strictly nearer, which is where their sum is less than that of the two in the middle. Returns whether in
+ * some column two that are not equal are as near: there the order of the updates decides, which is lost here.
  */
 export function meanAround(
   out: usize,
@@ -262,7 +263,8 @@ export function meanAround(
   steps: i32,
   kept: i32,
   length: i32,
-): void {
+): bool {
+  let ties = i32x4.splat(0);
   const a = rows + <usize>middle * stride;
   const b = rows + <usize>other * stride;
   const always = rows + <usize>(first + steps) * stride;
@@ -277,8 +279,11 @@ export function meanAround(
     for (let p = start + i; p < always + i; p += stride) {
       const x = widened(p);
       const y = widened(p + window);
-      sum = f64x2.add(sum, v128.bitselect(y, x, f64x2.gt(both, f64x2.add(x, y))));
+      const pair = f64x2.add(x, y);
+      sum = f64x2.add(sum, v128.bitselect(y, x, f64x2.gt(both, pair)));
+      ties = v128.or(ties, v128.andnot(f64x2.eq(both, pair), f64x2.eq(x, y)));
     }
     v128.store(out + (i << 1), f64x2.div(sum, k));
   }
+  return v128.any_true(ties);
 }

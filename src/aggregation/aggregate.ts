@@ -2,13 +2,13 @@
 // what became of it.
 
 import { QflareError } from "../core/error.ts";
-import { LIMITS } from "../core/limits.ts";
 import { type Engine, LocalEngine } from "../math/engine.ts";
 import { Reducer } from "../math/reducer.ts";
 import { plainRows } from "../math/rows.ts";
 import { shares } from "./affine.ts";
 import { makeBatch, median, withWeights } from "./batch.ts";
 import { Foresight } from "./foresight.ts";
+import { type AggregateOptions, checkBounds, lengthOf, rootOf, weightsOf } from "./input.ts";
 import { combineLayers, layersOf, prepareLayers } from "./layers.ts";
 import type { Batch, Combined, Prepared, Reason, Requirement } from "./rule.ts";
 import { type Choice, readChoice, specificationFor } from "./specification.ts";
@@ -16,23 +16,6 @@ import type { Specification, Step } from "./table.ts";
 import { preAggregatorOf, ruleOf } from "./table.ts";
 
 const NORM_MAX = (2 - 2 ** -23) * 2 ** 127; // the largest float32: a longer update overflows as soon as it is scaled
-
-export interface AggregateOptions {
-  /** One for each update, finite and not negative, at least one above 0. All 1 where absent. */
-  readonly weights?: readonly number[];
-  /** No update weighs more than so many times the median weight of those that reach the rule. No cap where absent. */
-  readonly weightCap?: number;
-  /** Values that an update must have. Where absent, all must agree. */
-  readonly length?: number;
-  /** Largest norm that is admitted. */
-  readonly normMax?: number;
-  /** Values of each layer, in the order of the update: what layerwise steps need. */
-  readonly layers?: readonly number[];
-  /** The update of trusted data that `{ rule: "fltrust", root: "round" }` asks for. */
-  readonly root?: Float32Array;
-  /** The kernel to use; a shared one where absent. */
-  readonly reducer?: Reducer;
-}
 
 export interface Rejection {
   readonly index: number;
@@ -86,7 +69,8 @@ export function aggregateOn(
   deltas: readonly Float32Array[],
   options: AggregateOptions,
 ): Aggregate {
-  const specification = withRoot(specificationFor(choice, deltas.length), options.root);
+  checkBounds(options);
+  const specification = withRoot(specificationFor(choice, deltas.length), rootOf(options));
   const weights = weightsOf(deltas.length, options.weights);
   const ledger = new Ledger(deltas.length);
   const foresight = isMeanAlone(specification) ? foresee(engine, weights, options.weightCap) : undefined;
@@ -104,6 +88,7 @@ export function aggregateOn(
   const capped = cappedWeights(weights, batch, options.weightCap);
   const { delta, selected, scores } = combine(foresight ?? engine, batch, capped, specification, options);
   foresight?.forget(delta);
+  requireFinite(delta);
   if (scores !== undefined) ledger.score(rule.name, batch, scores);
   const members = new Set(selected.flatMap((row) => batch.members[row]));
   const { rejected, scores: measured } = ledger.close();
@@ -189,37 +174,24 @@ function problemOf(size: number, normMax: number): Reason | undefined {
   return size > normMax ? "update.norm" : undefined;
 }
 
-function lengthOf(deltas: readonly Float32Array[], declared: number | undefined): number {
-  if (deltas.length === 0 || deltas.length > LIMITS.devicesPerRoundMax) {
-    throw new QflareError(
-      "aggregation.input",
-      `expected 1 to ${LIMITS.devicesPerRoundMax} updates, got ${deltas.length}`,
-    );
-  }
-  if (!deltas.every((delta) => delta instanceof Float32Array)) throw new TypeError("expected updates of Float32Array");
-  const length = declared ?? deltas[0].length;
-  if (declared === undefined && deltas.some((delta) => delta.length !== length)) {
-    throw new QflareError("aggregation.input", "expected updates of one length");
-  }
-  if (length === 0) throw new QflareError("aggregation.input", "expected updates of at least one value");
-  return length;
-}
-
-function weightsOf(count: number, weights: readonly number[] | undefined): readonly number[] {
-  if (weights === undefined) return new Array<number>(count).fill(1);
-  const fit = weights.length === count && weights.every((weight) => Number.isFinite(weight) && weight >= 0);
-  if (!fit) throw new QflareError("aggregation.input", `expected ${count} finite weights, none negative`);
-  const sum = weights.reduce((a, b) => a + b, 0);
-  if (sum === 0 || !Number.isFinite(sum))
-    throw new QflareError("aggregation.input", `expected weights of a finite sum above 0, got ${sum}`);
-  return weights;
-}
-
 function demand(name: string, { updatesMin, updatesMax, words }: Requirement, batch: Batch): void {
   const count = batch.members.length;
   if (count < updatesMin || count > (updatesMax ?? count)) {
     throw new QflareError("aggregation.precondition", `${name} needs ${words}, got n = ${count}`);
   }
+}
+
+/** The last gate: a model that is not finite would be every device's, and no round after it could mend it. */
+function requireFinite(delta: Float32Array): void {
+  let [a, b, c, d] = [0, 0, 0, 0]; // four sums at once: one alone waits for each addition
+  for (let i = 0; i + 3 < delta.length; i += 4) {
+    a += delta[i] * 0; // NaN where a value is not finite
+    b += delta[i + 1] * 0;
+    c += delta[i + 2] * 0;
+    d += delta[i + 3] * 0;
+  }
+  for (let i = delta.length & ~3; i < delta.length; i++) a += delta[i] * 0;
+  if (a + b + c + d !== 0) throw new QflareError("aggregation.input", "the updates together are not finite");
 }
 
 /** By index; the bound is taken over the updates that are in, so that one that was rejected cannot raise it. */

@@ -1,9 +1,10 @@
 // Public entry `qflare/aggregation`: many updates into one, in spite of liars.
 
 export { Reducer } from "../math/reducer.ts";
-export { type Aggregate, type AggregateOptions, aggregate, type Rejection } from "./aggregate.ts";
+export { type Aggregate, aggregate, type Rejection } from "./aggregate.ts";
 export { parseChain } from "./chain.ts";
 export { type Defended, type DefendOptions, defend, type Report, type Update } from "./defence.ts";
+export type { AggregateOptions } from "./input.ts";
 export { DEFAULT_BOUNDS, type Policy, readPolicy } from "./policy.ts";
 export { AggregationPool, type PoolOptions } from "./pool.ts";
 export { assumedLiars, PRESETS, type Preset, type PresetName } from "./presets.ts";

@@ -14,6 +14,11 @@ export function krumScores({ count, squared }: Distances, rows: readonly number[
   });
 }
 
+/** What so many declared neighbours need, as the end of a rule's own needs; 0: none are declared. */
+export function beyond(neighbours: number): string {
+  return neighbours === 0 ? "" : `, n > neighbours = ${neighbours}`;
+}
+
 /** The rows nearest to a row, itself first. */
 export function nearest({ count, squared }: Distances, row: number, size: number): number[] {
   const distances = squared.slice(row * count, (row + 1) * count);

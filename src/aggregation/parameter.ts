@@ -27,14 +27,15 @@ export function orNamed<T, const N extends string>(inner: Shape<T>, ...names: re
   };
 }
 
-/** A vector: a Float32Array, or a list of finite numbers where it comes from JSON or CBOR. */
+/** A vector: a Float32Array, or a list of numbers, finite as float32 too, where it comes from JSON or CBOR. */
 export function vector(): Shape<Float32Array> {
   const item = float();
   const values = list(item, 1, LIMITS.parametersMax);
   return {
     read: (value, path) => {
-      if (value instanceof Float32Array) value.forEach((entry, i) => void item.read(entry, `${path}[${i}]`));
-      return value instanceof Float32Array ? value : Float32Array.from(values.read(value, path));
+      const read = value instanceof Float32Array ? value : Float32Array.from(values.read(value, path));
+      read.forEach((entry, i) => void item.read(entry, `${path}[${i}]`));
+      return read;
     },
     schema: values.schema,
     words: "vector of finite numbers",

@@ -84,9 +84,13 @@ export class PoolEngine implements Engine {
   #run(operation: Operation): void {
     const { control } = operation;
     for (const helper of this.#helpers) helper.postMessage(operation);
-    work(this.#reducer, operation);
-    for (let done = 0; done < this.#helpers.length; done = Atomics.load(control, DONE)) {
-      Atomics.wait(control, DONE, done);
+    try {
+      work(this.#reducer, operation);
+    } finally {
+      // Whatever happened here: the others still read the rows.
+      for (let done = 0; done < this.#helpers.length; done = Atomics.load(control, DONE)) {
+        Atomics.wait(control, DONE, done);
+      }
     }
     if (Atomics.load(control, FAILED) > 0) throw new RangeError(`Cannot aggregate: a thread failed`);
   }

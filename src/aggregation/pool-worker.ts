@@ -20,7 +20,7 @@ function answer({ choice, deltas, options }: PoolJob, helpers: readonly Worker[]
   try {
     return { result: aggregateOn(engine, choice, deltas, options) };
   } catch (error) {
-    if (!(error instanceof QflareError)) throw error;
+    if (!(error instanceof QflareError)) return { mistake: error };
     const { length } = new QflareError(error.code).message;
     const detail = error.message.length === length ? undefined : error.message.slice(length + 2);
     return { failure: { code: error.code, detail } };

@@ -4,7 +4,8 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, QflareError } from "../core/error.ts";
-import type { Aggregate, AggregateOptions } from "./aggregate.ts";
+import type { Aggregate } from "./aggregate.ts";
+import { type AggregateOptions, checkInput } from "./input.ts";
 import { type Choice, readChoice } from "./specification.ts";
 
 const THREADS_MAX = 256;
@@ -17,9 +18,10 @@ export interface PoolJob {
   readonly options: PoolOptions;
 }
 
-/** detail: what stands behind the text of the code. */
+/** detail: what stands behind the text of the code. mistake: an error of another kind, which ended this job alone. */
 export type PoolAnswer =
   | { readonly result: Aggregate }
+  | { readonly mistake: unknown }
   | { readonly failure: { readonly code: ErrorCode; readonly detail: string | undefined } };
 
 /** Keeps its threads, and with them the process, until close. Calls are answered one after the other. */
@@ -44,18 +46,17 @@ export class AggregationPool {
    * must not change before the promise is settled.
    */
   async aggregate(choice: Choice, deltas: readonly Float32Array[], options: PoolOptions = {}): Promise<Aggregate> {
+    const checked = readChoice(choice);
+    checkInput(deltas, options);
     const copies: Float32Array[] = [];
     try {
-      const job: PoolJob = {
-        choice: readChoice(choice),
-        deltas: deltas.map((delta) => shared(delta, copies)),
-        options,
-      };
+      const job: PoolJob = { choice: checked, deltas: deltas.map((delta) => shared(delta, copies)), options };
       if (this.#isClosed) throw closed();
+      this.#coordinator.postMessage(job); // throws where options hold what cannot be sent: then no answer comes
       const answered = Promise.withResolvers<PoolAnswer>();
       this.#pending.push(answered);
-      this.#coordinator.postMessage(job);
       const answer = await answered.promise;
+      if ("mistake" in answer) throw answer.mistake;
       if ("failure" in answer) throw new QflareError(answer.failure.code, answer.failure.detail);
       return answer.result;
     } finally {

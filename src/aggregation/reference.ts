@@ -42,6 +42,24 @@ export function referenceCenteredClipping(rows: readonly Row[], tau: number, ite
   return v;
 }
 
+/** Smoothed Weiszfeld steps from a start; 0 smoothing and many steps: the geometric median, unless a row is. */
+export function referenceWeiszfeld(
+  rows: readonly Row[],
+  start: Row,
+  { smoothing, iterations }: { readonly smoothing: number; readonly iterations: number },
+): number[] {
+  let z = [...(start as number[])];
+  for (let i = 0; i < iterations; i++) {
+    const weights = rows.map((row) => 1 / Math.max(smoothing, Math.sqrt(referenceSquaredDistance(row, z))));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    z = referenceWeightedSum(
+      rows,
+      weights.map((weight) => weight / sum),
+    );
+  }
+  return z;
+}
+
 /** Weights of the covariance filter, by power iteration on the D x D covariance itself. */
 export function referenceCafWeights(rows: readonly Row[], f: number): number[] {
   let weights = rows.map(() => 1);

@@ -66,6 +66,8 @@ export interface Combined {
 
 /** Runs before the rule: leaves rows out, or puts blends of them in their place. */
 export interface PreAggregator<P> extends Description<P> {
+  /** Rows that it makes of so many, none rejected; as many where absent. */
+  rowsLeft?(rows: number, parameters: P): number;
   prepare(engine: Engine, batch: Batch, parameters: P): Prepared;
 }
 

@@ -32,6 +32,7 @@ export class StreamingMean {
     if (!Number.isSafeInteger(length) || length < 1 || length > LIMITS.parametersMax) {
       throw new RangeError(`Cannot add up: expected 1 to ${LIMITS.parametersMax} values, got ${length}`);
     }
+    if (!(normMax >= 0)) throw new RangeError(`Cannot add up: expected a largest norm of at least 0, got ${normMax}`);
     this.#sum = new Float64Array(length);
     this.#normMax = normMax;
   }

@@ -6,7 +6,7 @@ import { cosine } from "./before/cosine.ts";
 import { nnm } from "./before/nnm.ts";
 import { normClip } from "./before/norm-clip.ts";
 import { normReject } from "./before/norm-reject.ts";
-import type { PreAggregator, Rule } from "./rule.ts";
+import type { PreAggregator, Requirement, Rule } from "./rule.ts";
 import { bulyan } from "./rules/bulyan.ts";
 import { caf } from "./rules/caf.ts";
 import { centeredClipping } from "./rules/centered-clipping.ts";
@@ -86,11 +86,17 @@ export function preAggregatorOf(step: Step): PreAggregator<object> {
 
 /** The step that can never run on so many updates and what it needs; undefined where every one can. */
 export function unmetNeed(specification: Specification, updates: number): string | undefined {
-  const before = (specification.before ?? []).map((step) => ({
-    name: step.rule,
-    ...preAggregatorOf(step).requirement(step),
-  }));
-  const steps = [...before, { name: specification.rule, ...ruleOf(specification).requirement(specification) }];
-  const unmet = steps.find(({ updatesMin, updatesMax }) => updates < updatesMin || updates > (updatesMax ?? updates));
-  return unmet === undefined ? undefined : `${unmet.name} needs ${unmet.words}`;
+  let rows = updates;
+  for (const step of specification.before ?? []) {
+    const before = preAggregatorOf(step);
+    const unmet = unmetBy(before.name, before.requirement(step), rows);
+    if (unmet !== undefined) return unmet;
+    rows = before.rowsLeft?.(rows, step) ?? rows;
+  }
+  const rule = ruleOf(specification);
+  return unmetBy(rule.name, rule.requirement(specification), rows);
+}
+
+function unmetBy(name: string, { updatesMin, updatesMax, words }: Requirement, rows: number): string | undefined {
+  return rows < updatesMin || rows > (updatesMax ?? rows) ? `${name} needs ${words}` : undefined;
 }

@@ -37,7 +37,7 @@ interface Exports {
     steps: number,
     kept: number,
     length: number,
-  ): void;
+  ): number;
   subtractRow(out: number, stride: number, table: number, count: number, reference: number, length: number): void;
   products(out: number, rows: number, count: number, stride: number, length: number): void;
   squaredDistance(x: number, y: number, length: number): number;

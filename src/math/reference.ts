@@ -39,7 +39,7 @@ export function referenceOthersMedian(rows: readonly ArrayLike<number>[], row: n
 export function referenceMeanAroundMedian(rows: readonly ArrayLike<number>[], kept: number): number[] {
   const middle = referenceMedian(rows);
   return columns(rows, (column, i) => {
-    const nearest = column.toSorted((a, b) => Math.abs(a - middle[i]) - Math.abs(b - middle[i]) || a - b);
+    const nearest = column.toSorted((a, b) => Math.abs(a - middle[i]) - Math.abs(b - middle[i])); // stable
     return nearest.slice(0, kept).reduce((a, b) => a + b, 0) / kept;
   });
 }

@@ -43,22 +43,86 @@ function rangeMean(reducer: Reducer, rows: Rows, low: number, high: number, scal
 }
 
 /**
- * Mean of the kept values of each coordinate that lie nearest to its median; kept <= number of rows. Of two values as
- * far on either side the lower one enters, so that the order of the rows does not matter.
+ * Mean of the kept values of each coordinate that lie nearest to its median; kept <= number of rows. Of values as far
+ * those of the first rows enter.
  */
 export function meanAroundMedian(reducer: Reducer, rows: Rows, { kept }: { readonly kept: number }): Vector {
   const count = rowCount(rows);
   const [middle, other] = [(count - 1) >> 1, count >> 1];
   const first = Math.max(0, middle + 1 - kept); // no value of a lower rank is among the nearest
-  const steps = Math.min(middle, count - kept) - first;
+  const steps = Math.min(other, count - kept) - first;
   const comparators = reducer.network(rankNetwork, count, first, Math.max(first + steps + kept, other + 1));
   const out = new Float32Array(rows.length);
-  const visit = ({ pointer, areas: [mean] }: Panel, start: number, width: number): void => {
-    reducer.run.meanAround(mean, pointer, STRIDE, middle, other, first, steps, kept, padded(width));
+  const visit = (panel: Panel, start: number, width: number): void => {
+    const { pointer, areas } = panel;
+    const [mean] = areas;
+    const ranks = { middle, other, first, steps, kept };
+    const hasTies = reducer.run.meanAround(mean, pointer, STRIDE, middle, other, first, steps, kept, padded(width));
+    const ties = hasTies === 0 ? [] : tiesOf(reducer, pointer, ranks, width);
     unload(reducer, mean, pointer, out, start, width);
+    if (ties.length === 0) return;
+    panel.load(start, width); // in the order of the rows again
+    for (const tie of ties) out[start + tie.column] = meanBetween(reducer, pointer, count, kept, tie);
   };
   eachPanel(reducer, { rows, comparators, areas: [8 * PANEL], visit });
   return out;
+}
+
+/** A column whose values low and high are as far from its median, and of which not all can be kept. */
+interface Tie {
+  readonly column: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+interface Ranks {
+  readonly middle: number;
+  readonly other: number;
+  readonly first: number;
+  readonly steps: number;
+  readonly kept: number;
+}
+
+/** What the kernel's meanAround has seen, column by column: columns are sorted here. */
+function tiesOf({ f32 }: Reducer, pointer: number, { middle, other, first, steps, kept }: Ranks, width: number): Tie[] {
+  const ties: Tie[] = [];
+  for (let column = 0; column < width; column++) {
+    const ranked = (rank: number): number => f32[(pointer + rank * STRIDE) / 4 + column];
+    const both = ranked(middle) + ranked(other);
+    for (let rank = first; rank < first + steps; rank++) {
+      const [low, high] = [ranked(rank), ranked(rank + kept)];
+      if (low === high || low + high !== both) continue;
+      ties.push({ column, low, high });
+      break;
+    }
+  }
+  return ties;
+}
+
+/** Mean of all that is between low and high, and of as many of these two as are kept, by the order of the rows. */
+function meanBetween(
+  { f32 }: Reducer,
+  pointer: number,
+  count: number,
+  kept: number,
+  { column, low, high }: Tie,
+): number {
+  const at = pointer / 4 + column;
+  let sum = 0;
+  let left = kept;
+  for (let r = 0; r < count; r++) {
+    const value = f32[at + (r * STRIDE) / 4];
+    if (!(low < value && value < high)) continue;
+    sum += value;
+    left -= 1;
+  }
+  for (let r = 0; r < count && left > 0; r++) {
+    const value = f32[at + (r * STRIDE) / 4];
+    if (value !== low && value !== high) continue;
+    sum += value;
+    left -= 1;
+  }
+  return sum / kept;
 }
 
 export interface Walk {

@@ -1,6 +1,8 @@
 // Many runs: every rule against every attack, each with every seed. Runs go on side by side, one a thread; each is the
 // same as it would be alone.
 
+import { toHex, utf8 } from "../core/bytes.ts";
+import { sha256 } from "../crypto/hash.ts";
 import type { Attack } from "./attacks.ts";
 import type { Rule, RunPlan, Setting } from "./plan.ts";
 import type { Pool } from "./pool.ts";
@@ -51,9 +53,11 @@ function plansOf({ setting, rules, attacks, seeds }: Grid): RunPlan[] {
   );
 }
 
+/** For people the start of the names, for the rest their hash: signs and ends of names tell runs apart too. */
 function keyOf({ rule, attack, seed }: RunPlan): string {
   const plain = (text: string): string => text.replaceAll(/[^A-Za-z0-9.]+/g, "-").slice(0, 60);
-  return `${plain(attack.text)}.${plain(rule.text)}.${seed}`;
+  const cell = toHex(sha256(utf8(JSON.stringify([attack.text, rule.text])))).slice(0, 16);
+  return `${plain(attack.text)}.${plain(rule.text)}.${cell}.${seed}`;
 }
 
 export async function runGrid(grid: Grid, ports: GridPorts): Promise<RunResult[]> {

@@ -1,6 +1,8 @@
 // What one simulated run is: everything that decides its result, and nothing else.
 
 import type { Policy } from "../aggregation/policy.ts";
+import { specificationFor } from "../aggregation/specification.ts";
+import { unmetNeed } from "../aggregation/table.ts";
 import { QflareError } from "../core/error.ts";
 import type { ModelDescription } from "../learning/model.ts";
 import type { TrainingPlan } from "../learning/plan.ts";
@@ -52,11 +54,27 @@ export function checkSetting(setting: Setting): void {
   }
 }
 
+/** Throws config.invalid for a rule that would let every round fail. */
+export function checkRule(setting: Setting, { text, policy: { aggregation } }: Rule): void {
+  const updates = cohortSize(setting);
+  const unmet = unmetNeed(specificationFor(aggregation, updates), updates);
+  if (unmet !== undefined) {
+    throw new QflareError("config.invalid", `${text}: ${unmet}, but a round has ${updates} updates`);
+  }
+  if (aggregation.rule === "fltrust" && aggregation.root === "round" && setting.rootExamples === 0) {
+    throw new QflareError("config.invalid", `${text}: expected root examples to train the root of each round on`);
+  }
+}
+
+/** Devices of one round. */
+export function cohortSize({ devices, sample }: Setting): number {
+  return Math.max(1, Math.round(sample * devices));
+}
+
 /** Devices of one round, ascending. */
-export function cohortOf({ devices, sample, seed }: RunPlan, round: number): number[] {
-  const size = Math.max(1, Math.round(sample * devices));
-  const order = new PseudoRandom(seed, `cohort ${round}`).permutation(devices);
-  return [...order.subarray(0, size)].sort((a, b) => a - b);
+export function cohortOf(plan: RunPlan, round: number): number[] {
+  const order = new PseudoRandom(plan.seed, `cohort ${round}`).permutation(plan.devices);
+  return [...order.subarray(0, cohortSize(plan))].sort((a, b) => a - b);
 }
 
 /** Who lies, for the whole run. */

@@ -2,7 +2,7 @@
 
 import { defend } from "../aggregation/defence.ts";
 import { QflareError } from "../core/error.ts";
-import { initialParameters } from "../learning/model.ts";
+import { initialParameters, parameterLayout } from "../learning/model.ts";
 import { PseudoRandom } from "../math/random.ts";
 import { Reducer } from "../math/reducer.ts";
 import { isBackdoor, lies } from "./attacks.ts";
@@ -46,6 +46,7 @@ export class Run {
   readonly #pool: Pool;
   readonly #reducer = new Reducer();
   readonly #liars: ReadonlySet<number>;
+  readonly #layers: readonly number[];
   readonly #parameters: Float32Array;
   readonly #records: RoundRecord[];
   #previous: Float32Array | undefined;
@@ -54,6 +55,7 @@ export class Run {
     this.#plan = plan;
     this.#pool = pool;
     this.#liars = liarsOf(plan);
+    this.#layers = parameterLayout(plan.model).map(({ length }) => length);
     const start = from?.parameters ?? initialParameters(plan.model, plan.seed);
     this.#parameters = sharedFloats(start.length);
     this.#parameters.set(start);
@@ -166,6 +168,7 @@ export class Run {
 
   #aggregate(sent: readonly Trained[], root: Float32Array | undefined): ReturnType<typeof defend> {
     return defend(this.#plan.rule.policy, sent, this.#parameters.length, {
+      layers: this.#layers,
       reducer: this.#reducer,
       ...(root === undefined ? {} : { root }),
     });

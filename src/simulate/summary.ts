@@ -19,6 +19,8 @@ export interface Cell {
   /** Share of the liars' updates that a filter rejected or the rule did not choose; null where nobody lied. */
   readonly excludedLiars: number | null;
   readonly excludedHonest: number;
+  /** Of all seeds. */
+  readonly rounds: number;
   readonly failedRounds: number;
 }
 
@@ -62,6 +64,7 @@ function cellOf(results: readonly RunResult[]): Cell {
     backdoor: backdoors.some((value) => value === null) ? null : spreadOf(backdoors as number[]),
     excludedLiars: liars === 0 ? null : sum((record) => record.excludedLiars) / liars,
     excludedHonest: honest === 0 ? 0 : sum((record) => record.excludedHonest) / honest,
+    rounds: records.length,
     failedRounds: records.filter((record) => record.failure !== null).length,
   };
 }

@@ -63,12 +63,26 @@ test("bad input is one line and exit code 2", async (context) => {
     ["--model", "mlp:"],
     ["--learning-rate", "-1"],
     ["--data", "/nowhere"],
+    ["--devices", "10", "--sample", "0.5", "--rule", "krum:f=5"],
+    ["--rule", "fltrust:root=round", "--root-examples", "0"],
+    ["--compare", "mean,bucketing:s=2/krum:f=4"],
   ];
   await eachOf(wrong, 3, async (flags) => {
     const { code, stderr } = await runCli(["simulate", "--rounds", "1", "--out", out, ...flags]);
     assert.equal(code, 2, flags.join(" "));
     assert.equal(stderr.trim().split("\n").length, 1, stderr);
   });
+});
+
+test("a rule that never gives a model is named, in the table and at the end, with exit code 1", async (context) => {
+  const out = join(folderOf(context), "out");
+  const small = ["--devices", "10", "--sample", "1", "--rounds", "2", "--examples", "20", "--model", "softmax"];
+  const lying = ["--attack", "none,nan", "--byzantine", "0.4", "--compare", "mean,krum:f=3", "--out", out];
+  const { code, stdout, stderr } = await runCli(["simulate", ...small, ...lying]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /^qflare: no round gave a model: krum:f=3 against nan\n$/);
+  assert.match(stdout, /honest left out % +rounds without a model\n/);
+  assert.match(stdout, /krum:f=3 +nan .* 2\n/);
 });
 
 const missing = await browserMissing();

@@ -31,6 +31,7 @@ export const bucketing: PreAggregator<BucketingParameters> = {
   complexity: "n D",
   limits: "By itself everything: it needs a robust rule behind it.",
   requirement: () => atLeast(1, "n >= 1"),
+  rowsLeft: (rows, { s }) => Math.ceil(rows / s),
   prepare: (engine, batch, { s, permutation }) => {
     const order = orderOf(batch, permutation);
     const groups: number[][] = [];

@@ -24,8 +24,9 @@ export const bulyan: Rule<BulyanParameters> = {
   requirement: ({ f }) => ({ updatesMin: 4 * f + 3, updatesMax: 256, words: "n >= 4f + 3, n <= 256" }),
   combine: (engine, batch, { f }) => {
     const distances = squaredDistances(engine, batch.rows, batch.norms);
-    const selected = pickInTurn(distances, f);
-    const delta = engine.map("meanAroundMedian", pickRows(batch.rows, selected), { kept: selected.length - 2 * f });
+    const selected = pickInTurn(distances, f).sort((a, b) => a - b); // of values as far the first update's enters
+    const picked = pickRows(batch.rows, selected);
+    const delta = engine.map("meanAroundMedian", picked, { kept: selected.length - 2 * f });
     return { delta, selected };
   },
 };

@@ -2,9 +2,8 @@
 
 import { QflareError } from "../../core/error.ts";
 import { float, uint } from "../../core/shape.ts";
-import { squaredDistances } from "../../math/pairs.ts";
 import { withRow } from "../../math/rows.ts";
-import { distancesFrom } from "../affine.ts";
+import { Frame } from "../affine.ts";
 import { clipFactors, everyRow, median } from "../batch.ts";
 import { atLeastPaired, orNamed, vector } from "../parameter.ts";
 import type { Batch, Rule } from "../rule.ts";
@@ -36,11 +35,11 @@ export const centeredClipping: Rule<CenteredClippingParameters> = {
   combine: (engine, batch, { tau, iterations, start }) => {
     const first = startVector(batch, start);
     const rows = withRow(batch.rows, first);
-    const distances = squaredDistances(engine, rows, [...batch.norms, Math.sqrt(squares(first))]);
+    const frame = new Frame(engine, rows, [...batch.norms, Math.sqrt(squares(first))]);
     const n = batch.members.length;
     let v = new Float64Array(n + 1).fill(1, n);
     for (let i = 0; i < iterations; i++) {
-      const from = [...distancesFrom(distances, v).subarray(0, n)];
+      const from = [...frame.distancesFrom(v).subarray(0, n)];
       v = moved(v, clipFactors(from, tau === "median" ? median(from) : tau));
     }
     return { delta: engine.map("rowsSum", rows, { weights: v }), selected: everyRow(batch) };

@@ -8,6 +8,9 @@ import { atLeast, orNamed, vector } from "../parameter.ts";
 import type { Batch, Rule } from "../rule.ts";
 import { required } from "../rule.ts";
 
+/** No float32 brings an update to a norm further off: what is so short, as beside any root of use, has no direction. */
+const STRETCH_MAX = 2 ** 120;
+
 export interface FltrustParameters {
   readonly root: Float32Array | "round";
 }
@@ -47,7 +50,10 @@ function trust(engine: Engine, batch: Batch, root: Float32Array): number[] {
   const products = engine.sum("dots", withRow(batch.rows, root), {});
   const size = Math.sqrt(products.at(-1)!);
   if (size === 0) throw new QflareError("aggregation.input", "expected a root that is not zero");
-  return batch.norms.map((own, row) => Math.max(0, cosine(products[row], own, size)));
+  return batch.norms.map((own, row) => {
+    const isTooShort = size / own > STRETCH_MAX;
+    return isTooShort ? 0 : Math.max(0, cosine(products[row], own, size));
+  });
 }
 
 function normOf(x: Float32Array): number {

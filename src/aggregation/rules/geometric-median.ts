@@ -1,13 +1,11 @@
-// Geometric median: the point with the least weighted sum of distances to all updates. Exact, or by a fixed number of
-// smoothed Weiszfeld steps (RFA).
+// Geometric median: the point with the least weighted sum of distances to all updates. Exact, or by smoothed Weiszfeld
+// steps (RFA), a fixed number of them or until they rest.
 
 import { float, oneOf, uint } from "../../core/shape.ts";
-import type { Distances } from "../../math/pairs.ts";
-import { squaredDistances } from "../../math/pairs.ts";
-import { distancesFrom, shares } from "../affine.ts";
+import { Frame, shares } from "../affine.ts";
 import { everyRow } from "../batch.ts";
 import { atLeastPaired } from "../parameter.ts";
-import type { Rule, Weighted } from "../rule.ts";
+import type { Rule } from "../rule.ts";
 import { optional } from "../rule.ts";
 
 export interface GeometricMedianParameters {
@@ -17,10 +15,11 @@ export interface GeometricMedianParameters {
 }
 
 const STEPS_MAX = 10_000;
+const ROUNDING = 1 + 1e-9; // of pulls and weights that are equal
 
 export const geometricMedian: Rule<GeometricMedianParameters> = {
   name: "geometric-median",
-  summary: "Point with the least weighted sum of distances to the updates; exact where no iterations are given.",
+  summary: "Point with the least weighted sum of distances to the updates; exact without smoothing and iterations.",
   source: "Pillutla et al., Robust Aggregation for Federated Learning, 2019; Vardi and Zhang, PNAS 2000",
   parameters: {
     smoothing: optional(float(0, 1e9), "nu: distances count as at least this; 0 where absent"),
@@ -33,69 +32,89 @@ export const geometricMedian: Rule<GeometricMedianParameters> = {
   limits: "Sign flips of ordinary length and IPM where the devices' data differ; backdoors.",
   requirement: () => atLeastPaired(1, "n >= 1; robust against f < n / 2"),
   combine: (engine, batch, { smoothing = 0, iterations, start = "mean" }) => {
-    const distances = squaredDistances(engine, batch.rows, batch.norms);
-    const first = start === "zero" ? Float64Array.from(batch.norms) : meanDistances(distances, batch);
-    const a =
-      iterations === undefined
-        ? settled(distances, batch.weights)
-        : steps(distances, batch, first, smoothing, iterations);
+    const frame = new Frame(engine, batch.rows, batch.norms);
+    const weiszfeld = { frame, weights: batch.weights, smoothing };
+    const first = start === "zero" ? Float64Array.from(batch.norms) : frame.distancesFrom(shares(batch.weights));
+    const a = coefficients(weiszfeld, first, iterations);
     return { delta: engine.map("rowsSum", batch.rows, { weights: a }), selected: everyRow(batch) };
   },
 };
 
-function meanDistances(distances: Distances, batch: Weighted): Float64Array {
-  return distancesFrom(distances, shares(batch.weights));
+interface Weiszfeld {
+  readonly frame: Frame;
+  readonly weights: readonly number[];
+  readonly smoothing: number;
+}
+
+/** first: distances of the start. */
+function coefficients(weiszfeld: Weiszfeld, first: Float64Array, iterations: number | undefined): Float64Array {
+  if (iterations !== undefined) return steps(weiszfeld, first, iterations);
+  const corner = weiszfeld.smoothing === 0 ? onlyCorner(weiszfeld) : undefined;
+  if (corner === undefined) return settled(weiszfeld, first);
+  return shares(weiszfeld.weights.map((_, row) => (row === corner ? 1 : 0)));
 }
 
 /** Weiszfeld's coefficients for a point at these distances. */
-function step(weights: readonly number[], from: Float64Array, smoothing: number): Float64Array {
+function step({ weights, smoothing }: Weiszfeld, from: Float64Array): Float64Array {
   return shares(weights.map((weight, i) => weight / Math.max(smoothing, from[i], Number.MIN_VALUE * 2 ** 60)));
 }
 
-function steps(
-  distances: Distances,
-  { weights }: Weighted,
-  first: Float64Array,
-  smoothing: number,
-  iterations: number,
-): Float64Array {
-  let a = step(weights, first, smoothing);
-  for (let i = 1; i < iterations; i++) a = step(weights, distancesFrom(distances, a), smoothing);
+function steps(weiszfeld: Weiszfeld, first: Float64Array, iterations: number): Float64Array {
+  let a = step(weiszfeld, first);
+  for (let i = 1; i < iterations; i++) a = step(weiszfeld, weiszfeld.frame.distancesFrom(a));
   return a;
 }
 
-/** Steps until no coefficient moves, unless the median is one of the updates itself. */
-function settled(distances: Distances, weights: readonly number[]): Float64Array {
-  const corner = optimalRow(distances, weights);
-  if (corner !== undefined) return shares(weights.map((_, i) => (i === corner ? 1 : 0)));
-  let a = shares(weights);
-  for (let i = 0; i < STEPS_MAX; i++) {
-    const next = step(weights, distancesFrom(distances, a), 0);
-    const moved = next.reduce((most, value, j) => Math.max(most, Math.abs(value - a[j])), 0);
+/** Steps until nothing moves. A point that lies on a row, which is no median here, leaves it: the others' pull wins. */
+function settled(weiszfeld: Weiszfeld, first: Float64Array): Float64Array {
+  const leaving = (from: Float64Array): Float64Array =>
+    weiszfeld.smoothing === 0 ? from.map((size) => (size === 0 ? Number.POSITIVE_INFINITY : size)) : from;
+  let a = step(weiszfeld, leaving(first));
+  for (let i = 1; i < STEPS_MAX; i++) {
+    const next = step(weiszfeld, leaving(weiszfeld.frame.distancesFrom(a)));
+    const change = weiszfeld.frame.change(a, next);
     a = next;
-    if (moved < 1e-13) break;
+    if (change < 1e-13) break;
   }
   return a;
 }
 
 /**
- * Vardi and Zhang: row k is the median if the pulls of all rows that lie elsewhere are no stronger together than the
- * weight of those that lie on it. Pull of j: w_j (x_j - x_k) / d_jk; inner products follow from the distances.
+ * The row that is the median itself. Where rows of several places are, so is all that lies between them: then none is
+ * preferred, and the start decides, whatever the order of the rows.
  */
-function optimalRow({ count, squared }: Distances, weights: readonly number[]): number | undefined {
-  for (let k = 0; k < count; k++) {
-    const to = (j: number): number => squared[k * count + j];
-    let held = 0;
-    let pull = 0;
-    for (let i = 0; i < count; i++) {
-      if (to(i) === 0) held += weights[i];
-      for (let j = 0; j < count; j++) {
-        const size = Math.sqrt(to(i)) * Math.sqrt(to(j));
-        if (size === 0) continue;
-        pull += ((weights[i] * weights[j]) / size) * ((to(i) + to(j) - squared[i * count + j]) / 2);
-      }
+function onlyCorner({ frame, weights }: Weiszfeld): number | undefined {
+  const corners = bestRows(frame, weights).filter((row) => isCorner(frame, weights, row));
+  const [first] = corners;
+  return corners.every((row) => frame.inner(first, row, row) === 0) ? first : undefined;
+}
+
+/** Those with the least weighted sum of distances: no other row can be the median, and asking each costs n^3. */
+function bestRows(frame: Frame, weights: readonly number[]): number[] {
+  const sums = weights.map((_, k) => weights.reduce((sum, weight, row) => sum + weight * distance(frame, k, row), 0));
+  const least = Math.min(...sums) * (1 + 2 ** -16); // distances from products in float32 are as good as that
+  return [...sums.keys()].filter((row) => sums[row] <= least);
+}
+
+function distance(frame: Frame, k: number, row: number): number {
+  return Math.sqrt(Math.max(0, frame.inner(k, row, row)));
+}
+
+/**
+ * Vardi and Zhang: row k is a median if the pulls of all rows that lie elsewhere are no stronger together than the
+ * weight of those that lie on it. Pull of j: w_j (x_j - x_k) / d_jk.
+ */
+function isCorner(frame: Frame, weights: readonly number[], k: number): boolean {
+  const sizes = weights.map((_, row) => distance(frame, k, row));
+  let held = 0;
+  let pull = 0;
+  for (const [i, weight] of weights.entries()) {
+    if (sizes[i] === 0) held += weight;
+    else pull += weight ** 2;
+    for (let j = 0; j < i; j++) {
+      const size = sizes[i] * sizes[j];
+      if (size !== 0) pull += ((2 * weight * weights[j]) / size) * frame.inner(k, i, j);
     }
-    if (Math.sqrt(Math.max(0, pull)) <= held) return k;
   }
-  return undefined;
+  return Math.sqrt(Math.max(0, pull)) <= held * ROUNDING;
 }

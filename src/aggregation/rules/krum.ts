@@ -3,7 +3,7 @@
 
 import { squaredDistances } from "../../math/pairs.ts";
 import { ascending, everyRow, meanOf } from "../batch.ts";
-import { krumScores } from "../neighbours.ts";
+import { beyond, krumScores } from "../neighbours.ts";
 import { atLeastPaired, liars, updatesCount } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
 import { optional } from "../rule.ts";
@@ -22,7 +22,8 @@ export const krum: Rule<KrumParameters> = {
   layerwise: true,
   complexity: "n^2 D",
   limits: "Lies hidden in few coordinates of a large model. Collapses where devices hold different classes.",
-  requirement: ({ f, neighbours = 0 }) => atLeastPaired(Math.max(2 * f + 3, neighbours + 1), "n >= 2f + 3"),
+  requirement: ({ f, neighbours = 0 }) =>
+    atLeastPaired(Math.max(2 * f + 3, neighbours + 1), `n >= 2f + 3${beyond(neighbours)}`),
   combine: (engine, batch, { f, neighbours = batch.members.length - f - 2 }) => {
     const distances = squaredDistances(engine, batch.rows, batch.norms);
     const scores = krumScores(distances, everyRow(batch), neighbours);

@@ -2,7 +2,7 @@
 
 import { squaredDistances } from "../../math/pairs.ts";
 import { ascending, everyRow, meanOf } from "../batch.ts";
-import { krumScores } from "../neighbours.ts";
+import { beyond, krumScores } from "../neighbours.ts";
 import { atLeastPaired, liars, updatesCount } from "../parameter.ts";
 import type { Rule } from "../rule.ts";
 import { optional } from "../rule.ts";
@@ -27,7 +27,7 @@ export const multiKrum: Rule<MultiKrumParameters> = {
   complexity: "n^2 D",
   limits: "Lies hidden in few coordinates of a large model. More than n - f averaged lets liars in.",
   requirement: ({ f, m = 0, neighbours = 0 }) =>
-    atLeastPaired(Math.max(2 * f + 3, m, neighbours + 1), "n >= 2f + 3 and n >= m"),
+    atLeastPaired(Math.max(2 * f + 3, m, neighbours + 1), `n >= 2f + 3 and n >= m${beyond(neighbours)}`),
   combine: (engine, batch, { f, m = batch.members.length - f, neighbours = batch.members.length - f - 2 }) => {
     const distances = squaredDistances(engine, batch.rows, batch.norms);
     const scores = krumScores(distances, everyRow(batch), neighbours);

@@ -10,10 +10,10 @@ import { describeAttacks, parseAttack } from "../../simulate/attacks.ts";
 import { SimulationFolder } from "../../simulate/folder.ts";
 import { type Grid, type Progress, runGrid } from "../../simulate/grid.ts";
 import { shared } from "../../simulate/jobs.ts";
-import { checkSetting, type Setting } from "../../simulate/plan.ts";
+import { checkRule, checkSetting, cohortSize, type Setting } from "../../simulate/plan.ts";
 import { Pool } from "../../simulate/pool.ts";
 import { reportOf } from "../../simulate/report.ts";
-import { csvOf, type Summary, summarise } from "../../simulate/summary.ts";
+import { type Cell, csvOf, type Summary, summarise } from "../../simulate/summary.ts";
 import { loadTest, loadTraining } from "../data.ts";
 import { makeNamedFolder } from "../files.ts";
 import { modelNamed, networkFor } from "../model.ts";
@@ -137,11 +137,9 @@ function gridOf(flags: Flags, training: Dataset): Grid {
   networkFor(setting.model, training);
   checkSetting(setting);
   parsePartition(setting.partition);
-  const updates = Math.max(1, Math.round(setting.sample * setting.devices));
-  const rules = split(flags.compare ?? flags.rule).map((text) => ({
-    text,
-    policy: ruleNamed(text, Math.ceil(setting.byzantine * updates)),
-  }));
+  const liars = Math.ceil(setting.byzantine * cohortSize(setting));
+  const rules = split(flags.compare ?? flags.rule).map((text) => ({ text, policy: ruleNamed(text, liars) }));
+  for (const rule of rules) checkRule(setting, rule);
   const first = whole(flags.seed, "--seed", 0, 2 ** 31);
   const seeds = Array.from({ length: whole(flags.seeds, "--seeds", 1, SEEDS_MAX) }, (_, i) => first + i);
   return { setting, rules, attacks: split(flags.attack).map(parseAttack), seeds };
@@ -178,11 +176,21 @@ function finish(output: Output, summary: Summary, report: string): void {
     { event: "finished", rules: summary.rules, cells: summary.cells, report },
     `the report is ${report}, beside it results.json and rounds.csv`,
   );
+  failWhereNothingCame(summary.cells);
+}
+
+function failWhereNothingCame(cells: readonly Cell[]): void {
+  const barren = cells.filter(({ rounds, failedRounds }) => failedRounds === rounds);
+  if (barren.length === 0) return;
+  const names = barren.map(({ rule, attack }) => `${rule} against ${attack}`);
+  process.stderr.write(`qflare: no round gave a model: ${names.join(", ")}\n`);
+  process.exitCode = 1;
 }
 
 function table({ cells }: Summary): string {
   const percent = (value: number): string => (100 * value).toFixed(1);
-  const rows = cells.map(({ rule, attack, accuracy, backdoor, excludedLiars, excludedHonest }) => [
+  const hasFailed = cells.some(({ failedRounds }) => failedRounds > 0);
+  const rows = cells.map(({ rule, attack, accuracy, backdoor, excludedLiars, excludedHonest, failedRounds }) => [
     ...[
       rule,
       attack,
@@ -190,8 +198,12 @@ function table({ cells }: Summary): string {
     ],
     ...[backdoor === null ? "" : percent(backdoor.mean), excludedLiars === null ? "" : percent(excludedLiars)],
     percent(excludedHonest),
+    ...(hasFailed ? [String(failedRounds)] : []),
   ]);
-  const head = ["rule", "attack", "accuracy %", "backdoor %", "liars left out %", "honest left out %"];
+  const head = [
+    ...["rule", "attack", "accuracy %", "backdoor %", "liars left out %", "honest left out %"],
+    ...(hasFailed ? ["rounds without a model"] : []),
+  ];
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
   return [head, ...rows]
     .map((row) =>

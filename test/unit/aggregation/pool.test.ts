@@ -65,6 +65,22 @@ describe("a pool of threads", () => {
     assert.deepEqual(selected, [0, 1]);
   });
 
+  it("survives calls that are mistakes, and answers those around them", async () => {
+    const pool = pools[1];
+    const mean = { rule: "mean" } as const;
+    const around = [pool.aggregate(mean, rows)];
+    await assert.rejects(pool.aggregate(mean, rows, null as never), TypeError);
+    await assert.rejects(pool.aggregate(mean, [[1, 2]] as never), /expected updates of Float32Array/);
+    await assert.rejects(pool.aggregate(mean, null as never), TypeError);
+    await assert.rejects(pool.aggregate(mean, rows, { weights: 5 } as never), coded("aggregation.input"));
+    await assert.rejects(pool.aggregate(mean, rows, { layers: () => 1 } as never), /could not be cloned/);
+    const layerwise = { rule: "krum", f: 1, layerwise: true } as const;
+    await assert.rejects(pool.aggregate(layerwise, rows, { layers: 5 } as never), TypeError);
+    around.push(pool.aggregate(mean, rows));
+    const { delta } = aggregate(mean, rows);
+    for (const result of await Promise.all(around)) assert.deepEqual(result.delta, delta);
+  });
+
   it("refuses calls after it is closed, and threads that are none", async () => {
     const pool = new AggregationPool(1);
     const waiting = assert.rejects(pool.aggregate({ rule: "mean" }, rows), /pool is closed/);

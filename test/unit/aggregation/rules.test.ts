@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { aggregate } from "../../../src/aggregation/aggregate.ts";
 import { referenceKrumScores } from "../../../src/aggregation/reference.ts";
 import type { Specification } from "../../../src/aggregation/table.ts";
+import { referenceMeanAroundMedian } from "../../../src/math/reference.ts";
 import { coded } from "../../support/errors.ts";
 import { assertClose, gaussianRows } from "../../support/rows.ts";
 
@@ -83,6 +84,24 @@ describe("rules that choose", () => {
     assert.throws(() => aggregate({ rule: "signguard", low: 1, high: 1 }, none), precondition);
   });
 
+  it("prefer the first of updates as far from the median, by value or as picked", () => {
+    for (const [values, expected] of [
+      [[1, 2, 3], 1.5],
+      [[3, 2, 1], 2.5],
+    ] as const) {
+      assert.deepEqual([...aggregate({ rule: "meamed", f: 1 }, rows(...values.map((v) => [v]))).delta], [expected]);
+    }
+    for (const n of [8, 9, 10]) {
+      const whole = gaussianRows(n, n, 200).map((row) => row.map((value) => Math.round(2 * value)));
+      const { delta, selected } = aggregate({ rule: "bulyan", f: 1 }, whole);
+      const expected = referenceMeanAroundMedian(
+        selected.map((i) => whole[i]),
+        n - 4,
+      );
+      assertClose(delta, expected, 1e-6);
+    }
+  });
+
   it("turn the step where too few agree on its sign", () => {
     const { delta } = aggregate({ rule: "rlr", theta: 3 }, rows([1, 1, 0], [1, 1, 2], [1, -5, 2]));
     assertClose(delta, [1, 1, -4 / 3], 1e-6);
@@ -147,6 +166,15 @@ describe("rules that cannot do what they are asked", () => {
       assert.throws(() => aggregate({ rule }, deltas.slice(0, 2)), precondition);
     }
     assert.throws(() => aggregate({ rule: "foolsgold" }, deltas.slice(0, 1)), precondition);
+  });
+
+  it("name the neighbours that are too many", () => {
+    const deltas = gaussianRows(1, 7, 10);
+    for (const rule of ["krum", "multi-krum"] as const) {
+      const need = coded("aggregation.precondition", /n > neighbours = 7, .*got n = 7/);
+      assert.throws(() => aggregate({ rule, f: 1, neighbours: 7 }, deltas), need);
+      assert.equal(aggregate({ rule, f: 1, neighbours: 6 }, deltas).scores[rule].length, 7);
+    }
   });
 
   it("refuse a draw that keeps nobody", () => {

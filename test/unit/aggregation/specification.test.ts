@@ -106,6 +106,13 @@ describe("presets", () => {
     assert.equal(unmetNeed(specificationFor(readChoice({ rule: "default" }), 3), 3), undefined);
   });
 
+  it("are asked for as many rows as the steps before leave them", () => {
+    const after = (s: number, rule: object) => readSpecification({ ...rule, before: [{ rule: "bucketing", s }] });
+    assert.equal(unmetNeed(after(2, { rule: "mda", f: 1 }), 50), undefined);
+    assert.match(unmetNeed(after(2, { rule: "mda", f: 1 }), 52)!, /^mda needs/);
+    assert.match(unmetNeed(after(3, { rule: "krum", f: 1 }), 12)!, /^krum needs/);
+  });
+
   it("take a fifth of the updates for liars where f is absent, and what is given where not", () => {
     assert.deepEqual([1, 4, 5, 9, 10, 100].map(assumedLiars), [0, 0, 1, 1, 2, 20]);
     const given = specificationFor(readChoice({ rule: "default", f: 3 }), 10);

@@ -49,6 +49,7 @@ describe("a streaming mean", () => {
       assert.throws(() => mean.add(piecesOf(Float32Array.of(1), 1), weight), coded("aggregation.input"));
     }
     for (const length of [0, -1, 1.5, 1e12]) assert.throws(() => new StreamingMean(length), RangeError);
+    for (const normMax of [Number.NaN, -1]) assert.throws(() => new StreamingMean(1, { normMax }), RangeError);
     mean.add(piecesOf(Float32Array.of(1), 1), 0);
     assert.throws(() => mean.finish(), coded("aggregation.precondition"));
   });

@@ -87,13 +87,19 @@ describe("reductions", () => {
     }
   });
 
-  it("take the mean around the median, the lower one of two values as far", () => {
+  it("take the mean around the median, of values as far those of the first rows", () => {
     for (let n = 1; n <= 12; n++) {
       const rows = gaussianRows(n, n, 520);
-      const tied = rows.map((row) => row.map((value) => Math.round(value)));
+      const tied = rows.map((row) => row.map((value) => Math.round(2 * value)));
       for (let kept = 1; kept <= n; kept++) {
         assertClose(engine.map("meanAroundMedian", all(rows), { kept }), referenceMeanAroundMedian(rows, kept), 1e-6);
         assertClose(engine.map("meanAroundMedian", all(tied), { kept }), referenceMeanAroundMedian(tied, kept), 1e-6);
+        const blends = blendRows(
+          all(tied),
+          tied.map((_, r) => ({ of: [n - 1 - r], weights: [1] })),
+        );
+        const turned = referenceMeanAroundMedian(tied.toReversed(), kept);
+        assertClose(engine.map("meanAroundMedian", blends, { kept }), turned, 1e-6);
       }
     }
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseChain } from "../../../src/aggregation/chain.ts";
 import { readPolicy } from "../../../src/aggregation/policy.ts";
 import { createDataset } from "../../../src/learning/dataset.ts";
 import { DEFAULT_PLAN } from "../../../src/learning/defaults.ts";
@@ -7,7 +8,7 @@ import { parseAttack } from "../../../src/simulate/attacks.ts";
 import { SimulationFolder } from "../../../src/simulate/folder.ts";
 import { type Grid, type RunStore, runGrid } from "../../../src/simulate/grid.ts";
 import { shared } from "../../../src/simulate/jobs.ts";
-import { checkSetting, cohortOf, liarsOf, type RunPlan, type Setting } from "../../../src/simulate/plan.ts";
+import { checkRule, checkSetting, cohortOf, liarsOf, type RunPlan, type Setting } from "../../../src/simulate/plan.ts";
 import { Pool } from "../../../src/simulate/pool.ts";
 import { Run, type Snapshot } from "../../../src/simulate/run.ts";
 import { csvOf, summarise } from "../../../src/simulate/summary.ts";
@@ -131,10 +132,37 @@ test("a finished grid is not run again, and a folder takes one plan alone", asyn
   assert.throws(() => new SimulationFolder(path, { ...grid, seeds: [1] }), { code: "config.invalid" });
 });
 
+test("rules that differ in a sign or at their end alone are kept apart", async (context) => {
+  const long = "norm-reject:factor=5/norm-reject:factor=6/norm-reject:factor=7/trimmed-mean:f=";
+  const texts = ["cosine:threshold=0.9/mean", "cosine:threshold=-0.9/mean", `${long}1`, `${long}2`];
+  const rules = texts.map((text) => ({ text, policy: readPolicy({ aggregation: parseChain(text) }) }));
+  const apart: Grid = { ...grid, rules, attacks: [parseAttack("none")], seeds: [1] };
+  const run = (store: RunStore) =>
+    withPool(2, (pool) => runGrid(apart, { pool, store, nowMs: () => performance.now(), onRound: () => {} }));
+  const path = folderOf(context);
+  const results = await run(new SimulationFolder(path, apart));
+  assert.deepEqual(await run(new SimulationFolder(path, apart)), results);
+  assert.deepEqual(
+    results.map(({ rule: name }) => name),
+    texts,
+  );
+  assert.notDeepEqual(results[0].records, results[1].records);
+});
+
+test("a rule that judges each layer by itself gets the layers of the model", async () => {
+  const plan = { ...planOf("none"), rule: rule({ rule: "krum", f: 1, layerwise: true }) };
+  const { records } = await withPool(1, (pool) => finish(new Run(plan, pool)));
+  assert.deepEqual(
+    records.map(({ failure }) => failure),
+    [null, null, null, null],
+  );
+});
+
 test("a summary gives the mean over seeds, the worst attack and the backdoor's success", async () => {
   const results = await runIn({ load: () => undefined, save: () => undefined });
   const { cells, rules } = summarise(results);
   assert.equal(cells.length, 4);
+  for (const { rounds, failedRounds } of cells) assert.deepEqual([rounds, failedRounds], [2 * 4, 0]);
   for (const { rule: name, clean, worst, worstBackdoor } of rules) {
     const own = cells.filter((cell) => cell.rule === name);
     assert.equal(clean, own.find((cell) => cell.attack === "none")!.accuracy.mean);
@@ -144,6 +172,22 @@ test("a summary gives the mean over seeds, the worst attack and the backdoor's s
   const lines = csvOf(results).trim().split("\n");
   assert.equal(lines.length, 1 + 8 * 4);
   assert.match(lines[1], /^"\{""rule"":""mean""\}",none,1,1,/);
+});
+
+test("a rule that no round of the setting can run is refused", () => {
+  const steps = [{ rule: "bucketing", s: 2 }];
+  for (const ran of [{ rule: "krum", f: 1 }, { rule: "default" }, { rule: "krum", f: 0, before: steps }]) {
+    checkRule(setting, rule(ran));
+  }
+  for (const wrong of [
+    { rule: "krum", f: 2 },
+    { rule: "mean", before: [{ rule: "nnm", f: 3 }] },
+    { rule: "krum", f: 1, before: steps },
+    { rule: "fltrust", root: "round" },
+  ]) {
+    assert.throws(() => checkRule(setting, rule(wrong)), { code: "config.invalid" });
+  }
+  checkRule({ ...setting, rootExamples: 5 }, rule({ rule: "fltrust", root: "round" }));
 });
 
 test("a setting out of range is refused", () => {
