@@ -105,7 +105,11 @@ describe("a file that cannot be read", () => {
         code: 2,
         says: /^qflare: --link: expected at most \d+ bytes, got more$/m,
       },
-      { args: ["qkd", "status", "--link", "file"], code: 2, says: /^qflare: .*file: it is not JSON with every key once$/m },
+      {
+        args: ["qkd", "status", "--link", "file"],
+        code: 2,
+        says: /^qflare: .*file: it is not JSON with every key once$/m,
+      },
       {
         args: ["audit", "verify", "--url", "https://127.0.0.1:1", "--key", KEY, "--witness-policy", "missing"],
         code: 2,
