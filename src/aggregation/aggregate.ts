@@ -88,7 +88,7 @@ export function aggregateOn(
   const capped = cappedWeights(weights, batch, options.weightCap);
   const { delta, selected, scores } = combine(foresight ?? engine, batch, capped, specification, options);
   foresight?.forget(delta);
-  requireFinite(delta);
+  requireFinite(engine, delta);
   if (scores !== undefined) ledger.score(rule.name, batch, scores);
   const members = new Set(selected.flatMap((row) => batch.members[row]));
   const { rejected, scores: measured } = ledger.close();
@@ -182,16 +182,9 @@ function demand(name: string, { updatesMin, updatesMax, words }: Requirement, ba
 }
 
 /** The last gate: a model that is not finite would be every device's, and no round after it could mend it. */
-function requireFinite(delta: Float32Array): void {
-  let [a, b, c, d] = [0, 0, 0, 0]; // four sums at once: one alone waits for each addition
-  for (let i = 0; i + 3 < delta.length; i += 4) {
-    a += delta[i] * 0; // NaN where a value is not finite
-    b += delta[i + 1] * 0;
-    c += delta[i + 2] * 0;
-    d += delta[i + 3] * 0;
-  }
-  for (let i = delta.length & ~3; i < delta.length; i++) a += delta[i] * 0;
-  if (a + b + c + d !== 0) throw new QflareError("aggregation.input", "the updates together are not finite");
+function requireFinite(engine: Engine, delta: Float32Array): void {
+  const [square] = engine.sum("squaredNorms", plainRows([delta], delta.length), {});
+  if (!Number.isFinite(square)) throw new QflareError("aggregation.input", "the updates together are not finite");
 }
 
 /** By index; the bound is taken over the updates that are in, so that one that was rejected cannot raise it. */
