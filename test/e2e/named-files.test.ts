@@ -33,7 +33,7 @@ describe("a folder that cannot be made", () => {
     ...["witness", "--name", "w.example/1", "--log", KEY, "--port", "0"],
     ...["--data-dir", dir],
   ];
-  const simulated = ["--devices", "1", "--rounds", "1", "--threads", "1", "--examples", "1"];
+  const simulated = ["--rule", "mean", "--devices", "1", "--rounds", "1", "--threads", "1", "--examples", "1"];
   const simulate = (dir: string): string[] => ["simulate", ...simulated, "--out", dir];
   const qkd = (dir: string): string[] => [
     ...["qkd", "simulate", "--server-port", "0", "--device-port", "0"],
@@ -200,7 +200,7 @@ describe("a file that cannot be written", () => {
 
   test("keeps nothing of a simulation whose folder takes none", async () => {
     mkdirSync(join(folder, "taken", "plan.json"), { recursive: true });
-    const args = ["simulate", "--devices", "1", "--rounds", "1", "--out", "taken"];
+    const args = ["simulate", "--rule", "mean", "--devices", "1", "--rounds", "1", "--out", "taken"];
     await assertRefused(folder, {
       args,
       code: 1,
