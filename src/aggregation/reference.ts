@@ -97,7 +97,9 @@ function mainAxis(
     const next = referenceWeightedSum(centred, pulls);
     variance = referenceNorm(next);
     if (variance === 0) break;
+    const before = direction;
     direction = next.map((value) => value / variance);
+    if (direction.every((value, k) => value === before[k])) break;
   }
   return { variance, direction };
 }

@@ -6,9 +6,8 @@ import { DEFAULT_MODEL, DEFAULT_PLAN } from "../../../src/learning/defaults.ts";
 import { evaluate } from "../../../src/learning/evaluate.ts";
 import { initialParameters } from "../../../src/learning/model.ts";
 import { Network } from "../../../src/learning/network.ts";
-import { partition } from "../../../src/learning/partition.ts";
 import { trainingPlanShape } from "../../../src/learning/plan.ts";
-import { createTrainer, keepTrainer, type TrainingResult } from "../../../src/learning/trainer.ts";
+import { createTrainer, keepTrainer } from "../../../src/learning/trainer.ts";
 import { loadFashion } from "./fashion.ts";
 
 const train = loadFashion("train");
@@ -18,14 +17,6 @@ const device = selectRows(
   Int32Array.from({ length: 600 }, (_, i) => i),
 );
 const initial = initialParameters(DEFAULT_MODEL, 1);
-
-/** FedAvg: the mean of the local models, weighted by examples. */
-function mean(results: readonly TrainingResult[]): Float32Array {
-  const total = results.reduce((sum, result) => sum + result.examples, 0);
-  return results[0].parameters.map((_, i) =>
-    results.reduce((sum, result) => sum + (result.parameters[i] * result.examples) / total, 0),
-  );
-}
 
 function distance(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0));
@@ -120,27 +111,4 @@ describe("trainer", () => {
     }
     assert.deepEqual(trainingPlanShape.read(DEFAULT_PLAN, "plan"), DEFAULT_PLAN);
   });
-});
-
-describe("federated rounds with the defaults", () => {
-  for (const [how, expected] of [
-    [{ kind: "iid" }, 0.81],
-    [{ kind: "dirichlet", alpha: 0.5 }, 0.79],
-  ] as const) {
-    it(`reach ${expected} on 1,000 test images in ten rounds of ten devices, ${how.kind}`, async () => {
-      const network = new Network(DEFAULT_MODEL);
-      const trainers = partition(train, 10, how, 1).map((rows) => createTrainer(network, selectRows(train, rows)));
-      let parameters: Float32Array = initial;
-      for (let round = 0; round < 10; round++) {
-        const results: TrainingResult[] = [];
-        for (const [i, trainer] of trainers.entries()) {
-          results.push(await trainer.train({ parameters, plan: DEFAULT_PLAN, seed: 10 * round + i }));
-        }
-        parameters = mean(results);
-      }
-      const { accuracy, examples } = evaluate(network, parameters, test);
-      assert.equal(examples, 1000);
-      assert.ok(accuracy >= expected, `expected ${expected}, got ${accuracy}`);
-    });
-  }
 });

@@ -5,10 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { decodeCbor, encodeCbor } from "../../../src/core/codec.ts";
-import { certificateHash } from "../../../src/crypto/certificate.ts";
 import { writeSecretFile } from "../../../src/crypto/secret-file.ts";
-import { Transport } from "../../../src/device/transport.ts";
-import { makeCertificate } from "../../../src/server/certificate.ts";
 import {
   freshServerKeys,
   KEY_FILE,
@@ -18,7 +15,6 @@ import {
 } from "../../../src/server/keys.ts";
 import { seededRandom } from "../../support/clock.ts";
 import { folderOf } from "../../support/folder.ts";
-import { startTinyServer } from "../../support/tiny-server.ts";
 
 const random = seededRandom("keys");
 const isWiped = (secret: Uint8Array): boolean => secret.every((byte) => byte === 0);
@@ -71,16 +67,4 @@ test("a key file that holds the TLS key as text, as it did before, is read alike
   stored.set("tls", { ...ring.tls, key: ring.tls.key.toString() });
   writeSecretFile(path, encodeCbor(stored));
   assert.deepEqual((await loadServerKeys(folder, [], random)).tls, ring.tls);
-});
-
-test("an operator's TLS key is wiped once the server listens, and served under", async (t) => {
-  const tls = await makeCertificate(["localhost"]);
-  const sha256 = certificateHash(tls.certificate);
-  const server = await startTinyServer(tls);
-  t.after(() => server.close());
-  assert.ok(isWiped(tls.key));
-  const transport = new Transport(server.running.url, { sha256 });
-  t.after(() => transport.close());
-  const { status } = await transport.call({ method: "GET", path: "/api/identity", bodyBytesMax: 2 ** 16 });
-  assert.equal(status, 200);
 });

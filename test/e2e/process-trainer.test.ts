@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { QflareError } from "../../../src/core/error.ts";
-import { createProcessTrainer } from "../../../src/device/process-trainer.ts";
-import { DEFAULT_PLAN } from "../../../src/learning/defaults.ts";
-import { initialParameters, type ModelDescription } from "../../../src/learning/model.ts";
-import type { Trainer } from "../../../src/learning/trainer.ts";
+import { QflareError } from "../../src/core/error.ts";
+import { createProcessTrainer } from "../../src/device/process-trainer.ts";
+import { DEFAULT_PLAN } from "../../src/learning/defaults.ts";
+import { initialParameters, type ModelDescription } from "../../src/learning/model.ts";
+import type { Trainer } from "../../src/learning/trainer.ts";
 
 const MODEL: ModelDescription = { kind: "softmax", inputs: 3, classes: 3 };
-const PROGRAM = fileURLToPath(new URL("../../support/foreign-trainer.mjs", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../support/foreign-trainer.mjs", import.meta.url));
 const PLAN = { ...DEFAULT_PLAN, learning_rate: 0.1 };
 const parameters = initialParameters(MODEL, 1);
 

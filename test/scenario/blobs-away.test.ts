@@ -4,13 +4,13 @@ import fsPromises from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { basename, join } from "node:path";
 import { test } from "node:test";
-import { readLedger } from "../../../src/cli/ledger.ts";
-import { toHex } from "../../../src/core/bytes.ts";
-import { QflareError } from "../../../src/core/error.ts";
-import { BlobStore } from "../../../src/server/store/blobs.ts";
-import { assertRoundEnds } from "../../support/client.ts";
-import { LongRun } from "../../support/long-run.ts";
-import { TestServer } from "../../support/server.ts";
+import { readLedger } from "../../src/cli/ledger.ts";
+import { toHex } from "../../src/core/bytes.ts";
+import { QflareError } from "../../src/core/error.ts";
+import { BlobStore } from "../../src/server/store/blobs.ts";
+import { assertRoundEnds } from "../support/client.ts";
+import { LongRun } from "../support/long-run.ts";
+import { TestServer } from "../support/server.ts";
 
 function refusal(): Error {
   return Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });

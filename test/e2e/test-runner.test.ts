@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const runner = fileURLToPath(new URL("../../../scripts/test.ts", import.meta.url));
+const runner = fileURLToPath(new URL("../../scripts/test.ts", import.meta.url));
 
 interface Outcome {
   readonly status: number | null;
