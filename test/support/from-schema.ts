@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import type { JsonSchema } from "../../src/core/shape.ts";
+import { codePoints } from "./code-points.ts";
 
 /** Lists and bytes stay this short where the shape allows more: enough to see them, quick to shrink. */
 const LIST_LENGTH = 3;
@@ -44,14 +45,15 @@ function stringsOf(schema: JsonSchema): fc.Arbitrary<unknown> {
     const minLength = schema.minLength as number;
     const maxLength = Math.min(schema.maxLength as number, minLength + BYTES_MORE);
     return fc.tuple(fc.integer({ min: minLength, max: maxLength }), fc.nat(255)).map(([length, first]) => {
-      const bytes = Uint8Array.from({ length }, (_, i) => (first + i * 7) & 255);
+      const bytes = new Uint8Array(length);
+      for (let i = 0; i < length; i++) bytes[i] = first + i * 7;
       const words = `${length} bytes from ${first}`;
       return Object.defineProperty(bytes, fc.toStringMethod, { value: () => words, enumerable: false });
     });
   }
   if (schema.pattern !== undefined) return fc.stringMatching(new RegExp(schema.pattern as string), { size: "small" });
-  // Each unit of "binary" is a code point, which may take two of the units that a shape counts.
-  return fc.string({ unit: "binary", maxLength: Math.min((schema.maxLength as number) / 2, 16) });
+  // A code point may take two of the units that a shape counts.
+  return codePoints(Math.min((schema.maxLength as number) / 2, 16));
 }
 
 function listsOf(schema: JsonSchema): fc.Arbitrary<unknown> {

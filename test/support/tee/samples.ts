@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { QuoteCollateral } from "../../../src/attestation/collateral.ts";
-import type { Evidence } from "../../../src/attestation/evidence.ts";
+import type { Evidence, Verdict } from "../../../src/attestation/evidence.ts";
+import { verifyEvidence } from "../../../src/attestation/verify.ts";
 
 const FOLDER = new URL("../../vectors/data/attestation/", import.meta.url);
 
@@ -60,4 +61,12 @@ export function quoteSample(name: "tdx/v4-with-collateral" | "sgx/v3-with-collat
 export function nitroSample(name: string, at: string): Sample {
   const document = sampleBytes(`nitro/${name}/attestation.cbor`);
   return { name, evidence: { tee: "nitro", document }, now: new Date(at) };
+}
+
+const HARDENING = { allowed_statuses: ["UpToDate", "ConfigurationAndSWHardeningNeeded"] };
+const POLICIES: Readonly<Record<string, object>> = { "sgx/v3-with-collateral": HARDENING };
+
+/** Under the policy by which the sample's verdict is documented. */
+export function verifySample({ name, evidence, collateral, now }: Sample): Verdict {
+  return verifyEvidence(evidence, { now, policy: POLICIES[name] ?? {}, collateral });
 }

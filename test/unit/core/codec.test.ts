@@ -5,6 +5,7 @@ import { concat, fromHex, toHex } from "../../../src/core/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../../src/core/codec.ts";
 import { QflareError } from "../../../src/core/error.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { codePoints } from "../../support/code-points.ts";
 import { coded } from "../../support/errors.ts";
 
 const BYTES_MAX = 2 ** 20;
@@ -140,7 +141,7 @@ const scalar = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
   fc.boolean(),
   fc.constant(null),
-  fc.string({ unit: "binary", maxLength: 12 }),
+  codePoints(12),
   fc.uint8Array({ maxLength: 12 }).map((bytes) => Uint8Array.from(bytes)),
 );
 const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
